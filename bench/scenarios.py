@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenarios. Each takes a bench (run.py) and returns rows: a dictionary for each proxy, of numbers by column."""
+import contextlib
+import glob
+import http.client
+import json
+import os
+import statistics
+import struct
+import time
+
+import proxies
+import tools
+
+IDLE_CONNECTIONS = 5000
+SLOW_CONNECTIONS = 5000
+PROBE = {"connections": 16, "rate": 2000}
+
+
+def measure(proxy, load, seconds):
+    """One turn of one proxy under wrk."""
+    before = tools.cpu_seconds(proxy.process.pid)
+    row = tools.wrk(proxy.port, load, seconds)
+    user, system = (b - a for a, b in zip(before, tools.cpu_seconds(proxy.process.pid)))
+    row["user_us"], row["system_us"] = user * 1e6 / row["requests"], system * 1e6 / row["requests"]
+    row["cpu_us"] = row["user_us"] + row["system_us"]
+    return row
+
+
+def median_rows(turns):
+    return {name: {key: statistics.median(turn[key] for turn in rows) for key in rows[0]}
+            for name, rows in turns.items()}
+
+
+def take_turns(bench, load, options):
+    """Every proxy is loaded once a round, turn about, and its median over the rounds counts."""
+    with contextlib.ExitStack() as stack:
+        origin = stack.enter_context(tools.origin())
+        folder = stack.enter_context(bench.folder())
+        running = [stack.enter_context(proxies.running(n, folder, origin, options)) for n in bench.names]
+        turns = {proxy.name: [] for proxy in running}
+        for proxy in running:
+            tools.wrk(proxy.port, load, 1)  # warm: connections, caches
+        for number in range(bench.rounds):
+            for proxy in running[number % len(running):] + running[:number % len(running)]:
+                turns[proxy.name].append(measure(proxy, load, bench.seconds))
+        if options.get("log"):
+            check_logs(folder, running)
+    return median_rows(turns)
+
+
+def check_logs(folder, running):
+    """A proxy that wrote no log would win for nothing."""
+    for proxy in running:
+        name = "output" if proxy.name == "haproxy" else "access.log"
+        size = os.path.getsize(os.path.join(folder, proxy.name, name))
+        if size < 100_000:
+            raise tools.BenchError(f"{proxy.name} wrote only {size} bytes of log")
+
+
+def keepalive(bench):
+    return take_turns(bench, {}, {})
+
+
+def log(bench):
+    return take_turns(bench, {}, {"log": True})
+
+
+def newconn(bench):
+    return take_turns(bench, {"headers": ["Connection: close"], "closes": True}, {})
+
+
+def body1m(bench):
+    return take_turns(bench, {"path": "/1m", "connections": 16}, {"large": True})
+
+
+def settled_bytes(pid):
+    """Memory once it has stopped moving."""
+    last = tools.resident_bytes(pid)
+    for _ in range(20):
+        time.sleep(0.25)
+        now = tools.resident_bytes(pid)
+        if abs(now - last) < 64 * 1024:
+            return now
+        last = now
+    return last
+
+
+def idle(bench):
+    """Bytes of memory that an idle keep-alive connection holds in the proxy."""
+    rows = {}
+    for name in bench.names:
+        with tools.origin() as origin, bench.folder() as folder, proxies.running(name, folder, origin) as proxy:
+            tools.wrk(proxy.port, {}, 1)
+            before = settled_bytes(proxy.process.pid)
+            with tools.held("bench_idle", proxy.port, IDLE_CONNECTIONS):
+                grown = settled_bytes(proxy.process.pid) - before
+            rows[name] = {"bytes_per_connection": grown / IDLE_CONNECTIONS}
+    return rows
+
+
+SCRIPT = """
+local count, at, requests = %d, 0, {}
+function init(args)
+    for i = 0, count - 1 do
+        requests[i] = wrk.format("GET", "/r" .. i .. "/x")
+    end
+end
+function request()
+    at = (at + 7919) %% count
+    return requests[at]
+end
+"""
+
+
+def routes(bench):
+    """CPU a request with 10 routes and with 10,000, all of them in use."""
+    rows = {name: {} for name in bench.names}
+    with contextlib.ExitStack() as stack:
+        origin = stack.enter_context(tools.origin())
+        folder = stack.enter_context(bench.folder())
+        running = {}
+        for count in (10, 10000):
+            script = os.path.join(folder, f"{count}.lua")
+            with open(script, "w", encoding="ascii") as file:
+                file.write(SCRIPT % count)
+            for name in bench.names:
+                here = os.path.join(folder, str(count))
+                proxy = stack.enter_context(proxies.running(name, here, origin, {"routes": count}))
+                running[name, count] = (proxy, {"script": script})
+        for proxy, load in running.values():
+            tools.wrk(proxy.port, load, 1)
+        turns = {key: [] for key in running}
+        for _ in range(bench.rounds):
+            for key, (proxy, load) in running.items():
+                turns[key].append(measure(proxy, load, bench.seconds)["cpu_us"])
+        for (name, count), values in turns.items():
+            rows[name][f"cpu_us_{count}"] = statistics.median(values)
+    for row in rows.values():
+        row["ratio"] = row["cpu_us_10000"] / row["cpu_us_10"]
+    return rows
+
+
+def slow(bench):
+    """Latency of normal traffic, quiet and beside 5,000 clients of a byte a second."""
+    rows = {}
+    for name in bench.names:
+        with tools.origin() as origin, bench.folder() as folder, proxies.running(name, folder, origin) as proxy:
+            ask = (proxy.port, PROBE["connections"], PROBE["rate"], bench.seconds)
+            tools.probe(*ask[:3], 1)
+            quiet = [tools.probe(*ask) for _ in range(3)]
+            before = tools.resident_bytes(proxy.process.pid)
+            with tools.held("bench_slow", proxy.port, SLOW_CONNECTIONS) as said:
+                beside = [tools.probe(*ask) for _ in range(3)]
+                grown = tools.resident_bytes(proxy.process.pid) - before
+        errors = sum(turn["errors"] for turn in quiet + beside)
+        if errors:
+            raise tools.BenchError(f"{name}: {errors} of the normal requests failed beside slow clients")
+        p99 = [statistics.median(turn["p99_us"] for turn in turns) for turns in (quiet, beside)]
+        rows[name] = {"quiet_p99_us": p99[0], "slow_p99_us": p99[1], "ratio": p99[1] / p99[0],
+                      "grown_mib": grown / 2 ** 20, "ended": json.loads(said[0])["ended"]}
+    return rows
+
+
+def scrape(bench):
+    """What a scrape of the metrics costs with 1,000 routes in use, and its size. Sluice alone."""
+    if "sluice" not in bench.names:
+        return {}
+    with contextlib.ExitStack() as stack:
+        origin = stack.enter_context(tools.origin())
+        folder = stack.enter_context(bench.folder())
+        proxy = stack.enter_context(proxies.running("sluice", folder, origin, {"routes": 1000}))
+        script = os.path.join(folder, "1000.lua")
+        with open(script, "w", encoding="ascii") as file:
+            file.write(SCRIPT % 1000)
+        tools.wrk(proxy.port, {"script": script}, 1)
+        took, size = [], 0
+        for _ in range(20):
+            start = time.monotonic()
+            admin = http.client.HTTPConnection("127.0.0.1", proxy.admin, timeout=10)
+            admin.request("GET", "/metrics")
+            answer = admin.getresponse()
+            size = len(answer.read())
+            admin.close()
+            if answer.status != 200:
+                raise tools.BenchError(f"/metrics answered {answer.status}")
+            took.append((time.monotonic() - start) * 1e3)
+    return {"sluice": {"scrape_ms": statistics.median(took), "kib": size / 1024}}
+
+
+def syscalls(bench):
+    """System calls a request at saturation, of the process that serves."""
+    rows = {}
+    for name in bench.names:
+        with tools.origin() as origin, bench.folder() as folder, proxies.running(name, folder, origin) as proxy:
+            tools.wrk(proxy.port, {}, 1)
+            with tools.counted_calls(tools.busiest(proxy.process.pid)) as calls:
+                requests = tools.wrk(proxy.port, {}, bench.seconds)["requests"]
+            data = sum(n for call, n in calls.items() if call in tools.DATA_CALLS)
+            rows[name] = {"all": sum(calls.values()) / requests, "data": data / requests}
+    return rows
+
+
+def count_allocations(prefix):
+    total = 0
+    for path in glob.glob(prefix + ".*"):
+        with open(path, "rb") as file:
+            content = file.read()
+        total += struct.unpack("Q", content)[0] if len(content) == 8 else 0
+    return total
+
+
+def allocations(bench):
+    """Calls of malloc and its kin a request in steady state."""
+    rows = {}
+    for name in bench.names:
+        with tools.origin() as origin, bench.folder() as folder:
+            os.chmod(folder, 0o777)
+            prefix = os.path.join(folder, "count")
+            env = {"LD_PRELOAD": tools.tool("libbench_malloc_count.so"), "MALLOC_COUNT": prefix}
+            with proxies.running(name, folder, origin, {"env": env}) as proxy:
+                tools.wrk(proxy.port, {}, 2)
+                before = count_allocations(prefix)
+                requests = tools.wrk(proxy.port, {}, bench.seconds)["requests"]
+                rows[name] = {"allocations": (count_allocations(prefix) - before) / requests}
+                if not before:
+                    raise tools.BenchError(f"{name} was not counted: its environment loses LD_PRELOAD")
+    return rows
+
+
+ALL = {f.__name__: f for f in (keepalive, log, newconn, body1m, idle, routes, slow, scrape, syscalls, allocations)}

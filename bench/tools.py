@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What measures: the origin, the load generator and the small C tools, all on the second core; and the CPU time,
+memory, system calls and allocations of the processes on the first."""
+import contextlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.environ.get("SLUICE_BUILD", os.path.join(ROOT, "build/release"))
+TICKS = os.sysconf("SC_CLK_TCK")
+CORES = sorted(os.sched_getaffinity(0))
+PROXY_CORE, LOAD_CORE = CORES[0], CORES[-1 if len(CORES) == 1 else 1]
+DATA_CALLS = {"read", "readv", "recvfrom", "recvmsg", "recv", "write", "writev", "sendto", "sendmsg", "send",
+              "splice", "sendfile", "pread64", "pwrite64"}
+
+
+class BenchError(Exception):
+    pass
+
+
+def tool(name):
+    return os.path.join(BUILD, "bench", name)
+
+
+def raise_files():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def spawn(core, command, **options):
+    """A child pinned to a core, in a process group of its own."""
+    def prepare():
+        os.sched_setaffinity(0, {core})
+        raise_files()
+    return subprocess.Popen(command, preexec_fn=prepare, process_group=0, **options)
+
+
+def stop(process, sign=signal.SIGTERM, patience=10):
+    """Ends a child of ours and all of its group."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(sign)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        pass
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextlib.contextmanager
+def origin():
+    """The port of a running origin."""
+    process = spawn(LOAD_CORE, [tool("bench_origin")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        stop(process)
+
+
+@contextlib.contextmanager
+def held(name, *arguments):
+    """A tool that says "ready", stays, and ends with its standard input; its result is put into the list given."""
+    process = spawn(LOAD_CORE, [tool(name), *map(str, arguments)], stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, text=True)
+    result = []
+    try:
+        if process.stdout.readline() != "ready\n":
+            raise BenchError(f"{name} could not open its connections")
+        yield result
+        process.stdin.close()
+        result.append(process.stdout.read())
+    finally:
+        stop(process)
+
+
+def probe(port, connections, rate, seconds):
+    """Latency of a paced load, as a dictionary (probe.c)."""
+    arguments = [str(n) for n in (port, connections, rate, seconds)]
+    process = spawn(LOAD_CORE, [tool("bench_probe"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    text=True)
+    out, err = process.communicate()
+    if process.returncode:
+        raise BenchError(err.strip() or f"the probe ended with {process.returncode}")
+    return json.loads(out)
+
+
+def milliseconds(text):
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
+
+
+def wrk_command(port, load, seconds):
+    command = ["wrk", "-t1", f"-c{load.get('connections', 64)}", f"-d{seconds}s", "--latency"]
+    for header in load.get("headers", []):
+        command += ["-H", header]
+    if "script" in load:
+        command += ["-s", load["script"]]
+    return command + [f"http://127.0.0.1:{port}{load.get('path', '/')}"]
+
+
+def wrk(port, load, seconds):
+    """Runs wrk on the second core: requests, seconds, and latency in milliseconds. Any error is an exception."""
+    process = spawn(LOAD_CORE, wrk_command(port, load, seconds), stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT, text=True)
+    try:
+        out, _ = process.communicate(timeout=seconds + 30)
+    finally:
+        stop(process)
+    total = re.search(r"(\d+) requests in ([\d.]+\w+),", out)
+    if not total or not int(total[1]):
+        raise BenchError(f"wrk says:\n{out}")
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)|Socket errors: .*", out)
+    if bad and not is_only_close(bad.group(), load):
+        raise BenchError(bad.group())
+    took = milliseconds(total[2]) / 1e3
+    latency = {q: milliseconds(re.search(rf"{q}%\s+(\S+)", out)[1]) for q in (50, 99)}
+    return {"requests": int(total[1]), "per_second": int(total[1]) / took, "p50_ms": latency[50],
+            "p99_ms": latency[99]}
+
+
+def is_only_close(complaint, load):
+    """With a new connection for each request wrk counts a few as errors when it stops; nothing else may be wrong."""
+    numbers = [int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", complaint)]
+    return load.get("closes", False) and bool(numbers) and sum(numbers) <= load.get("connections", 64)
+
+
+# --- what processes used
+
+def family(pid):
+    """A process and all below it."""
+    found = [pid]
+    for parent in found:
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{task}/children", encoding="ascii") as file:
+                    found += [int(child) for child in file.read().split()]
+    return found
+
+
+def cpu_seconds(pid):
+    """(user, system) of the whole family, threads and all."""
+    user = system = 0
+    for each in family(pid):
+        with contextlib.suppress(OSError), open(f"/proc/{each}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+            user, system = user + int(fields[11]), system + int(fields[12])
+    return user / TICKS, system / TICKS
+
+
+def resident_bytes(pid):
+    """Memory that the family alone holds (private pages)."""
+    total = 0
+    for each in family(pid):
+        with contextlib.suppress(OSError), open(f"/proc/{each}/smaps_rollup", encoding="ascii") as file:
+            total += sum(int(kib) for kib in re.findall(r"^Private_\w+:\s+(\d+) kB", file.read(), re.M)) * 1024
+    return total
+
+
+def busiest(pid):
+    """The process of the family that has used most CPU: the one that serves."""
+    def used(each):
+        with contextlib.suppress(OSError), open(f"/proc/{each}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+            return int(fields[11]) + int(fields[12])
+        return 0
+    return max(family(pid), key=used)
+
+
+def parse_strace(text):
+    calls = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) >= 5 and re.fullmatch(r"[\d.]+", fields[0]) and fields[-1] != "total":
+            calls[fields[-1]] = int(fields[3])
+    return calls
+
+
+@contextlib.contextmanager
+def counted_calls(pid):
+    """System calls of a process and its threads while the block runs, by name, in the dictionary given."""
+    if not shutil.which("strace"):
+        raise BenchError("strace is not installed")
+    tracer = subprocess.Popen(["strace", "-f", "-c", "-p", str(pid)], stderr=subprocess.PIPE, text=True,
+                              process_group=0)
+    calls = {}
+    try:
+        first = tracer.stderr.readline()
+        if "attached" not in first:
+            raise BenchError(f"strace: {first.strip()}")
+        yield calls
+        tracer.send_signal(signal.SIGINT)
+        calls.update(parse_strace(tracer.stderr.read()))
+    finally:
+        stop(tracer, signal.SIGINT)
+
+
+def await_port(port, process, patience=10):
+    """Until something listens there; the process that should must live."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise BenchError(f"ended with {process.returncode} at start")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise BenchError(f"does not listen on {port} after {patience} s")

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The commands of the program, one file each; main.c holds the table of them. A command gets its
+ * own name as argv[0] and returns the exit status: 0 done, 1 failed, 2 wrong use or wrong
+ * configuration.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *usage; /* what follows the name: "FILE [--json]" */
+    const char *doc;   /* one sentence */
+};
+
+/* check FILE... [--json]: says what is wrong with configuration files. */
+int cli_check(int argc, char **argv);
+/* schema [--reference]: prints the JSON Schema of the configuration, or its reference as Markdown.
+ */
+int cli_schema(int argc, char **argv);
+
+/* run [FILE] [--watch]: the gateway, until it is told to stop. */
+int cli_run(int argc, char **argv);
+/* edge FILE: what `run` starts; not for people. */
+int cli_edge(int argc, char **argv);
+/* version [--json]. */
+int cli_version(int argc, char **argv);
+
+/* For commands that end in a running gateway: supervises an edge with `file`. `argv` is main's, for upgrades. */
+int cli_supervise(const char *file, bool watch, char **argv);
+
+#endif

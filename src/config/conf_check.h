@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What conf_check.c and conf_check_route.c share. Each reports and goes on. One thread.
+ */
+#ifndef CONFIG_CONF_CHECK_H
+#define CONFIG_CONF_CHECK_H
+
+#include "config/conf_table.h"
+
+enum { CONF_TARGETS_MAX = 4096 };
+
+/* False, with an error, when a control character is in it. */
+bool conf_check_text(struct diag *diag, const struct conf_text *text);
+/* A name: short enough and without control characters. */
+void conf_check_name(struct diag *diag, const struct conf_text *name);
+/* The error that `text` stands twice. */
+void conf_check_twice(struct diag *diag, const char *what, const struct conf_text *text,
+                      const struct conf_text *first);
+void conf_check_routes(struct decoder *decoder);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keys of a service, and the hooks for values of two forms: a target, `host`, `hash_by`.
+ */
+#include <string.h>
+
+#include "config/conf_table.h"
+#include "config/tree.h"
+
+static const struct field target_fields[] = {
+    {.name = ".", .type = FIELD_SPAN, FIELD_AT(struct conf_target, at)},
+    {.name = "id",
+     .doc = "Its name in commands and metrics; not written: the address.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NONEMPTY,
+     FIELD_AT(struct conf_target, id)},
+    {.name = "address",
+     .doc = "`host:port`, `[v6]:port` or `unix:/path`.",
+     .type = FIELD_ADDRESS,
+     .flags = FIELD_REQUIRED,
+     .min = 1,
+     FIELD_AT(struct conf_target, address)},
+    {.name = "weight",
+     .doc = "Its share of requests beside the others.",
+     .standard = "1",
+     .type = FIELD_INT,
+     .min = 1,
+     .max = 1000,
+     FIELD_AT(struct conf_target, weight)},
+    {.name = "region", .type = FIELD_LATER},
+    {.name = "priority", .type = FIELD_LATER},
+    FIELD_END,
+};
+
+static bool decode_target(struct decoder *decoder, const struct field *field,
+                          const struct node *node, void *member)
+{
+    static const struct field short_form = {.name = "address",
+                                            .type = FIELD_ADDRESS,
+                                            .min = 1,
+                                            .size = sizeof(struct conf_address)};
+    struct conf_target *target = member;
+
+    if (node->kind == NODE_MAP) {
+        if (!field_decode(decoder, field->fields, node, target))
+            return false;
+    } else {
+        target->at = tree_span(node);
+        target->weight = 1;
+        if (!field_value(decoder, &short_form, node, &target->address))
+            return false;
+    }
+    if (!target->id.s.p)
+        target->id = target->address.text;
+    return true;
+}
+
+static bool decode_host(struct decoder *decoder, const struct field *field, const struct node *node,
+                        void *member)
+{
+    struct conf_service *service = CONTAINER_OF(member, struct conf_service, host);
+
+    (void)field;
+    if (tree_is_word(node, "keep") || tree_is_word(node, "target")) {
+        service->host = tree_is_word(node, "keep") ? CONF_HOST_KEEP : CONF_HOST_TARGET;
+        return true;
+    }
+    service->host = CONF_HOST_NAME;
+    if (!field_text(decoder, node, &service->host_name))
+        return false;
+    if (!service->host_name.s.len ||
+        strspn(service->host_name.s.p,
+               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:[]") !=
+            service->host_name.s.len)
+        return field_wrong(decoder, node, "is not a host name: write keep, target or a name");
+    return true;
+}
+
+static const struct {
+    const char *word;
+    enum conf_hash_by by;
+    bool has_name;
+} hashes[] = {
+    {"client_ip", CONF_HASH_CLIENT_IP, false},
+    {"path", CONF_HASH_PATH, false},
+    {"header:", CONF_HASH_HEADER, true},
+    {"cookie:", CONF_HASH_COOKIE, true},
+};
+
+static void fold(struct str s)
+{
+    char *p = (char *)s.p; /* the conf's own copy */
+
+    for (size_t i = 0; i < s.len; i++)
+        if (p[i] >= 'A' && p[i] <= 'Z')
+            p[i] = (char)(p[i] | 0x20);
+}
+
+static bool decode_hash_by(struct decoder *decoder, const struct field *field,
+                           const struct node *node, void *member)
+{
+    struct conf_service *service = CONTAINER_OF(member, struct conf_service, hash_by);
+    struct conf_text text;
+
+    (void)field;
+    if (!field_text(decoder, node, &text))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(hashes); i++) {
+        size_t len = strlen(hashes[i].word);
+        if (text.s.len < len || memcmp(text.s.p, hashes[i].word, len) != 0 ||
+            hashes[i].has_name != (text.s.len > len))
+            continue;
+        service->hash_by = hashes[i].by;
+        service->hash_name = (struct str){text.s.p + len, text.s.len - len};
+        if (service->hash_by == CONF_HASH_HEADER)
+            fold(service->hash_name);
+        return true;
+    }
+    return field_wrong(decoder, node, "is not client_ip, path, header:NAME or cookie:NAME");
+}
+
+static const struct field limit_fields[] = {
+    {.name = "concurrency",
+     .doc = "Requests at once for each target.",
+     .standard = "off",
+     .type = FIELD_INT,
+     .flags = FIELD_OFF,
+     .min = 1,
+     .max = 1000000,
+     FIELD_AT(struct conf_service, limits.concurrency)},
+    {.name = "queue",
+     .doc = "Requests that may wait for a target to be free.",
+     .standard = "200",
+     .type = FIELD_INT,
+     .max = 1000000,
+     FIELD_AT(struct conf_service, limits.queue)},
+    {.name = "queue_timeout",
+     .doc = "How long one waits.",
+     .standard = "2s",
+     .type = FIELD_DURATION,
+     .min = 1,
+     .max = INT32_MAX,
+     FIELD_AT(struct conf_service, limits.queue_timeout_ms)},
+    FIELD_END,
+};
+
+static const struct field pool_fields[] = {
+    {.name = "idle_connections",
+     .doc = "Unused connections that each worker keeps for each target.",
+     .standard = "128",
+     .type = FIELD_INT,
+     .max = 65535,
+     FIELD_AT(struct conf_service, pool.idle_connections)},
+    {.name = "max_age",
+     .doc = "A connection older than this is not used again.",
+     .standard = "off",
+     .type = FIELD_DURATION,
+     .flags = FIELD_OFF,
+     .min = 1,
+     .max = INT32_MAX,
+     FIELD_AT(struct conf_service, pool.max_age_ms)},
+    FIELD_END,
+};
+
+static const char *const balances[] = {"least_request", "round_robin", "hash", "random", NULL};
+static const char *const protocols[] = {"http1", NULL};
+static const char *const later_protocols[] = {"h2", "auto", NULL};
+static const char *const tls_words[] = {"off", NULL};
+static const struct field target_element = {.name = "",
+                                            .type = FIELD_CUSTOM,
+                                            .decode = decode_target,
+                                            .fields = target_fields};
+
+const struct field conf_service_fields[] = {
+    {.name = ".", .type = FIELD_SPAN, FIELD_AT(struct conf_service, at)},
+    {.name = "targets",
+     .doc = "Where it runs: addresses, or maps with id, address and weight.",
+     .type = FIELD_LIST,
+     .flags = FIELD_REQUIRED | FIELD_NONEMPTY,
+     .element = &target_element,
+     FIELD_ITEMS(struct conf_service, targets, target_count)},
+    {.name = "protocol",
+     .doc = "What the targets speak.",
+     .standard = "http1",
+     .type = FIELD_ENUM,
+     .words = protocols,
+     .later = later_protocols},
+    {.name = "tls",
+     .doc = "Whether the targets are spoken to over TLS.",
+     .standard = "off",
+     .type = FIELD_ENUM,
+     .words = tls_words},
+    {.name = "host",
+     .doc = "The Host that targets see: `keep` the client's, the `target`'s address, or a name.",
+     .standard = "keep",
+     .type = FIELD_CUSTOM,
+     .decode = decode_host,
+     FIELD_AT(struct conf_service, host)},
+    {.name = "balance",
+     .doc = "How a target is chosen.",
+     .standard = "least_request",
+     .type = FIELD_ENUM,
+     .words = balances,
+     FIELD_AT(struct conf_service, balance)},
+    {.name = "hash_by",
+     .doc = "For `balance: hash`: `client_ip`, `path`, `header:NAME` or `cookie:NAME`.",
+     .standard = "client_ip",
+     .type = FIELD_CUSTOM,
+     .decode = decode_hash_by,
+     .json = "{\"type\":\"string\",\"pattern\":\"^(client_ip|path|header:.+|cookie:.+)$\"}",
+     FIELD_AT(struct conf_service, hash_by)},
+    {.name = "limits",
+     .doc = "How many requests the targets get at once.",
+     .type = FIELD_OBJECT,
+     .fields = limit_fields},
+    {.name = "pool",
+     .doc = "Connections to targets that are kept.",
+     .type = FIELD_OBJECT,
+     .fields = pool_fields},
+    {.name = "releases", .type = FIELD_LATER},
+    {.name = "split", .type = FIELD_LATER},
+    {.name = "health", .type = FIELD_LATER},
+    {.name = "discover", .type = FIELD_LATER},
+    {.name = "breaker", .type = FIELD_LATER},
+    {.name = "outlier", .type = FIELD_LATER},
+    {.name = "retry", .type = FIELD_LATER},
+    {.name = "sticky", .type = FIELD_LATER},
+    {.name = "slow_start", .type = FIELD_LATER},
+    {.name = "fallback", .type = FIELD_LATER},
+    {.name = "sign", .type = FIELD_LATER},
+    {.name = "provider", .type = FIELD_LATER},
+    {.name = "deploy", .type = FIELD_LATER},
+    {.name = "scale", .type = FIELD_LATER},
+    FIELD_END,
+};

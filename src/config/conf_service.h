@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Services: targets, and how one is chosen and spoken to. Part of struct conf, see conf.h.
+ */
+#ifndef CONFIG_CONF_SERVICE_H
+#define CONFIG_CONF_SERVICE_H
+
+#include "config/conf_text.h"
+
+struct conf_target {
+    struct span at;
+    struct conf_text id; /* as written, or the address text */
+    struct conf_address address;
+    uint32_t weight; /* 1..1000 */
+};
+
+enum conf_balance { CONF_LEAST_REQUEST, CONF_ROUND_ROBIN, CONF_HASH, CONF_RANDOM };
+enum conf_hash_by { CONF_HASH_CLIENT_IP, CONF_HASH_PATH, CONF_HASH_HEADER, CONF_HASH_COOKIE };
+enum conf_host { CONF_HOST_KEEP, CONF_HOST_TARGET, CONF_HOST_NAME };
+
+struct conf_service {
+    struct span at;
+    struct conf_text name;
+    struct conf_target *targets;
+    uint32_t target_count;
+    enum conf_balance balance;
+    enum conf_hash_by
+        hash_by;          /* written as `hash_by: client_ip | path | header:NAME | cookie:NAME` */
+    struct str hash_name; /* lower case for headers */
+    enum conf_host host;
+    struct conf_text host_name;
+    struct {
+        uint32_t concurrency; /* per target; 0 off */
+        uint32_t queue;
+        uint32_t queue_timeout_ms;
+    } limits;
+    struct {
+        uint32_t idle_connections; /* kept per target and worker */
+        uint32_t max_age_ms;       /* of a connection; 0 off */
+    } pool;
+};
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The field tables of the file, one per part, and the steps of loading that know them. For load.c,
+ * schema.c and reference.c. Tables are const and end in FIELD_END.
+ */
+#ifndef CONFIG_CONF_TABLE_H
+#define CONFIG_CONF_TABLE_H
+
+#include "config/conf.h"
+#include "config/field.h"
+
+extern const struct field conf_root_fields[];
+extern const struct field conf_listener_fields[];
+extern const struct field conf_admin_fields[];
+extern const struct field conf_timeout_fields[];
+extern const struct field conf_limit_fields[];
+extern const struct field conf_log_fields[];
+extern const struct field conf_route_fields[];
+extern const struct field conf_service_fields[];
+
+/* Hook of `filters`: fills a struct conf_filters from a list of one-key maps. */
+bool conf_filters_decode(struct decoder *decoder, const struct field *field,
+                         const struct node *node, void *member);
+/* Hook of a host pattern: lower-cases it; a struct conf_text. */
+bool conf_host_decode(struct decoder *decoder, const struct field *field, const struct node *node,
+                      void *member);
+
+/* Fills what the file left out: a listener, the admin socket, a route for one service. */
+void conf_complete(struct decoder *decoder);
+/* Looks across the whole: references, duplicates, what goes together. Reports all. */
+void conf_check(struct decoder *decoder);
+
+#endif

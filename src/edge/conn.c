@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/conn.h"
+
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+enum { VECTORS = 16, LINGER_MS = 2000 };
+
+static void update_reading(struct conn *conn);
+
+static void fire_timer(struct loop_timer *timer)
+{
+    struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
+
+    if (conn->is_lingering)
+        conn_close(conn, REASON_CLIENT_GONE);
+    else
+        conn->ops->on_timeout(conn);
+}
+
+enum status conn_init(struct conn *conn, bool is_unix)
+{
+    uv_loop_t *uv = &conn->loop->uv;
+    int failed = is_unix ? uv_pipe_init(uv, &conn->uv.pipe, 0) : uv_tcp_init(uv, &conn->uv.tcp);
+
+    conn->uv.handle.data = conn;
+    conn->timer.fire = fire_timer;
+    return failed ? E_IO : OK;
+}
+
+/* --- input */
+
+static void feed(struct conn *conn, struct str in)
+{
+    struct wire *wire = conn->wire;
+    bool was_idle = wire->is_idle && !wire->is_partial;
+
+    conn->is_feeding = true;
+    do {
+        size_t used = 0;
+        enum status status = wire->codec->feed(wire, in, &used);
+
+        if (conn->is_closing)
+            break;
+        if (status) {
+            conn_close(conn, REASON_INTERNAL_ERROR);
+            break;
+        }
+        in.p += used;
+        in.len -= used;
+    } while (in.len && wire->is_idle && !wire->is_partial && !wire->wants_close);
+    conn->is_feeding = false;
+    if (conn->is_closing)
+        return;
+    if (conn->partial.len) // output of others may point into it
+        loop_own(conn->loop);
+    if (buf_keep(&conn->partial, &conn->loop->partials, in)) {
+        conn_close(conn, REASON_MEMORY_LIMIT);
+        return;
+    }
+    if (was_idle && wire->is_partial)
+        conn->ops->on_begin(conn);
+    conn_touch(conn);
+}
+
+static void take_input(struct conn *conn, struct str in)
+{
+    if (conn->is_lingering)
+        return;
+    if (conn->partial.len) {
+        if (buf_append(&conn->partial, &conn->loop->partials, in)) {
+            conn_close(conn, REASON_MEMORY_LIMIT);
+            return;
+        }
+        in = (struct str){conn->partial.p, conn->partial.len};
+    }
+    feed(conn, in);
+}
+
+void conn_resume(struct conn *conn)
+{
+    if (conn->is_feeding || conn->is_closing || conn->is_lingering)
+        return;
+    if (conn->partial.len)
+        feed(conn, (struct str){conn->partial.p, conn->partial.len});
+    conn_touch(conn);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct conn *conn = handle->data;
+
+    (void)suggested;
+    *buf = uv_buf_init(conn->loop->read_buffer, LOOP_READ_BUFFER);
+}
+
+static void take_end(struct conn *conn, ssize_t error)
+{
+    conn->got_eof = true;
+    if (conn->is_lingering || error != UV_EOF) {
+        conn_close(conn, conn->wire->role == ROLE_SERVER ? REASON_CLIENT_GONE
+                                                         : REASON_CONNECTION_TERMINATED);
+        return;
+    }
+    conn->wire->codec->eof(conn->wire);
+    if (!conn->is_closing)
+        conn_touch(conn);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct conn *conn = stream->data;
+    struct loop *loop = conn->loop;
+
+    if (n == 0)
+        return;
+    loop_enter(loop);
+    if (n > 0) {
+        conn->read_bytes += (uint64_t)n;
+        take_input(conn, (struct str){buf->base, (size_t)n});
+    } else {
+        take_end(conn, n);
+    }
+    loop_leave(loop);
+}
+
+/* Reads stay armed unless the consumer is behind: never stopped and started per request. */
+static void update_reading(struct conn *conn)
+{
+    const struct wire *wire = conn->wire;
+    bool wanted = !conn->got_eof && wire->unpaid < WIRE_WINDOW &&
+                  conn->partial.len < conn->partial_max;
+
+    if (wanted == conn->is_reading || conn->is_closing)
+        return;
+    if (wanted)
+        uv_read_start(&conn->uv.stream, on_alloc, on_read);
+    else
+        uv_read_stop(&conn->uv.stream);
+    conn->is_reading = wanted;
+}
+
+enum status conn_start(struct conn *conn, const struct codec *codec, enum role role)
+{
+    conn->wire->outqs = &conn->loop->outqs;
+    conn->wire->codec = codec;
+    if (codec->open(conn->wire, role))
+        return E_NOMEM;
+    if (!conn->partial_max)
+        conn->partial_max = WIRE_WINDOW;
+    if (uv_read_start(&conn->uv.stream, on_alloc, on_read))
+        return E_IO;
+    conn->is_reading = true;
+    return OK;
+}
+
+/* --- output */
+
+static void finish_write(struct conn *conn)
+{
+    struct wire *wire = conn->wire;
+
+    if (!outq_pending(wire->out))
+        outq_give(&wire->out);
+    wire->codec->wrote(wire);
+}
+
+static void on_written(uv_write_t *request, int failed)
+{
+    struct conn *conn = request->data;
+    struct loop *loop = conn->loop;
+
+    free(request);
+    conn->writing = NULL;
+    if (conn->is_closing)
+        return;
+    loop_enter(loop);
+    if (failed) {
+        conn_close(conn, REASON_CLIENT_GONE);
+    } else {
+        conn->written_bytes += conn->writing_len;
+        outq_sent(conn->wire->out, conn->writing_len);
+        finish_write(conn);
+        if (!conn->is_closing)
+            conn_flush(conn);
+    }
+    loop_leave(loop);
+}
+
+/* The socket is full: what is left becomes ours, and libuv writes it when it can. */
+static void write_later(struct conn *conn)
+{
+    struct iovec vectors[VECTORS];
+    uv_write_t *request;
+    unsigned n;
+
+    request = outq_own(conn->wire->out) ? NULL : malloc(sizeof(*request));
+    if (!request) {
+        conn_close(conn, REASON_MEMORY_LIMIT);
+        return;
+    }
+    n = outq_vectors(conn->wire->out, vectors, VECTORS);
+    conn->writing_len = 0;
+    for (unsigned i = 0; i < n; i++)
+        conn->writing_len += vectors[i].iov_len;
+    request->data = conn;
+    conn->writing = request;
+    if (uv_write(request, &conn->uv.stream, (const uv_buf_t *)vectors, n, on_written)) {
+        free(request);
+        conn->writing = NULL;
+        conn_close(conn, REASON_CLIENT_GONE);
+    }
+}
+
+/* False when nothing more can be written now. */
+static bool write_some(struct conn *conn)
+{
+    struct wire *wire = conn->wire;
+    struct iovec vectors[VECTORS];
+    unsigned n = outq_vectors(wire->out, vectors, VECTORS);
+    int written = uv_try_write(&conn->uv.stream, (const uv_buf_t *)vectors, n);
+
+    if (written < 0 && written != UV_EAGAIN) {
+        conn_close(conn, wire->role == ROLE_SERVER ? REASON_CLIENT_GONE
+                                                   : REASON_CONNECTION_TERMINATED);
+        return false;
+    }
+    if (written > 0) {
+        conn->written_bytes += (uint64_t)written;
+        outq_sent(wire->out, (size_t)written);
+    }
+    if (!outq_pending(wire->out))
+        return false;
+    for (unsigned i = 0; i < n && written > 0; i++)
+        written -= (int)vectors[i].iov_len;
+    if (written == 0 && n == VECTORS)
+        return true; /* all vectors went, and there are more */
+    write_later(conn);
+    return false;
+}
+
+static void on_shutdown(uv_shutdown_t *request, int failed)
+{
+    struct conn *conn = request->data;
+
+    (void)failed;
+    free(request);
+    conn->shutting = NULL;
+}
+
+static void shut(struct conn *conn)
+{
+    if (conn->did_shutdown)
+        return;
+    conn->did_shutdown = true;
+    conn->shutting = malloc(sizeof(*conn->shutting));
+    if (conn->shutting)
+        conn->shutting->data = conn;
+    if (!conn->shutting || uv_shutdown(conn->shutting, &conn->uv.stream, on_shutdown)) {
+        free(conn->shutting);
+        conn->shutting = NULL;
+        conn_close(conn, REASON_CLIENT_GONE);
+    }
+}
+
+/* Everything is out and the wire wants to end. A client that may still be sending would lose our last bytes to a
+ * reset if we closed now (RFC 9112 9.6): say that we are done, and read on for a moment. */
+static void end(struct conn *conn)
+{
+    if (conn->wire->role == ROLE_CLIENT || conn->got_eof ||
+        (conn->wire->is_idle && !conn->partial.len)) {
+        conn_close(conn, REASON_CLIENT_GONE);
+        return;
+    }
+    if (conn->is_lingering)
+        return;
+    conn->is_lingering = true;
+    buf_drop(&conn->partial, &conn->loop->partials);
+    conn->wire->unpaid = 0;
+    update_reading(conn);
+    shut(conn);
+    if (!conn->is_closing)
+        loop_timer_set(conn->loop, &conn->timer, LINGER_MS);
+}
+
+void conn_flush(struct conn *conn)
+{
+    struct wire *wire = conn->wire;
+
+    if (conn->is_closing)
+        return;
+    if (conn->is_broken) {
+        conn_close(conn, REASON_MEMORY_LIMIT);
+        return;
+    }
+    if (wire->codec->pull)
+        wire->codec->pull(wire);
+    if (wire->out && !conn->writing) {
+        while (write_some(conn))
+            ;
+        if (conn->is_closing)
+            return;
+        finish_write(conn);
+    }
+    if (conn->is_closing)
+        return;
+    update_reading(conn);
+    if (outq_pending(wire->out))
+        return;
+    if (conn->wants_shutdown)
+        shut(conn);
+    if (wire->wants_close && !conn->is_closing)
+        end(conn);
+    else if (wire->is_idle && !wire->is_partial && conn->is_working && !conn->is_closing)
+        conn->ops->on_idle(conn);
+}
+
+void conn_touch(struct conn *conn)
+{
+    if (conn->is_dirty || conn->is_closing)
+        return;
+    conn->is_dirty = true;
+    conn->dirty_next = NULL;
+    *conn->loop->dirty_last = conn;
+    conn->loop->dirty_last = &conn->dirty_next;
+}
+
+void conn_shutdown(struct conn *conn)
+{
+    conn->wants_shutdown = true;
+    conn_touch(conn);
+}
+
+uint64_t conn_acked(const struct conn *conn)
+{
+    uint64_t written = conn->written_bytes;
+    int unacked = 0;
+    uv_os_fd_t fd;
+
+    if (conn->writing)
+        written += conn->writing_len - uv_stream_get_write_queue_size(&conn->uv.stream);
+    if (!uv_fileno(&conn->uv.handle, &fd))
+        ioctl(fd, SIOCOUTQ, &unacked);
+    return written > (uint64_t)unacked ? written - (uint64_t)unacked : 0;
+}
+
+/* --- the end */
+
+static void unlist(struct conn *conn)
+{
+    struct conn **at = &conn->loop->dirty;
+
+    if (!conn->is_dirty)
+        return;
+    while (*at != conn)
+        at = &(*at)->dirty_next;
+    *at = conn->dirty_next;
+    if (!*at)
+        conn->loop->dirty_last = at;
+    conn->is_dirty = false;
+}
+
+static void on_close(uv_handle_t *handle)
+{
+    struct conn *conn = handle->data;
+
+    buf_drop(&conn->partial, &conn->loop->partials); // only now: a codec may still stand in it further up the stack
+    conn->ops->on_closed(conn);
+}
+
+void conn_close(struct conn *conn, enum reason why)
+{
+    if (conn->is_closing)
+        return;
+    conn->is_closing = true;
+    unlist(conn);
+    loop_timer_remove(conn->loop, &conn->timer);
+    if (conn->wire->codec)
+        conn->wire->codec->close(conn->wire, why);
+    conn->ops->on_closing(conn);
+    uv_close(&conn->uv.handle, on_close);
+}

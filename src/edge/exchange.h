@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One request and its answer, between a client's stream and a target's. exchange.c has the table of its steps;
+ * exchange_request.c, exchange_target.c, exchange_answer.c, exchange_body.c and exchange_end.c hold them. Made by the client's
+ * codec through exchange_open(), ends itself. One thread (the worker's).
+ */
+#ifndef EDGE_EXCHANGE_H
+#define EDGE_EXCHANGE_H
+
+#include "base/clock.h"
+#include "edge/metric/access.h"
+#include "edge/snapshot.h"
+#include "edge/upstream/pool.h"
+
+/* What a worker lends its exchanges. */
+struct exchange_host {
+    struct loop *loop;
+    struct snapshot *snapshot; /* current */
+    struct stats *stats;
+    struct access_ring *ring;
+    struct wire_limits limits; /* of the current snapshot; wires point here */
+    struct clock_date date;
+    struct str edge_name;  /* names this edge in request ids and Proxy-Status */
+    struct str via[2];     /* "1.0 EDGE" and "1.1 EDGE" */
+    struct gate_local *waiting; /* gates at which requests of this worker wait */
+    uint64_t id_prefix, id_next; /* of request ids */
+    uint32_t in_flight;    /* written with relaxed stores: the manager reads it */
+    bool is_draining;      /* answers carry Connection: close */
+};
+
+/* What the client's connection knows of a request; outlives it. */
+struct exchange_origin {
+    struct str client;      /* address as text */
+    struct str scheme;      /* "http" */
+    struct str health_path; /* of the listener; empty: none */
+    uint64_t client_hash;   /* of the address */
+    uint64_t began_us;      /* first byte of the request */
+};
+
+enum step {
+    STEP_HEAD,
+    STEP_ROUTE,
+    STEP_ASK,
+    STEP_PICK,
+    STEP_CONNECT,
+    STEP_SEND,
+    STEP_ANSWER,
+    STEP_TELL,
+    STEP_RELAY,
+    STEP_REFUSE,
+    STEP_DONE,
+    STEP_WAIT, /* not a step: an event will come */
+};
+
+struct exchange_reply {
+    uint16_t status;
+    struct str content_type, body;
+    struct str location; /* absent: none */
+};
+
+struct exchange {
+    /* the two ends */
+    struct stream down, up;
+    struct exchange_host *host;
+    struct exchange_origin *origin; /* of the client's connection */
+    struct target_conn *target;     /* taken; NULL: none */
+    struct pool_waiter opening;
+    /* lives */
+    struct arena arena;
+    struct snapshot *snapshot; /* pinned; NULL once a tunnel let go */
+    struct endpoint *kept;     /* a tunnel's own reference */
+    struct loop_timer timer;
+    /* progress */
+    enum step step;
+    const struct rule *rule; /* NULL: no route */
+    const struct conf_route *route;
+    struct service *service;
+    struct gate *gate;   /* a place under its cap is held; NULL: there is no cap */
+    int32_t index;       /* of the target in the service */
+    uint64_t tried, key; /* bits by index; hash key */
+    struct chain_walk walk;
+    struct head *request, *response;
+    struct exchange_reply reply;
+    struct buf held; /* request body bytes not sent, or sent and kept for another try */
+    struct head *held_trailers;
+    uint32_t owed_down, owed_up; /* bytes of request and answer not yet credited */
+    struct exchange *waiting_next;
+    /* what happened */
+    enum reason reason;
+    uint16_t status;
+    uint8_t attempts;
+    bool is_running : 1, is_over : 1, is_own : 1, is_tunnel : 1, holds_place : 1;
+    bool is_sending : 1;   /* the request head is out: body goes through */
+    bool is_answering : 1; /* the answer head is out */
+    bool held_last : 1;    /* the held body is the whole body */
+    bool can_replay : 1;   /* held has all that was sent of the body */
+    bool is_waiting : 1;   /* in a service's queue */
+    bool answer_began : 1; /* the target's answer head is in */
+    bool wants_fresh : 1;  /* the next connection may not be a kept one */
+    bool down_ended : 1, up_ended : 1; /* that end said its last byte */
+    bool is_routed : 1;    /* counted as in flight of its route */
+    bool is_silent : 1;    /* neither counted nor logged: a platform's health check */
+    /* numbers for the log */
+    struct str id, path, route_label, service_name, target_id;
+    uint32_t generation, route_slot, target_slot;
+    uint64_t bytes_in, bytes_out, mark_us, active_us, sent_us;
+    uint32_t phase_us[ACCESS_PHASES];
+};
+
+/* The client's codec has a request: gives its stream, NULL when memory is short. */
+struct stream *exchange_open(struct exchange_host *host, struct exchange_origin *origin);
+/* The client's connection found a fault of its own: slow body, slow reading. Ends the exchange, with an answer if none has begun. */
+void exchange_fail(struct exchange *exchange, enum reason why);
+/* Bytes of an exchange, for the loop's slab. */
+size_t exchange_size(void);
+/* A gate may have opened: serves what waits on this worker, oldest first. */
+void exchange_wake(struct exchange_host *host);
+/* The exchange of a stream that exchange_open gave. */
+struct exchange *exchange_of(struct stream *down);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The last steps of a good request: the target's head is in (ANSWER), the client gets it (TELL), the rest
+ * flows (RELAY).
+ */
+#include "edge/exchange_impl.h"
+
+enum step exchange_step_answer(struct exchange *x)
+{
+    x->answer_began = true;
+    x->reason = REASON_NONE; // of tries before this one
+    exchange_lap(x, ACCESS_ANSWER);
+    buf_drop(&x->held, &x->host->loop->partials);
+    x->can_replay = false;
+    if (x->response->status == 101 && !x->request->is_upgrade)
+        return exchange_refused(x, REASON_HTTP_UPGRADE_FAILED);
+    return STEP_TELL;
+}
+
+/* RFC 9110 6.6.1: an answer without Date gets one; 7.6.3: Via. */
+static enum status finish_head(struct exchange *x)
+{
+    struct head *head = x->response;
+    struct str had = head_value(head, HDR_VIA), via = x->host->via[head->minor ? 1 : 0];
+
+    if (!head_find(head, HDR_DATE) &&
+        head_add(head, &x->arena, STR("Date"),
+                 arena_copy(&x->arena,
+                            clock_http_date(&x->host->date, loop_wall_ms(x->host->loop)))))
+        return E_NOMEM;
+    if (head_set(head, &x->arena, STR("X-Request-Id"), x->id))
+        return E_NOMEM;
+    if (x->is_own)
+        return OK;
+    if (had.p)
+        via = arena_format(&x->arena, "%.*s, %.*s", STR_FMT(had), STR_FMT(via));
+    return via.p ? head_set(head, &x->arena, STR("Via"), via) : E_NOMEM;
+}
+
+/* The connection cannot be used again when the request's body is still coming: what is left of it would be read as
+ * the next request, or read for nothing. */
+static bool must_close(const struct exchange *x)
+{
+    return x->host->is_draining || !x->down.received;
+}
+
+static enum status send_reply_body(struct exchange *x)
+{
+    x->bytes_out = x->down.is_head ? 0 : x->reply.body.len;
+    x->up_ended = true;
+    if (!x->reply.body.len || x->down.is_head)
+        return OK;
+    if (x->down.codec->body(&x->down, x->reply.body, true))
+        return E_NOMEM;
+    return outq_own(x->down.wire->out); // the text may go with the exchange, before it is written
+}
+
+static bool is_bodiless(const struct exchange *x)
+{
+    return x->is_own ? !x->reply.body.len || x->down.is_head : x->up_ended;
+}
+
+enum step exchange_step_tell(struct exchange *x)
+{
+    struct visit *visit;
+
+    if (!x->is_own)
+        head_strip_hop_by_hop(x->response, x->response->status == 101);
+    x->down.is_head = x->request && x->request->method == METHOD_HEAD;
+    if (chain_response(&x->walk, x->response, x->is_own, &visit) != VERDICT_PASS && !x->is_own) {
+        exchange_let_go(x, false);
+        return exchange_refused(x, visit->reason ? visit->reason : REASON_INTERNAL_ERROR);
+    }
+    x->down.close_after = must_close(x) && x->response->status != 101;
+    x->status = x->response->status;
+    x->is_answering = true;
+    x->active_us = x->host->loop->now_us;
+    if (finish_head(x) || x->down.codec->head(&x->down, x->response, is_bodiless(x)) ||
+        (x->is_own && send_reply_body(x))) {
+        exchange_abort(x, REASON_MEMORY_LIMIT);
+        return STEP_WAIT;
+    }
+    exchange_touch(&x->down);
+    if (x->response->status == 101)
+        exchange_begin_tunnel(x);
+    return STEP_RELAY;
+}
+
+/* Everything the client is to get is queued, and for a tunnel both sides are done. */
+static bool is_complete(const struct exchange *x)
+{
+    return x->up_ended && (!x->is_tunnel || x->down_ended);
+}
+
+enum step exchange_step_relay(struct exchange *x)
+{
+    uint32_t idle_ms;
+
+    if (is_complete(x))
+        return STEP_DONE;
+    idle_ms = x->is_tunnel ? x->route->timeouts.tunnel_idle_ms : x->route->timeouts.stream_idle_ms;
+    if (idle_ms)
+        loop_timer_set(x->host->loop, &x->timer, idle_ms);
+    else
+        loop_timer_unset(&x->timer);
+    return STEP_WAIT;
+}

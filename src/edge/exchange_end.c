@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How an exchange ends: DONE when both ends are complete, an abort when one breaks. Either way it is counted and
+ * logged once, lets go of all it holds, and its memory goes back.
+ */
+#include "edge/exchange_impl.h"
+
+/* --- sight */
+
+static void count(const struct exchange *x, uint64_t total_us)
+{
+    unsigned worker = x->host->loop->worker;
+    struct stat_route *route = stats_route(x->host->stats, worker, x->route_slot);
+
+    if (x->is_routed)
+        stat_gauge(&route->in_flight, -1);
+    stat_add(&route->codes[stat_code_index(x->status)], 1);
+    stat_add(&route->bytes_in, x->bytes_in);
+    stat_add(&route->bytes_out, x->bytes_out);
+    if (x->reason)
+        stat_add(&route->refused[x->reason], 1);
+    stat_observe(&route->duration, total_us);
+}
+
+static void count_target(const struct exchange *x)
+{
+    struct stat_target *target =
+        stats_target(x->host->stats, x->host->loop->worker, x->target_slot);
+
+    stat_add(&target->codes[stat_code_index(x->status)], 1);
+    stat_observe(&target->duration, x->host->loop->now_us - x->sent_us);
+}
+
+static struct str host_of(const struct exchange *x)
+{
+    return x->request ? x->request->authority : STR_NONE;
+}
+
+static void log_it(const struct exchange *x, uint64_t total_us)
+{
+    const struct head *request = x->request;
+    struct access_record record = {
+        .time_ms = loop_wall_ms(x->host->loop) - total_us / 1000,
+        .total_us = total_us,
+        .bytes_in = x->bytes_in,
+        .bytes_out = x->bytes_out,
+        .generation = x->generation,
+        .status = x->status,
+        .reason = (uint8_t)x->reason,
+        .attempts = x->attempts,
+        .minor = request ? request->minor : 1,
+        .request_id = x->id,
+        .client = x->origin->client,
+        .host = host_of(x),
+        .route = x->route_label,
+        .service = x->service_name,
+        .target = x->target_id,
+    };
+
+    for (unsigned i = 0; i < ACCESS_PHASES; i++)
+        record.phase_us[i] = x->phase_us[i];
+    if (request) {
+        record.method = request->method_name;
+        record.path = x->path;
+        record.query = request->query;
+        record.user_agent = head_value(request, HDR_USER_AGENT);
+        record.referer = head_value(request, HDR_REFERER);
+    }
+    access_write(x->host->ring, &record);
+}
+
+static void report(struct exchange *x)
+{
+    uint64_t total_us = x->host->loop->now_us - x->origin->began_us;
+
+    if (x->answer_began || x->is_own)
+        exchange_lap(x, ACCESS_RELAY);
+    if (!x->status)
+        x->status = reason_info(x->reason)->status;
+    if (x->is_silent)
+        return;
+    count(x, total_us);
+    if (x->answer_began)
+        count_target(x);
+    if (access_wants(x->host->ring, x->status))
+        log_it(x, total_us);
+}
+
+/* --- letting go */
+
+void exchange_unpin(struct exchange *x)
+{
+    struct snapshot *snapshot = x->snapshot;
+
+    x->snapshot = NULL;
+    x->rule = NULL;
+    x->route = NULL;
+    x->service = NULL;
+    if (snapshot)
+        snapshot_unpin(snapshot, x->host->loop->worker);
+}
+
+bool exchange_copy_labels(struct exchange *x)
+{
+    struct str route = arena_copy(&x->arena, x->route_label);
+    struct str service = arena_copy(&x->arena, x->service_name);
+
+    if (!route.p || !service.p)
+        return false;
+    x->route_label = route;
+    x->service_name = service;
+    return true;
+}
+
+void exchange_destroy(struct exchange *x)
+{
+    struct exchange_host *host = x->host;
+
+    x->is_over = true;
+    loop_timer_remove(host->loop, &x->timer);
+    chain_end(&x->walk);
+    buf_drop(&x->held, &host->loop->partials);
+    if (x->kept)
+        endpoint_unref(&x->kept);
+    exchange_unpin(x);
+    __atomic_store_n(&host->in_flight, host->in_flight - 1, __ATOMIC_RELAXED);
+    arena_reset(&x->arena);
+    slab_give(&host->loop->exchanges, x);
+}
+
+enum step exchange_step_done(struct exchange *x)
+{
+    struct conn *client = x->down.wire ? x->down.wire->owner : NULL;
+    bool is_good = !x->is_tunnel && x->answer_began && x->up.received && x->up.sent;
+
+    report(x);
+    x->is_over = true;
+    exchange_let_go(x, is_good);
+    if (x->down.wire)
+        x->down.codec->detach(&x->down);
+    exchange_destroy(x);
+    if (client) {
+        conn_touch(client);
+        conn_resume(client);
+    }
+    return STEP_WAIT;
+}
+
+void exchange_abort(struct exchange *x, enum reason why)
+{
+    struct conn *client = x->down.wire ? x->down.wire->owner : NULL;
+
+    if (x->is_over)
+        return;
+    x->reason = why;
+    exchange_leave_queue(x);
+    pool_cancel(&x->opening);
+    report(x);
+    x->is_over = true;
+    exchange_let_go(x, false);
+    if (x->down.wire)
+        x->down.codec->detach(&x->down);
+    if (client)
+        conn_close(client, why);
+    if (x->is_running)
+        return; // exchange_run() ends it
+    exchange_destroy(x);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Shared by the files of the exchange and by nothing else: the steps, and what they ask of each other.
+ */
+#ifndef EDGE_EXCHANGE_IMPL_H
+#define EDGE_EXCHANGE_IMPL_H
+
+#include "edge/exchange.h"
+
+enum {
+    EXCHANGE_ARENA_EXTRA = 64 * 1024, /* bytes over twice the head ceiling */
+    EXCHANGE_REPLAY_MAX = 64 * 1024,  /* body bytes kept for another try */
+    EXCHANGE_ATTEMPTS_MAX = 8,
+};
+
+/* --- steps, in the order of the table in exchange.c; each returns the next one or STEP_WAIT */
+enum step exchange_step_head(struct exchange *x);    /* exchange_request.c */
+enum step exchange_step_route(struct exchange *x);
+enum step exchange_step_ask(struct exchange *x);
+enum step exchange_step_pick(struct exchange *x);    /* exchange_target.c */
+enum step exchange_step_connect(struct exchange *x);
+enum step exchange_step_send(struct exchange *x);
+enum step exchange_step_answer(struct exchange *x);  /* exchange_answer.c */
+enum step exchange_step_tell(struct exchange *x);
+enum step exchange_step_relay(struct exchange *x);
+enum step exchange_step_refuse(struct exchange *x);  /* exchange_reply.c */
+enum step exchange_step_done(struct exchange *x);    /* exchange_end.c */
+
+/* Walks the table from `step` until a step waits. Does nothing when it is already being walked: then the step that runs
+ * sees what changed. The exchange may be gone afterwards. */
+void exchange_run(struct exchange *x, enum step step);
+/* Notes why, and gives STEP_REFUSE for the step to return. */
+enum step exchange_refused(struct exchange *x, enum reason why);
+/* Adds the time since the last mark to a phase. */
+void exchange_lap(struct exchange *x, enum access_phase phase);
+/* The connection behind a stream has something to write or may read on. */
+void exchange_touch(const struct stream *stream);
+
+/* --- exchange_target.c */
+/* Drops or gives back the target's connection, the place under the cap and the counts; idempotent. */
+void exchange_let_go(struct exchange *x, bool is_good);
+void exchange_leave_queue(struct exchange *x);
+/* The target failed before its answer began: the next step, another try or a refusal. */
+enum step exchange_retry(struct exchange *x, enum reason why);
+void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, int failed);
+
+/* --- exchange_body.c: the hooks of both streams that carry bodies */
+void exchange_take_request_body(struct stream *down, struct str bytes, bool last);
+void exchange_take_request_trailers(struct stream *down, struct head *trailers);
+void exchange_take_answer_body(struct stream *up, struct str bytes, bool last);
+void exchange_take_answer_trailers(struct stream *up, struct head *trailers);
+void exchange_drained_down(struct stream *down);
+void exchange_drained_up(struct stream *up);
+/* Sends what was held; E_NOMEM: the exchange cannot go on. */
+MUST_USE enum status exchange_send_held(struct exchange *x);
+/* Both ends become raw. */
+void exchange_begin_tunnel(struct exchange *x);
+
+/* --- exchange_reply.c */
+/* Makes x->reply the answer: next step TELL. */
+enum step exchange_answer_with(struct exchange *x, const struct exchange_reply *reply);
+/* Builds x->response from x->reply. False: the arena is full. */
+bool exchange_build_reply(struct exchange *x);
+
+/* --- exchange_end.c */
+/* Lets go of the snapshot; rule, route and service are NULL then. */
+void exchange_unpin(struct exchange *x);
+/* Copies the names the log will want into the arena. False: it is full, nothing changed. */
+bool exchange_copy_labels(struct exchange *x);
+/* Gives everything back but the client's stream, which is let go already. */
+void exchange_destroy(struct exchange *x);
+/* Breaks off: both ends are let go, the client's connection closed; logged with `why`. */
+void exchange_abort(struct exchange *x, enum reason why);
+
+#endif

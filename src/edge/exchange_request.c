@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The first steps: what the request is (HEAD), where it goes (ROUTE), whether it may (ASK).
+ */
+#include "edge/exchange_impl.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+/* "edge-1f3a9c...-42": unique over restarts by the prefix, over requests by the count. */
+static bool make_id(struct exchange *x)
+{
+    struct exchange_host *host = x->host;
+    char *start = arena_text(&x->arena, host->edge_name.len + 2 + 2 * TEXT_HEX_MAX);
+    char *at = start;
+
+    if (!start)
+        return false;
+    at = text_put(at, host->edge_name);
+    *at++ = '-';
+    at = text_hex(at, host->id_prefix);
+    *at++ = '-';
+    at = text_hex(at, host->id_next++);
+    x->id = (struct str){start, (size_t)(at - start)};
+    return true;
+}
+
+static bool is_health_check(const struct exchange *x)
+{
+    struct str health = x->origin->health_path;
+
+    return health.len && x->request->path.len == health.len &&
+           !memcmp(x->request->path.p, health.p, health.len);
+}
+
+/* For the platform's own checker: before routes, limits and the log. */
+static enum step answer_health(struct exchange *x)
+{
+    static const struct exchange_reply good = {200, STR_INIT("text/plain"), STR_INIT("ok\n"), {0}};
+    static const struct exchange_reply bad = {503, STR_INIT("text/plain"), STR_INIT("draining\n"), {0}};
+
+    x->is_silent = true;
+    return exchange_answer_with(x, x->host->is_draining ? &bad : &good);
+}
+
+enum step exchange_step_head(struct exchange *x)
+{
+    const struct conf *conf = x->snapshot->rules->conf;
+    const struct head *request = x->request;
+
+    x->path = request->path;
+    if (!make_id(x))
+        return exchange_refused(x, REASON_MEMORY_LIMIT);
+    if (request->method == METHOD_CONNECT || request->method == METHOD_OTHER)
+        return exchange_refused(x, REASON_METHOD_UNKNOWN); // no forward proxy, no tunnels by wish
+    if (is_health_check(x))
+        return answer_health(x);
+    if (conf->limits.body && request->content_length > 0 &&
+        (uint64_t)request->content_length > conf->limits.body)
+        return exchange_refused(x, REASON_BODY_TOO_LARGE);
+    return STEP_ROUTE;
+}
+
+enum step exchange_step_route(struct exchange *x)
+{
+    const struct rules *rules = x->snapshot->rules;
+    struct route_match match = route_match(rules->table, x->request);
+
+    if (!match.route)
+        return exchange_refused(x, match.method_mismatch ? REASON_METHOD_NOT_ALLOWED
+                                                         : REASON_ROUTE_NOT_FOUND);
+    x->route = match.route;
+    x->rule = &rules->list[match.index];
+    x->route_label = x->rule->label;
+    x->route_slot = __atomic_load_n(&x->rule->slot, __ATOMIC_RELAXED);
+    if (x->rule->service >= 0) {
+        x->service = &x->snapshot->services[x->rule->service];
+        x->service_name = x->service->conf->name.s;
+    }
+    stat_gauge(&stats_route(x->host->stats, x->host->loop->worker, x->route_slot)->in_flight, 1);
+    x->is_routed = true;
+    return STEP_ASK;
+}
+
+static enum step answer_redirect(struct exchange *x)
+{
+    struct exchange_reply reply = {.status = (uint16_t)x->route->redirect.status};
+
+    reply.location = route_redirect(x->route, x->request, x->origin->scheme, &x->arena);
+    if (!reply.location.p)
+        return exchange_refused(x, REASON_HEADERS_TOO_LARGE);
+    return exchange_answer_with(x, &reply);
+}
+
+static enum step answer_fixed(struct exchange *x)
+{
+    struct exchange_reply reply = {
+        .status = (uint16_t)x->route->respond.status,
+        .content_type = x->route->respond.content_type.s,
+        .body = x->route->respond.body.s,
+    };
+
+    return exchange_answer_with(x, &reply);
+}
+
+static enum step after_filters(struct exchange *x)
+{
+    if (x->route->redirect.is_set)
+        return answer_redirect(x);
+    if (x->route->respond.is_set)
+        return answer_fixed(x);
+    return STEP_PICK;
+}
+
+static enum status start_walk(struct exchange *x)
+{
+    struct visit common = {.arena = &x->arena, .request = x->request, .client = x->origin->client};
+
+    return chain_start(&x->walk, x->rule->chain, &common);
+}
+
+enum step exchange_step_ask(struct exchange *x)
+{
+    struct visit *visit;
+    struct exchange_reply reply;
+
+    if (!x->rule->chain->count)
+        return after_filters(x);
+    if (!x->walk.chain && start_walk(x))
+        return exchange_refused(x, REASON_MEMORY_LIMIT);
+    switch (chain_request(&x->walk, &visit)) {
+    case VERDICT_PASS:
+        return after_filters(x);
+    case VERDICT_REPLY:
+        reply = (struct exchange_reply){visit->reply.status, visit->reply.content_type,
+                                        visit->reply.body, STR_NONE};
+        return exchange_answer_with(x, &reply);
+    case VERDICT_WAIT:
+        return STEP_WAIT;
+    default:
+        return exchange_refused(x, visit->reason ? visit->reason : REASON_INTERNAL_ERROR);
+    }
+}

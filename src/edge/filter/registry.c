@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every filter there is, in the order they run unless a configuration says otherwise. A new filter is its
+ * file, its declaration and its line here.
+ */
+#include "sluice/filter.h"
+
+extern const struct filter filter_headers;
+
+const struct filter *const filter_registry[] = {
+    &filter_headers,
+    NULL,
+};

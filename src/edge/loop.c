@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/loop.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "edge/conn.h"
+
+enum { FREE_LIST_MAX = 16 * 1024 * 1024 };
+
+static uint64_t wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void fire(void *owner, struct wheel_entry *entry)
+{
+    struct loop_timer *timer = CONTAINER_OF(entry, struct loop_timer, entry);
+
+    (void)owner;
+    timer->fire(timer);
+}
+
+static void on_tick(uv_timer_t *handle)
+{
+    struct loop *loop = handle->data;
+
+    loop_enter(loop);
+    loop->wall_offset_ms = wall_ms() - loop->now_us / 1000;
+    wheel_advance(&loop->wheel, loop->now_us / 1000, fire, loop);
+    if (!loop->wheel.count) {
+        uv_timer_stop(&loop->tick);
+        loop->is_ticking = false;
+    }
+    loop_leave(loop);
+}
+
+enum status loop_init(struct loop *loop, unsigned index, size_t memory_limit)
+{
+    *loop = (struct loop){.worker = index};
+    loop->dirty_last = &loop->dirty;
+    loop->budget.limit = memory_limit;
+    loop->budget.free_max = FREE_LIST_MAX;
+    outq_slab_init(&loop->outqs, &loop->budget);
+    slab_init(&loop->arenas, LOOP_ARENA_BLOCK, &loop->budget);
+    slab_init(&loop->partials, LOOP_PARTIAL, &loop->budget);
+    loop->read_buffer = malloc(LOOP_READ_BUFFER);
+    if (!loop->read_buffer)
+        return E_NOMEM;
+    if (uv_loop_init(&loop->uv)) {
+        free(loop->read_buffer);
+        return E_IO;
+    }
+    loop->now_us = uv_hrtime() / 1000;
+    loop->wall_offset_ms = wall_ms() - loop->now_us / 1000;
+    wheel_init(&loop->wheel, loop->now_us / 1000);
+    uv_timer_init(&loop->uv, &loop->tick);
+    loop->tick.data = loop;
+    return OK;
+}
+
+void loop_fini(struct loop *loop)
+{
+    int busy;
+
+    uv_close((uv_handle_t *)&loop->tick, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    busy = uv_loop_close(&loop->uv);
+    assert(!busy);
+    slab_fini(&loop->outqs);
+    slab_fini(&loop->arenas);
+    slab_fini(&loop->partials);
+    slab_fini(&loop->clients);
+    slab_fini(&loop->targets);
+    slab_fini(&loop->exchanges);
+    free(loop->read_buffer);
+}
+
+void loop_enter(struct loop *loop)
+{
+    loop->now_us = uv_hrtime() / 1000;
+}
+
+void loop_leave(struct loop *loop)
+{
+    while (loop->dirty) {
+        struct conn *conn = loop->dirty;
+
+        loop->dirty = conn->dirty_next;
+        if (!loop->dirty)
+            loop->dirty_last = &loop->dirty;
+        conn->is_dirty = false;
+        conn_flush(conn);
+    }
+}
+
+void loop_own(struct loop *loop)
+{
+    for (struct conn *conn = loop->dirty; conn; conn = conn->dirty_next)
+        if (conn->wire->out && outq_own(conn->wire->out))
+            conn->wire->wants_close = conn->is_broken = true;
+}
+
+uint64_t loop_wall_ms(const struct loop *loop)
+{
+    return loop->now_us / 1000 + loop->wall_offset_ms;
+}
+
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms)
+{
+    if (!loop->is_ticking) {
+        wheel_advance(&loop->wheel, loop->now_us / 1000, fire, loop);
+        uv_timer_start(&loop->tick, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
+        loop->is_ticking = true;
+    }
+    wheel_set(&loop->wheel, &timer->entry, delay_ms);
+}
+
+void loop_timer_unset(struct loop_timer *timer)
+{
+    wheel_unset(&timer->entry);
+}
+
+void loop_timer_remove(struct loop *loop, struct loop_timer *timer)
+{
+    wheel_remove(&loop->wheel, &timer->entry);
+}

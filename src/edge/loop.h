@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What one worker thread shares among its connections: event loop, read buffer, memory, time and the list of
+ * connections with output. Every callback that libuv makes enters by loop_enter() and leaves by
+ * loop_leave(), which writes what was queued: one write a connection and callback. One thread.
+ */
+#ifndef EDGE_LOOP_H
+#define EDGE_LOOP_H
+
+#include <uv.h>
+
+#include "base/arena.h"
+#include "base/outq.h"
+#include "base/wheel.h"
+
+enum {
+    LOOP_READ_BUFFER = 64 * 1024, /* bytes; one for all connections of the worker */
+    LOOP_ARENA_BLOCK = 4 * 1024,
+    LOOP_PARTIAL = 4 * 1024, /* first size of a connection's buffer for unfinished input */
+};
+
+struct conn;
+
+/* A deadline and what to do then. Embedded in connections and exchanges. */
+struct loop_timer {
+    struct wheel_entry entry;
+    void (*fire)(struct loop_timer *timer);
+};
+
+struct loop {
+    uv_loop_t uv;
+    uv_timer_t tick; /* drives the wheel; runs only while something hangs in it */
+    struct wheel wheel;
+    unsigned worker; /* index */
+    uint64_t now_us; /* monotonic, of this callback */
+    uint64_t wall_offset_ms; /* add to now_us / 1000 for Unix time */
+    struct budget budget;
+    struct slab outqs, arenas, partials;
+    struct slab clients, targets, exchanges; /* sized by their users, see worker.c */
+    struct conn *dirty, **dirty_last; /* in order of conn_touch, by conn->dirty_next */
+    char *read_buffer;
+    bool is_ticking;
+};
+
+/* Readies the loop for worker `index`; memory limit in bytes, 0: none. E_IO when libuv fails. */
+MUST_USE enum status loop_init(struct loop *loop, unsigned index, size_t memory_limit);
+/* All handles but the tick must be closed or closing; runs the loop until they are. */
+void loop_fini(struct loop *loop);
+
+void loop_enter(struct loop *loop);
+void loop_leave(struct loop *loop);
+/* Copies what connections with output have borrowed: the memory it lies in is about to change. */
+void loop_own(struct loop *loop);
+
+uint64_t loop_wall_ms(const struct loop *loop);
+
+/* Fires once, not before delay_ms and at most two ticks later; replaces an earlier deadline. */
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms);
+void loop_timer_unset(struct loop_timer *timer);
+/* Before the timer's memory goes. */
+void loop_timer_remove(struct loop *loop, struct loop_timer *timer);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One change on its way: everything slow, on a thread of libuv's pool. Reads and checks the configuration, compiles the
+ * rules, resolves names, asks the supervisor for sockets, writes files. The manager starts it and takes the result;
+ * one at a time. The builder thread touches only this struct and what the comments give it.
+ */
+#ifndef EDGE_MANAGER_BUILDER_H
+#define EDGE_MANAGER_BUILDER_H
+
+#include "edge/listener.h"
+#include "edge/snapshot.h"
+#include "process/link.h"
+
+enum change_kind {
+    CHANGE_RELOAD,  /* the file as it is now */
+    CHANGE_CHECK,   /* would this text do? */
+    CHANGE_REPLACE, /* write this text to the file (temporary, fsync, rename), then reload; put back if it will not do */
+    CHANGE_TARGETS, /* the overlay changed: save it, new views for the same rules */
+};
+
+enum listening_kind { LISTENING_PUBLIC, LISTENING_ADMIN, LISTENING_METRICS };
+
+/* Sockets of one bind, as they came from the supervisor. */
+struct listening {
+    char bind[128];
+    enum listening_kind kind;
+    char health[LISTENER_HEALTH_MAX];
+    int fds[LINK_SOCKETS_MAX];
+    unsigned held;
+    bool is_new; /* fds are ours to hand out; else it runs already */
+};
+
+struct overlay;
+
+struct builder {
+    /* asked */
+    enum change_kind kind;
+    const char *path;    /* of the configuration */
+    struct str text;     /* borrowed: CHECK, REPLACE */
+    const struct filter *const *filters; /* borrowed */
+    struct rules *rules; /* TARGETS: those that run, a reference; else the result */
+    struct registry *registry; /* used by nobody else meanwhile */
+    struct overlay *overlay;   /* changed by nobody meanwhile */
+    const struct link *link;
+    const struct listening *running; /* what listens now */
+    unsigned running_count;
+    struct mailbox *home;
+    struct stats *stats;
+    pthread_mutex_t *stats_lock;
+    unsigned workers;
+    uint32_t generation;
+    uint32_t uid, gid; /* owner of the admin socket */
+    /* given */
+    enum status status;
+    struct arena arena; /* of the diag */
+    struct diag diag;
+    struct snapshot *snapshot;
+    struct listening *listening; /* all binds wanted, new ones with sockets */
+    unsigned listening_count;
+};
+
+/* Does the work; any thread. */
+void builder_run(struct builder *builder);
+/* Frees what is left of it: results the manager took are set to NULL. New sockets are closed and given up. */
+void builder_free(struct builder **builder);
+/* An empty one, NULL when memory ends. */
+struct builder *builder_new(void);
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/manager/manager_impl.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "edge/manager/admin.h"
+#include "process/limits.h"
+
+enum {
+    DESCRIPTOR_RESERVE = 64,       /* logs, loops, admin, files being read */
+    CONNECTION_COST = 64 * 1024,   /* bytes of memory a busy connection may take, ours and the kernel's */
+    EXIT_WRONG_CONFIG = 2,
+};
+
+/* --- small questions */
+
+const struct conf *manager_conf(const struct manager *m)
+{
+    return m->rules->conf;
+}
+
+uint64_t manager_in_flight(const struct manager *m)
+{
+    uint64_t sum = 0;
+
+    for (unsigned w = 0; w < m->worker_count; w++) {
+        struct worker_numbers numbers;
+
+        worker_read(m->workers[w], &numbers);
+        sum += numbers.in_flight;
+    }
+    return sum;
+}
+
+/* --- what this process is and may use */
+
+static void name_edge(struct manager *m)
+{
+    const char *platform = getenv("FLY_MACHINE_ID");
+    size_t len = 0;
+    char host[64] = "edge";
+
+    if (!platform)
+        platform = getenv("RAILWAY_REPLICA_ID");
+    if (!platform && !gethostname(host, sizeof(host) - 1))
+        platform = host;
+    for (const char *at = platform ? platform : host; *at && *at != '.' && len < 16; at++)
+        if (strchr("abcdefghijklmnopqrstuvwxyz0123456789", *at | 0x20))
+            m->edge_name[len++] = *at;
+    if (!len)
+        strcpy(m->edge_name, "edge");
+}
+
+/* Half of the memory there is may go to connections; the rest is the kernel's, the configuration's and the apps'. */
+static void derive_limits(struct manager *m, const struct conf *conf)
+{
+    uint32_t descriptors = limits_descriptors();
+    uint32_t by_descriptors = descriptors > 4 * DESCRIPTOR_RESERVE
+                                  ? (descriptors - DESCRIPTOR_RESERVE) / 2 // one for the client, one for the target
+                                  : descriptors / 4;
+    uint64_t by_memory;
+
+    m->memory_max = conf->limits.memory ? conf->limits.memory : limits_memory() / 2;
+    by_memory = m->memory_max / CONNECTION_COST;
+    m->connections_max = by_memory < by_descriptors ? (uint32_t)by_memory : by_descriptors;
+    if (conf->limits.connections && conf->limits.connections < by_descriptors)
+        m->connections_max = conf->limits.connections;
+    if (conf->limits.connections > by_descriptors)
+        fprintf(stderr, "sluice: edge: connections limited to %u by %u file descriptors\n",
+                by_descriptors, descriptors);
+    if (m->connections_max < m->worker_count)
+        m->connections_max = m->worker_count;
+    fprintf(stderr,
+            "sluice: edge: workers=%u connections=%u memory=%llu MiB descriptors=%u\n",
+            m->worker_count, m->connections_max, (unsigned long long)(m->memory_max >> 20),
+            descriptors);
+}
+
+static void count_workers(struct manager *m, const struct conf *conf)
+{
+    m->worker_count = conf->workers ? conf->workers : limits_workers();
+    if (m->worker_count > STAT_WORKERS_MAX)
+        m->worker_count = STAT_WORKERS_MAX;
+}
+
+/* The user to become: root alone can, and a default user that does not exist changes nothing. */
+static bool find_user(const struct conf *conf, struct passwd **user)
+{
+    char name[64];
+
+    *user = NULL;
+    if (getuid() != 0)
+        return true;
+    snprintf(name, sizeof(name), "%.*s", STR_FMT(conf->user.s));
+    *user = getpwnam(name);
+    if (*user || !conf->user.at.source)
+        return true;
+    fprintf(stderr, "sluice: edge: there is no user \"%s\"\n", name);
+    return false;
+}
+
+static bool drop_privileges(const struct passwd *user, const char *state_dir)
+{
+    if (!user)
+        return true;
+    if (chown(state_dir, user->pw_uid, user->pw_gid) || initgroups(user->pw_name, user->pw_gid) ||
+        setgid(user->pw_gid) || setuid(user->pw_uid)) {
+        fprintf(stderr, "sluice: edge: cannot become user %s: %s\n", user->pw_name,
+                strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* --- the first configuration */
+
+static const char *from_environment(void *owner, const char *name)
+{
+    (void)owner;
+    return getenv(name);
+}
+
+static const struct conf *load(const char *path, const struct filter *const *filters,
+                               struct arena *arena)
+{
+    struct conf_world world = {.env = from_environment, .filters = filters};
+    const struct conf *conf;
+    struct diag diag;
+
+    diag_init(&diag, arena);
+    conf = conf_load(path, &world, arena, &diag);
+    if (!conf)
+        manager_print(&diag);
+    return conf;
+}
+
+/* Which file to start with: the one that was asked for, put back if it was never confirmed, or the one that lasted. */
+static bool choose_file(struct manager *m, char *path, size_t size)
+{
+    struct arena arena;
+    const struct conf *conf;
+    char state[PATH_MAX] = "./state";
+
+    arena_init(&arena, NULL, 0);
+    conf = load(m->options.config, m->filters, &arena);
+    if (conf)
+        snprintf(state, sizeof(state), "%.*s", STR_FMT(conf->state.s));
+    arena_reset(&arena);
+    if (admin_revert_unconfirmed(state, m->options.config)) {
+        fprintf(stderr, "sluice: edge: the last configuration was never confirmed: the one before "
+                        "it is back\n");
+        conf = load(m->options.config, m->filters, &arena);
+        arena_reset(&arena);
+    }
+    snprintf(path, size, "%s", m->options.config);
+    if (!m->options.last_good)
+        return conf != NULL;
+    m->runs_last_good = manager_last_good(state, m->options.config, path, size);
+    if (m->runs_last_good)
+        fprintf(stderr, "sluice: edge: starting with the last configuration that lasted: %s\n",
+                path);
+    return m->runs_last_good || conf;
+}
+
+static bool open_state(struct manager *m, const struct conf *conf)
+{
+    const char *error = NULL;
+
+    if (file_make_directory(conf->state.s.p)) {
+        fprintf(stderr, "sluice: edge: cannot make the state directory %s: %s\n", conf->state.s.p,
+                strerror(errno));
+        return false;
+    }
+    m->overlay = overlay_open(conf->state.s.p, &error);
+    if (error)
+        fprintf(stderr, "sluice: edge: %s\n", error);
+    return m->overlay != NULL;
+}
+
+/* --- starting */
+
+static void wake_worker(void *owner, unsigned worker)
+{
+    struct manager *m = owner;
+
+    worker_wake(m->workers[worker]);
+}
+
+/* The n-th CPU this process may run on. */
+static int cpu_of(unsigned n)
+{
+    cpu_set_t set;
+
+    if (limits_has_quota() || sched_getaffinity(0, sizeof(set), &set))
+        return -1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET((unsigned)cpu, &set) && n-- == 0)
+            return cpu;
+    return -1;
+}
+
+static bool start_workers(struct manager *m)
+{
+    uint64_t prefix = 0;
+
+    if (getrandom(&prefix, 5, 0) < 0)
+        prefix = clock_us();
+    for (unsigned w = 0; w < m->worker_count; w++) {
+        struct worker_conf conf = {
+            .index = w,
+            .stats = m->stats,
+            .ring = access_ring(m->log, w),
+            .edge_name = {m->edge_name, strlen(m->edge_name)},
+            .id_prefix = prefix << 8 | w,
+            .memory_limit = m->memory_max / m->worker_count,
+            .connections_max = (m->connections_max + m->worker_count - 1) / m->worker_count,
+            .cpu = cpu_of(w),
+        };
+
+        if (worker_start(&m->workers[w], &conf))
+            return false;
+    }
+    return true;
+}
+
+static void on_second(uv_timer_t *timer)
+{
+    struct manager *m = timer->data;
+    uint64_t now = clock_us(), late = now - m->ticked_us;
+
+    m->lag_us = m->ticked_us && late > 1000000 ? late - 1000000 : 0;
+    m->ticked_us = now;
+    for (unsigned w = 0; w < m->worker_count; w++)
+        worker_probe(m->workers[w]);
+    if (m->is_ready)
+        manager_keep_last_good(m);
+    admin_tick(m->admin);
+}
+
+static bool open_loop(struct manager *m)
+{
+    uv_timer_t *timers[] = {&m->second, &m->drain_timer, &m->settle};
+
+    m->loop.data = m;
+    m->last = &m->first;
+    m->home = (struct mailbox){.read = manager_take_letter, .owner = m};
+    pthread_mutex_init(&m->stats_lock, NULL);
+    if (uv_loop_init(&m->loop))
+        return false;
+    m->loop.data = m;
+    for (unsigned i = 0; i < ARRAY_LEN(timers); i++) {
+        uv_timer_init(&m->loop, timers[i]);
+        timers[i]->data = m;
+    }
+    uv_timer_start(&m->second, on_second, 1000, 1000);
+    return !mailbox_open(&m->home, &m->loop) && !manager_watch_notices(m);
+}
+
+/* Everything a worker needs, sized by the first configuration. */
+static bool open_plane(struct manager *m, const struct conf *conf)
+{
+    count_workers(m, conf);
+    derive_limits(m, conf);
+    m->stats = stats_new(m->worker_count);
+    m->registry = registry_new(m->worker_count, wake_worker, m);
+    m->log = access_open(&conf->log, m->worker_count);
+    if (!m->log)
+        fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
+                strerror(errno));
+    return m->stats && m->registry && m->log && start_workers(m);
+}
+
+/* Becomes ready when the first snapshot is served by all workers. */
+static void on_first(struct manager_change *change, enum status status, uint32_t generation,
+                     const struct diag *diag)
+{
+    struct manager *m = CONTAINER_OF(change, struct manager, first_change);
+
+    manager_print(diag);
+    if (status) {
+        m->exit_code = EXIT_WRONG_CONFIG;
+        uv_stop(&m->loop);
+        return;
+    }
+    m->reloads_good = 0; // it was no reload
+    m->is_ready = true;
+    if (link_ready(m->options.link, generation))
+        fprintf(stderr, "sluice: edge: the supervisor does not answer\n");
+}
+
+static void begin(struct manager *m)
+{
+    m->first_change = (struct manager_change){.kind = CHANGE_RELOAD, .on_done = on_first};
+    m->last_reload_good = true;
+    manager_change(m, &m->first_change);
+}
+
+/* --- the end */
+
+static void on_walk(uv_handle_t *handle, void *argument)
+{
+    (void)argument;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void close_all(struct manager *m)
+{
+    for (unsigned w = 0; w < m->worker_count; w++)
+        worker_stop(&m->workers[w]);
+    admin_close(m->admin);
+    manager_unwatch_files(m);
+    uv_run(&m->loop, UV_RUN_NOWAIT); // snapshots come home
+    mailbox_close(&m->home);
+    uv_walk(&m->loop, on_walk, NULL);
+    uv_run(&m->loop, UV_RUN_DEFAULT);
+    admin_free(&m->admin);
+    access_close(&m->log);
+    rules_unref(&m->rules);
+    if (m->registry)
+        registry_free(&m->registry);
+    stats_free(&m->stats);
+    overlay_close(&m->overlay);
+    uv_loop_close(&m->loop);
+}
+
+static int serve(struct manager *m)
+{
+    m->admin = admin_open(m);
+    if (!m->admin)
+        return 1;
+    begin(m);
+    uv_run(&m->loop, UV_RUN_DEFAULT);
+    close_all(m);
+    return m->exit_code;
+}
+
+/* Reads the file once to learn what this process needs before any thread starts; the first change loads it again
+ * as every change does. */
+static bool prepare(struct manager *m, char *path, size_t size)
+{
+    struct passwd *user;
+    struct arena arena;
+    const struct conf *conf;
+    bool is_good = false;
+
+    arena_init(&arena, NULL, 0);
+    if (choose_file(m, path, size)) {
+        m->options.config = path;
+        conf = load(path, m->filters, &arena);
+        is_good = conf && find_user(conf, &user) && open_state(m, conf) &&
+                  drop_privileges(user, conf->state.s.p) && open_loop(m) && open_plane(m, conf);
+    }
+    arena_reset(&arena);
+    return is_good;
+}
+
+int manager_run(const struct manager_options *options, const struct filter *const *filters)
+{
+    struct manager *m = calloc(1, sizeof(*m));
+    char path[PATH_MAX];
+    int code = EXIT_WRONG_CONFIG;
+
+    if (!m)
+        return 1;
+    signal(SIGPIPE, SIG_IGN);
+    m->options = *options;
+    m->filters = filters;
+    m->started_ms = clock_wall_ms();
+    name_edge(m);
+    if (prepare(m, path, sizeof(path)))
+        code = serve(m);
+    free(m);
+    return code;
+}

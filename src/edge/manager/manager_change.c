@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The queue of changes: one is built at a time, then published, then told when every worker serves by it.
+ */
+#include "edge/manager/manager_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "edge/manager/admin.h"
+
+void manager_print(const struct diag *diag)
+{
+    for (unsigned i = 0; i < diag->count; i++) {
+        struct str text = diag_render(diag, &diag->entries[i]);
+
+        fprintf(stderr, "%.*s", STR_FMT(text));
+    }
+}
+
+struct builder *manager_new_builder(struct manager *m, enum change_kind kind)
+{
+    struct builder *builder = builder_new();
+
+    if (!builder)
+        return NULL;
+    builder->kind = kind;
+    builder->path = m->options.config;
+    builder->filters = m->filters;
+    builder->registry = m->registry;
+    builder->overlay = m->overlay;
+    builder->link = m->options.link;
+    builder->running = m->listeners;
+    builder->running_count = m->listener_count;
+    builder->home = &m->home;
+    builder->stats = m->stats;
+    builder->stats_lock = &m->stats_lock;
+    builder->workers = m->worker_count;
+    builder->generation = m->generation + 1;
+    builder->uid = getuid();
+    builder->gid = getgid();
+    if (kind == CHANGE_TARGETS) {
+        builder->rules = m->rules;
+        __atomic_fetch_add(&m->rules->refs, 1, __ATOMIC_RELAXED);
+    }
+    return builder;
+}
+
+/* --- sockets: by difference, by bind */
+
+static struct listening *find(struct listening *list, unsigned count, const char *bind)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (!strcmp(list[i].bind, bind))
+            return &list[i];
+    return NULL;
+}
+
+/* Each socket has exactly one worker that polls it: with more sockets than workers some get several. */
+static void share_out(struct manager *m, const struct listening *listening)
+{
+    for (unsigned w = 0; w < m->worker_count; w++) {
+        int fds[LINK_SOCKETS_MAX];
+        struct listener_spec spec = {.bind = (char *)(uintptr_t)listening->bind, .fds = fds};
+        enum status status;
+
+        memcpy(spec.health, listening->health, sizeof(spec.health));
+        for (unsigned i = w; listening->is_new && i < listening->held; i += m->worker_count)
+            fds[spec.count++] = listening->fds[i];
+        status = worker_listen(m->workers[w], &spec);
+        if (status)
+            fprintf(stderr, "sluice: edge: out of memory for listener %s\n", listening->bind);
+    }
+}
+
+static void stop_listening(struct manager *m, struct listening *gone)
+{
+    enum status status;
+
+    if (gone->kind != LISTENING_PUBLIC)
+        admin_unlisten(m->admin, gone);
+    for (unsigned w = 0; gone->kind == LISTENING_PUBLIC && w < m->worker_count; w++)
+        if (worker_unlisten(m->workers[w], gone->bind))
+            return;
+    status = link_unlisten(m->options.link, (struct str){gone->bind, strlen(gone->bind)});
+    if (status)
+        fprintf(stderr, "sluice: edge: the supervisor keeps %s open\n", gone->bind);
+}
+
+static void apply_listening(struct manager *m, struct builder *builder)
+{
+    for (unsigned i = 0; i < m->listener_count; i++)
+        if (!find(builder->listening, builder->listening_count, m->listeners[i].bind))
+            stop_listening(m, &m->listeners[i]);
+    m->listener_count = 0;
+    for (unsigned i = 0; i < builder->listening_count && i < MANAGER_LISTENERS_MAX; i++) {
+        struct listening *at = &builder->listening[i];
+
+        if (at->kind == LISTENING_PUBLIC)
+            share_out(m, at);
+        else if (at->is_new)
+            admin_listen(m->admin, at);
+        at->is_new = false;
+        m->listeners[m->listener_count++] = *at;
+    }
+    free(builder->listening);
+    builder->listening = NULL;
+}
+
+/* --- publishing */
+
+static enum status push(struct manager *m)
+{
+    for (unsigned w = 0; w < m->worker_count; w++)
+        if (worker_adopt(m->workers[w], m->snapshot))
+            return E_NOMEM;
+    return OK;
+}
+
+static void use_log(struct manager *m, const struct conf *conf)
+{
+    if (access_configure(m->log, &conf->log))
+        fprintf(stderr, "sluice: edge: cannot open the log %.*s: the old one goes on\n",
+                STR_FMT(conf->log.path.s));
+}
+
+enum status manager_publish(struct manager *m, struct builder *builder)
+{
+    if (builder->listening_count > MANAGER_LISTENERS_MAX)
+        return E_FULL;
+    m->snapshot = builder->snapshot;
+    builder->snapshot = NULL;
+    m->generation = m->snapshot->generation;
+    m->live_snapshots++;
+    rules_unref(&m->rules);
+    m->rules = builder->rules;
+    builder->rules = NULL;
+    if (push(m))
+        return E_NOMEM;
+    if (builder->kind != CHANGE_TARGETS) {
+        apply_listening(m, builder);
+        use_log(m, manager_conf(m));
+        m->lasted_ms = 0;
+        manager_watch_files(m);
+    }
+    return OK;
+}
+
+/* --- the queue */
+
+static void next(struct manager *m);
+
+static void count(struct manager *m, const struct manager_change *change, bool is_good)
+{
+    if (change->kind == CHANGE_CHECK || change->kind == CHANGE_TARGETS)
+        return;
+    m->last_reload_good = is_good;
+    if (is_good)
+        m->reloads_good++;
+    else
+        m->reloads_bad++;
+}
+
+static void finish(struct manager *m, enum status status)
+{
+    struct manager_change *change = m->first;
+    struct builder *builder = m->building;
+
+    m->building = NULL;
+    m->is_publishing = false;
+    m->first = change->next;
+    if (!m->first)
+        m->last = &m->first;
+    count(m, change, !status);
+    change->on_done(change, status, m->generation, &builder->diag);
+    builder_free(&builder);
+    next(m);
+}
+
+static void on_built(uv_work_t *work, int cancelled)
+{
+    struct manager *m = work->loop->data;
+    struct builder *builder = m->building;
+
+    free(work);
+    if (cancelled)
+        builder->status = E_CLOSED;
+    if (builder->status || builder->kind == CHANGE_CHECK) {
+        finish(m, builder->status);
+        return;
+    }
+    builder->status = manager_publish(m, builder);
+    if (builder->status)
+        finish(m, builder->status);
+    else
+        m->is_publishing = true; // finished by the ADOPTED letter
+}
+
+static void on_build(uv_work_t *work)
+{
+    builder_run(work->data);
+}
+
+static void next(struct manager *m)
+{
+    struct manager_change *change = m->first;
+    uv_work_t *work;
+
+    if (!change || m->building)
+        return;
+    work = calloc(1, sizeof(*work));
+    m->building = work ? manager_new_builder(m, change->kind) : NULL;
+    if (!m->building) {
+        static const struct diag no_diag;
+
+        free(work);
+        m->first = change->next;
+        if (!m->first)
+            m->last = &m->first;
+        change->on_done(change, E_NOMEM, m->generation, &no_diag);
+        return;
+    }
+    m->building->text = change->text;
+    work->data = m->building;
+    uv_queue_work(&m->loop, work, on_build, on_built);
+}
+
+void manager_change(struct manager *m, struct manager_change *change)
+{
+    change->next = NULL;
+    *m->last = change;
+    m->last = &change->next;
+    next(m);
+}
+
+void manager_take_letter(void *owner, struct letter *letter)
+{
+    struct manager *m = owner;
+    struct snapshot *gone;
+
+    if (letter->kind == SNAPSHOT_ADOPTED) {
+        if (m->is_publishing && letter == &m->snapshot->adopted_letter)
+            finish(m, OK);
+        return;
+    }
+    gone = CONTAINER_OF(letter, struct snapshot, gone_letter);
+    m->live_snapshots--;
+    snapshot_free(&gone);
+}
+
+/* --- a reload nobody waits for */
+
+static void on_reloaded(struct manager_change *change, enum status status, uint32_t generation,
+                        const struct diag *diag)
+{
+    manager_print(diag);
+    if (status)
+        fprintf(stderr, "sluice: edge: the configuration was not changed: generation %u goes on\n",
+                generation);
+    else
+        fprintf(stderr, "sluice: edge: generation %u is live\n", generation);
+    free(change);
+}
+
+void manager_reload(struct manager *m, const char *why)
+{
+    struct manager_change *change = calloc(1, sizeof(*change));
+
+    fprintf(stderr, "sluice: edge: reload (%s)\n", why);
+    if (!change)
+        return;
+    change->kind = CHANGE_RELOAD;
+    change->on_done = on_reloaded;
+    manager_change(m, change);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the workers serve by, immutable, in two levels. `rules`: configuration, route table, filter chains.
+ * `snapshot`: one set of rules plus each service's view (targets, split), so that a changed target rebuilds no route. Built on
+ * the builder thread, pushed to every worker, pinned by exchanges through a plain count per worker, freed
+ * by the manager when the last worker has let go.
+ */
+#ifndef EDGE_SNAPSHOT_H
+#define EDGE_SNAPSHOT_H
+
+#include "edge/filter/chain.h"
+#include "edge/mailbox.h"
+#include "edge/metric/stat.h"
+#include "edge/registry.h"
+#include "edge/route/route.h"
+#include "edge/upstream/endpoint.h"
+#include "sluice/balancer.h"
+
+/* Beside each conf->routes[i]. */
+struct rule {
+    const struct chain *chain;
+    int32_t service; /* index in conf->services; -1: none */
+    uint32_t slot;   /* of its counters; atomic, set again with each snapshot */
+    struct str label; /* name in logs and metrics: the route's, else its service's */
+};
+
+struct rules {
+    uint32_t refs;      /* atomic */
+    struct arena arena; /* holds conf and all below */
+    const struct conf *conf;
+    struct route_table *table;
+    struct rule *list;
+};
+
+/* A target in a service's view. */
+struct snapshot_target {
+    struct endpoint *endpoint; /* a reference is the snapshot's */
+    uint32_t weight;
+    bool is_drained;
+    bool is_added; /* by the API, not the file */
+};
+
+/* One worker's balancing of one service. */
+struct service_local {
+    void *state;
+    struct balancer_target *targets; /* as service->targets */
+};
+
+struct service {
+    const struct conf_service *conf;
+    const struct balancer *balancer;
+    struct gate *gate; /* borrowed from the registry's entry, which lives as long as the edge; NULL: no cap */
+    struct snapshot_target *targets;
+    uint32_t count;
+    struct service_local *locals; /* one a worker */
+};
+
+struct snapshot_local {
+    uint32_t pins; /* one for being the worker's current, one an exchange */
+} __attribute__((aligned(64)));
+
+struct snapshot {
+    struct rules *rules;
+    struct arena arena;
+    uint32_t generation;
+    uint32_t unmatched_slot; /* counters of requests without a route */
+    struct service *services; /* as conf->services */
+    uint32_t service_count;
+    unsigned workers;
+    uint32_t adopted;  /* atomic: workers that serve by it */
+    uint32_t holding;  /* atomic: workers that have not let go of it */
+    struct snapshot_local *locals;
+    struct mailbox *home;     /* of the manager: gets `adopted_letter` when all serve by it, `gone` when all let go */
+    struct letter adopted_letter, gone_letter;
+};
+
+enum snapshot_letter { SNAPSHOT_ADOPTED = 1000, SNAPSHOT_GONE };
+
+/* A target as the builder wants it: from the file or the API. */
+struct snapshot_wish {
+    struct conf_target target;
+    bool is_added, is_drained;
+};
+
+/* Compiles the rules of a checked conf, which `arena` holds; takes the arena over on success. Errors go to
+ * `diag` (whose arena may be the same). */
+struct rules *rules_new(const struct conf *conf, struct arena *arena, struct diag *diag);
+void rules_unref(struct rules **rules);
+
+/* What the API changed, asked of its keeper while building; NULL hooks: nothing changed. */
+struct snapshot_overlay {
+    void *owner;
+    /* Calls `add` for every target of `service` beyond those of the file. */
+    void (*added)(void *owner, struct str service, void *to, void (*add)(void *to, const struct snapshot_wish *wish));
+    bool (*is_removed)(void *owner, struct str service, struct str id);
+    bool (*is_drained)(void *owner, struct str service, struct str id);
+};
+
+struct snapshot_build {
+    struct rules *rules; /* a reference is taken */
+    struct registry *registry;
+    const struct snapshot_overlay *overlay;
+    struct mailbox *home;
+    uint32_t generation;
+    unsigned workers;
+};
+
+/* Builds a snapshot; resolves names (blocking; builder thread). A name that does not resolve is a warning in `diag` and keeps
+ * the addresses it had; with none it is a target that cannot be reached. NULL: memory. */
+struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag *diag);
+/* Gives every route and target its counters' slot. Whoever holds the lock of `stats`. */
+void snapshot_assign_slots(struct snapshot *snapshot, struct stats *stats);
+/* Manager, after GONE, or for one that was never published. */
+void snapshot_free(struct snapshot **snapshot);
+
+/* Worker: counts. The last unpin of the last worker sends it home. */
+void snapshot_pin(struct snapshot *snapshot, unsigned worker);
+void snapshot_unpin(struct snapshot *snapshot, unsigned worker);
+
+#endif

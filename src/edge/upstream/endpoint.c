@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/upstream/endpoint.h"
+
+#include <assert.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+static bool copy_text(struct str *to, struct str from)
+{
+    char *p = malloc(from.len + 1);
+
+    if (!p)
+        return false;
+    if (from.len)
+        memcpy(p, from.p, from.len);
+    p[from.len] = '\0';
+    *to = (struct str){p, from.len};
+    return true;
+}
+
+static void destroy(struct endpoint *endpoint)
+{
+    for (unsigned i = 0; i < endpoint->workers; i++)
+        assert(!endpoint->locals[i].idle);
+    free((void *)(uintptr_t)endpoint->service.p);
+    free((void *)(uintptr_t)endpoint->id.p);
+    free((void *)(uintptr_t)endpoint->address.p);
+    free(endpoint);
+}
+
+struct endpoint *endpoint_new(struct str service, struct str id, struct str address,
+                              unsigned workers)
+{
+    size_t size = sizeof(struct endpoint) + workers * sizeof(struct endpoint_local);
+    struct endpoint *endpoint = aligned_alloc(64, (size + 63) / 64 * 64);
+
+    if (!endpoint)
+        return NULL;
+    memset(endpoint, 0, size);
+    endpoint->refs = 1;
+    endpoint->workers = workers;
+    if (copy_text(&endpoint->service, service) && copy_text(&endpoint->id, id) &&
+        copy_text(&endpoint->address, address))
+        return endpoint;
+    destroy(endpoint);
+    return NULL;
+}
+
+void endpoint_ref(struct endpoint *endpoint)
+{
+    __atomic_fetch_add(&endpoint->refs, 1, __ATOMIC_RELAXED);
+}
+
+void endpoint_unref(struct endpoint **endpoint)
+{
+    struct endpoint *gone = *endpoint;
+
+    *endpoint = NULL;
+    if (gone && __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        destroy(gone);
+}
+
+static enum status resolve_unix(struct str path, struct endpoint_address *address)
+{
+    struct sockaddr_un *un = (struct sockaddr_un *)&address->socket;
+
+    if (path.len >= sizeof(un->sun_path))
+        return E_INVALID;
+    memset(address, 0, sizeof(*address));
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, path.p, path.len);
+    address->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len + 1);
+    return OK;
+}
+
+static enum status lookup(const char *host, const char *port, struct addrinfo **list,
+                          const char **error)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    int failed = getaddrinfo(host, port, &hints, list);
+
+    if (failed)
+        *error = gai_strerror(failed);
+    return failed ? E_NOT_FOUND : OK;
+}
+
+enum status endpoint_resolve(const struct conf_address *address, struct endpoint_address *addresses,
+                             unsigned *count, const char **error)
+{
+    char host[256], port[8];
+    struct addrinfo *list = NULL;
+
+    *count = 0;
+    *error = "the name or path is too long";
+    if (address->is_unix) {
+        *count = 1;
+        return resolve_unix(address->host, addresses);
+    }
+    if (address->host.len >= sizeof(host))
+        return E_INVALID;
+    snprintf(host, sizeof(host), "%.*s", STR_FMT(address->host));
+    snprintf(port, sizeof(port), "%u", address->port);
+    if (lookup(host, port, &list, error))
+        return E_NOT_FOUND;
+    for (struct addrinfo *at = list; at && *count < ENDPOINT_ADDRESSES_MAX; at = at->ai_next) {
+        if (at->ai_addrlen > sizeof(struct sockaddr_storage))
+            continue;
+        memcpy(&addresses[*count].socket, at->ai_addr, at->ai_addrlen);
+        addresses[(*count)++].len = at->ai_addrlen;
+    }
+    freeaddrinfo(list);
+    return *count ? OK : E_NOT_FOUND;
+}
+
+bool endpoint_acquire(struct endpoint *endpoint)
+{
+    uint32_t cap = __atomic_load_n(&endpoint->cap, __ATOMIC_RELAXED);
+    uint32_t in_use = __atomic_load_n(&endpoint->in_use, __ATOMIC_SEQ_CST);
+
+    while (!cap || in_use < cap)
+        if (__atomic_compare_exchange_n(&endpoint->in_use, &in_use, in_use + 1, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return true;
+    return false;
+}
+
+void endpoint_release(struct endpoint *endpoint)
+{
+    __atomic_fetch_sub(&endpoint->in_use, 1, __ATOMIC_SEQ_CST);
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/worker.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LISTENERS_MAX = 64, UPSTREAM_SHARE = 2 };
+
+enum letter_kind {
+    LETTER_ADOPT,
+    LETTER_LISTEN,
+    LETTER_UNLISTEN,
+    LETTER_ANNOUNCE,
+    LETTER_DRAIN,
+    LETTER_STOP,
+};
+
+struct worker_letter {
+    struct letter letter; /* first */
+    struct snapshot *snapshot;
+    struct listener_spec spec;
+    int fds[];
+};
+
+struct worker {
+    struct loop loop;
+    struct exchange_host host;
+    struct client_list clients;
+    struct listener_home listening;
+    struct listener *listeners[LISTENERS_MAX]; /* closed ones stay: clients point at them */
+    unsigned listener_count;
+    struct mailbox mailbox;
+    struct worker_letter stop_letter;
+    pthread_t thread;
+    uint64_t probed_us; /* atomic: when the last probe was sent; 0: it has been answered */
+    uint64_t lag_us;    /* atomic */
+    uint64_t memory_used; /* atomic copy of the budget's, for the manager */
+    int cpu;
+    char via[2][64];
+};
+
+/* --- snapshots */
+
+static bool has_endpoint(const struct snapshot *snapshot, const struct endpoint *endpoint)
+{
+    for (uint32_t i = 0; i < snapshot->service_count; i++)
+        for (uint32_t k = 0; k < snapshot->services[i].count; k++)
+            if (snapshot->services[i].targets[k].endpoint == endpoint)
+                return true;
+    return false;
+}
+
+/* Idle connections of targets that went are closed; those in use end with their exchange. */
+static void retire(struct worker *worker, const struct snapshot *old)
+{
+    for (uint32_t i = 0; i < old->service_count; i++)
+        for (uint32_t k = 0; k < old->services[i].count; k++) {
+            struct endpoint *endpoint = old->services[i].targets[k].endpoint;
+
+            if (!has_endpoint(worker->host.snapshot, endpoint))
+                pool_close_idle(&worker->loop, endpoint, true);
+        }
+}
+
+static void adopt(struct worker *worker, struct snapshot *snapshot)
+{
+    const struct conf_limits *limits = &snapshot->rules->conf->limits;
+    struct snapshot *old = worker->host.snapshot;
+
+    worker->host.snapshot = snapshot;
+    worker->host.limits = (struct wire_limits){
+        .header_bytes = limits->header_bytes,
+        .uri_bytes = limits->uri,
+        .headers = (uint16_t)limits->headers,
+    };
+    snapshot_pin(snapshot, worker->loop.worker);
+    if (old) {
+        retire(worker, old);
+        snapshot_unpin(old, worker->loop.worker);
+    }
+    if (__atomic_add_fetch(&snapshot->adopted, 1, __ATOMIC_ACQ_REL) == snapshot->workers)
+        mailbox_post(snapshot->home, &snapshot->adopted_letter);
+}
+
+/* --- listeners */
+
+static struct listener *find_listener(struct worker *worker, const char *bind)
+{
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        if (listener_is_open(worker->listeners[i]) &&
+            !strcmp(listener_bind(worker->listeners[i]), bind))
+            return worker->listeners[i];
+    return NULL;
+}
+
+static void listen_on(struct worker *worker, struct worker_letter *letter)
+{
+    struct listener *known = find_listener(worker, letter->spec.bind);
+
+    if (known) {
+        listener_set_health(known, letter->spec.health);
+        free(letter->spec.bind);
+        return;
+    }
+    letter->spec.fds = letter->fds;
+    known = worker->listener_count < LISTENERS_MAX ? listener_open(&worker->listening, &letter->spec)
+                                                   : NULL;
+    if (known)
+        worker->listeners[worker->listener_count++] = known;
+    else
+        free(letter->spec.bind);
+}
+
+static void unlisten(struct worker *worker, struct worker_letter *letter)
+{
+    struct listener *known = find_listener(worker, letter->spec.bind);
+
+    if (known)
+        listener_close(known);
+    free(letter->spec.bind);
+}
+
+static void close_listeners(struct worker *worker)
+{
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        listener_close(worker->listeners[i]);
+}
+
+/* --- letters */
+
+static void drain(struct worker *worker)
+{
+    worker->host.is_draining = true;
+    close_listeners(worker);
+    client_drain(&worker->clients);
+}
+
+static void stop(struct worker *worker)
+{
+    const struct snapshot *snapshot = worker->host.snapshot;
+
+    close_listeners(worker);
+    client_close_all(&worker->clients);
+    for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
+        for (uint32_t k = 0; k < snapshot->services[i].count; k++)
+            pool_close_idle(&worker->loop, snapshot->services[i].targets[k].endpoint, true);
+    mailbox_close(&worker->mailbox);
+    uv_stop(&worker->loop.uv);
+}
+
+static void read_letter(void *owner, struct letter *letter)
+{
+    struct worker *worker = owner;
+    struct worker_letter *mine = CONTAINER_OF(letter, struct worker_letter, letter);
+
+    loop_enter(&worker->loop);
+    switch ((enum letter_kind)letter->kind) {
+    case LETTER_ADOPT:
+        adopt(worker, mine->snapshot);
+        break;
+    case LETTER_LISTEN:
+        listen_on(worker, mine);
+        break;
+    case LETTER_UNLISTEN:
+        unlisten(worker, mine);
+        break;
+    case LETTER_ANNOUNCE:
+        worker->host.is_draining = true;
+        break;
+    case LETTER_DRAIN:
+        drain(worker);
+        break;
+    case LETTER_STOP:
+        stop(worker);
+        break;
+    }
+    loop_leave(&worker->loop);
+    if (mine != &worker->stop_letter)
+        free(mine);
+}
+
+static void woken(void *owner)
+{
+    struct worker *worker = owner;
+    uint64_t probed = __atomic_exchange_n(&worker->probed_us, 0, __ATOMIC_RELAXED);
+
+    loop_enter(&worker->loop);
+    if (probed)
+        __atomic_store_n(&worker->lag_us, worker->loop.now_us - probed, __ATOMIC_RELAXED);
+    __atomic_store_n(&worker->memory_used, worker->loop.budget.used, __ATOMIC_RELAXED);
+    exchange_wake(&worker->host);
+    loop_leave(&worker->loop);
+}
+
+/* --- the thread */
+
+static void pin(int cpu)
+{
+    cpu_set_t set;
+
+    if (cpu < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET((unsigned)cpu, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+static void *run(void *argument)
+{
+    struct worker *worker = argument;
+
+    pin(worker->cpu);
+    uv_run(&worker->loop.uv, UV_RUN_DEFAULT);
+    loop_fini(&worker->loop);
+    return NULL;
+}
+
+static void name_edge(struct worker *worker, struct str name)
+{
+    for (unsigned minor = 0; minor < 2; minor++) {
+        int len = snprintf(worker->via[minor], sizeof(worker->via[minor]), "1.%u sluice", minor);
+
+        worker->host.via[minor] = (struct str){worker->via[minor], (size_t)len};
+    }
+    worker->host.edge_name = name;
+}
+
+static void fill(struct worker *worker, const struct worker_conf *conf)
+{
+    worker->cpu = conf->cpu;
+    worker->host.loop = &worker->loop;
+    worker->host.stats = conf->stats;
+    worker->host.ring = conf->ring;
+    worker->host.id_prefix = conf->id_prefix;
+    name_edge(worker, conf->edge_name);
+    slab_init(&worker->loop.clients, client_size(), &worker->loop.budget);
+    slab_init(&worker->loop.targets, pool_conn_size(), &worker->loop.budget);
+    slab_init(&worker->loop.exchanges, exchange_size(), &worker->loop.budget);
+    worker->listening = (struct listener_home){
+        .clients = {&worker->host, &worker->clients},
+        .connections_max = conf->connections_max,
+        .reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
+    };
+    worker->mailbox = (struct mailbox){.read = read_letter, .woken = woken, .owner = worker};
+    worker->stop_letter.letter.kind = LETTER_STOP;
+}
+
+enum status worker_start(struct worker **worker, const struct worker_conf *conf)
+{
+    struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
+
+    *worker = NULL;
+    if (!w)
+        return E_NOMEM;
+    memset(w, 0, sizeof(*w));
+    if (loop_init(&w->loop, conf->index, conf->memory_limit)) {
+        free(w);
+        return E_IO;
+    }
+    fill(w, conf);
+    if (mailbox_open(&w->mailbox, &w->loop.uv) || pthread_create(&w->thread, NULL, run, w)) {
+        loop_fini(&w->loop);
+        free(w);
+        return E_IO;
+    }
+    *worker = w;
+    return OK;
+}
+
+void worker_stop(struct worker **worker)
+{
+    struct worker *w = *worker;
+
+    *worker = NULL;
+    if (!w)
+        return;
+    mailbox_post(&w->mailbox, &w->stop_letter.letter);
+    pthread_join(w->thread, NULL);
+    for (unsigned i = 0; i < w->listener_count; i++)
+        listener_free(&w->listeners[i]);
+    if (w->listening.reserve_fd >= 0)
+        close(w->listening.reserve_fd);
+    if (w->host.snapshot)
+        snapshot_unpin(w->host.snapshot, w->loop.worker);
+    free(w);
+}
+
+/* --- from other threads */
+
+static struct worker_letter *new_letter(enum letter_kind kind, unsigned fds)
+{
+    struct worker_letter *letter = calloc(1, sizeof(*letter) + fds * sizeof(int));
+
+    if (letter)
+        letter->letter.kind = kind;
+    return letter;
+}
+
+static enum status post(struct worker *worker, struct worker_letter *letter)
+{
+    if (!letter)
+        return E_NOMEM;
+    mailbox_post(&worker->mailbox, &letter->letter);
+    return OK;
+}
+
+enum status worker_adopt(struct worker *worker, struct snapshot *snapshot)
+{
+    struct worker_letter *letter = new_letter(LETTER_ADOPT, 0);
+
+    if (letter)
+        letter->snapshot = snapshot;
+    return post(worker, letter);
+}
+
+enum status worker_listen(struct worker *worker, const struct listener_spec *spec)
+{
+    struct worker_letter *letter = new_letter(LETTER_LISTEN, spec->count);
+
+    if (!letter)
+        return E_NOMEM;
+    letter->spec = *spec;
+    letter->spec.bind = strdup(spec->bind);
+    if (!letter->spec.bind) {
+        free(letter);
+        return E_NOMEM;
+    }
+    if (spec->count)
+        memcpy(letter->fds, spec->fds, spec->count * sizeof(int));
+    return post(worker, letter);
+}
+
+enum status worker_unlisten(struct worker *worker, const char *bind)
+{
+    struct worker_letter *letter = new_letter(LETTER_UNLISTEN, 0);
+
+    if (!letter)
+        return E_NOMEM;
+    letter->spec.bind = strdup(bind);
+    if (!letter->spec.bind) {
+        free(letter);
+        return E_NOMEM;
+    }
+    return post(worker, letter);
+}
+
+enum status worker_announce_drain(struct worker *worker)
+{
+    return post(worker, new_letter(LETTER_ANNOUNCE, 0));
+}
+
+enum status worker_drain(struct worker *worker)
+{
+    return post(worker, new_letter(LETTER_DRAIN, 0));
+}
+
+void worker_wake(struct worker *worker)
+{
+    mailbox_wake(&worker->mailbox);
+}
+
+void worker_read(const struct worker *worker, struct worker_numbers *numbers)
+{
+    *numbers = (struct worker_numbers){
+        .in_flight = __atomic_load_n(&worker->host.in_flight, __ATOMIC_RELAXED),
+        .connections = __atomic_load_n(&worker->clients.count, __ATOMIC_RELAXED),
+        .connections_max = worker->listening.connections_max,
+        .refused = __atomic_load_n(&worker->listening.refused, __ATOMIC_RELAXED),
+        .memory_used = __atomic_load_n(&worker->memory_used, __ATOMIC_RELAXED),
+        .lag_us = __atomic_load_n(&worker->lag_us, __ATOMIC_RELAXED),
+    };
+}
+
+void worker_probe(struct worker *worker)
+{
+    __atomic_store_n(&worker->probed_us, uv_hrtime() / 1000, __ATOMIC_RELAXED);
+    mailbox_wake(&worker->mailbox);
+}

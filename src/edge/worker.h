@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A worker: one thread, one loop, its own listeners' sockets, clients, pools and counters. It is spoken to by
+ * letters and never waits for anybody. Made, steered and joined by the manager.
+ */
+#ifndef EDGE_WORKER_H
+#define EDGE_WORKER_H
+
+#include "edge/listener.h"
+
+struct worker;
+
+struct worker_conf {
+    unsigned index;
+    struct stats *stats;      /* borrowed; outlives the worker */
+    struct access_ring *ring; /* borrowed */
+    struct str edge_name;     /* borrowed */
+    uint64_t id_prefix;
+    size_t memory_limit;      /* bytes for this worker; 0: none */
+    uint32_t connections_max; /* of this worker */
+    int cpu;                  /* to pin to; -1: none */
+};
+
+/* Starts the thread; the worker serves nothing until it has a snapshot and a listener. E_IO, E_NOMEM. */
+MUST_USE enum status worker_start(struct worker **worker, const struct worker_conf *conf);
+/* Ends the thread at once: connections are cut. Frees it. */
+void worker_stop(struct worker **worker);
+
+/* --- any thread */
+/* Serves by this snapshot from now on; posts its ADOPTED letter home when the last worker does. */
+MUST_USE enum status worker_adopt(struct worker *worker, struct snapshot *snapshot);
+/* Accepts on these sockets, too; takes them over. For a bind it knows: only the health path is set anew, and count is 0. */
+MUST_USE enum status worker_listen(struct worker *worker, const struct listener_spec *spec);
+MUST_USE enum status worker_unlisten(struct worker *worker, const char *bind);
+/* Answers say `Connection: close` from now on. */
+MUST_USE enum status worker_announce_drain(struct worker *worker);
+/* Stops accepting; idle connections close, others with their current request. */
+MUST_USE enum status worker_drain(struct worker *worker);
+/* Looks at the gates again. */
+void worker_wake(struct worker *worker);
+
+/* Numbers as of now, from relaxed reads. */
+struct worker_numbers {
+    uint32_t in_flight, connections, connections_max;
+    uint64_t refused;
+    uint64_t memory_used;
+    uint64_t lag_us; /* of the loop, at the last probe */
+};
+void worker_read(const struct worker *worker, struct worker_numbers *numbers);
+/* Asks the worker to measure its lag; cheap. */
+void worker_probe(struct worker *worker);
+
+#endif

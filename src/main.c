@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of commands.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "config/diag.h"
+
+static const struct command commands[] = {
+    {"run", cli_run, "[FILE] [--watch]", "serves, by a configuration file"},
+    {"check", cli_check, "FILE... [--json]", "says what is wrong with a configuration"},
+    {"schema", cli_schema, "[--reference]", "prints the configuration's JSON Schema or reference"},
+    {"version", cli_version, "[--json]", "says which version this is"},
+    {"edge", cli_edge, NULL, NULL},
+};
+
+static int help(FILE *to)
+{
+    fprintf(to, "sluice: an edge proxy and API gateway\n\n");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        if (commands[i].doc)
+            fprintf(to, "  sluice %-9s%-46s%s\n", commands[i].name, commands[i].usage,
+                    commands[i].doc);
+    return to == stdout ? 0 : 2;
+}
+
+static int unknown(const char *word)
+{
+    const char *names[sizeof(commands) / sizeof(*commands)];
+    size_t count = 0;
+    const char *nearest;
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        if (commands[i].doc)
+            names[count++] = commands[i].name;
+    nearest = diag_nearest((struct str){word, strlen(word)}, names, count);
+    fprintf(stderr, "sluice: there is no command \"%s\"", word);
+    if (nearest)
+        fprintf(stderr, "; did you mean \"%s\"?", nearest);
+    fprintf(stderr, "\nTry `sluice help`.\n");
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return help(stderr);
+    if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+        return help(stdout);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    return unknown(argv[1]);
+}

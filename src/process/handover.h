@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Executing a new binary in place: state goes as text into a memfd whose number comes in
+ * SLUICE_HANDOVER; the descriptors of sockets and links stay open across the exec. The supervisor's
+ * one thread.
+ */
+#ifndef PROCESS_HANDOVER_H
+#define PROCESS_HANDOVER_H
+
+#include "process/children.h"
+#include "process/sockets.h"
+
+enum { HANDOVER_VERSION = 1 };
+
+struct handover {
+    struct sockets *sockets;
+    struct children *children;
+};
+
+/* Executes `path` with `argv`; comes back only on failure (E_IO, errno), with everything as it was.
+ */
+MUST_USE enum status handover_exec(const struct handover *handover, const char *path,
+                                   char *const *argv);
+
+/* Takes what the binary before us left. E_NOT_FOUND: this is a fresh start; E_INVALID: it cannot be
+ * read. */
+MUST_USE enum status handover_take(const struct handover *handover);
+
+#endif

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end-to-end tests' fixtures; see lib/fixtures.py."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from lib.fixtures import gateway, home, origin, origins, ports, program, shared  # noqa: E402,F401

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long, how wide and how deep code may be. There is no list of exceptions."""
+import subprocess
+
+import statements
+import tree
+
+FUNCTION_LINES = 60
+COMPLEXITY = 15
+PARAMETERS = 5
+NESTING = 3
+FILE_LINES = {".c": 600, ".py": 600, ".h": 150}
+FOLDERS = ("include", "src", "tests", "bench")
+
+
+def check_lengths():
+    for suffix, limit in FILE_LINES.items():
+        for path in tree.files(*FOLDERS, suffixes=(suffix,)):
+            lines = tree.read(path).count("\n")
+            if lines > limit:
+                yield f"{path}: {lines} lines, {limit} are allowed"
+
+
+def check_shapes():
+    for path in tree.files(*FOLDERS):
+        for function in statements.functions(tree.read(path)):
+            where = f"{path}:{function.line}: {function.name}"
+            if function.parameters > PARAMETERS:
+                yield f"{where} has {function.parameters} parameters, {PARAMETERS} are allowed"
+            if function.nesting > NESTING:
+                yield f"{where} nests {function.nesting} deep, {NESTING} is allowed"
+
+
+def check_functions():
+    sources = tree.files(*FOLDERS, suffixes=(".c",))
+    run = subprocess.run(["pmccabe", *sources], cwd=tree.ROOT, capture_output=True, text=True, check=False)
+    if run.returncode:
+        yield f"pmccabe: {run.stderr.strip() or run.stdout.strip()}"
+    for line in run.stdout.splitlines():
+        fields = line.split("\t")
+        complexity, lines, where = int(fields[0]), int(fields[4]), fields[5]
+        if complexity > COMPLEXITY:
+            yield f"{where}: complexity {complexity}, {COMPLEXITY} is allowed"
+        if lines > FUNCTION_LINES:
+            yield f"{where}: {lines} lines, {FUNCTION_LINES} are allowed"
+
+
+def check():
+    return [*check_lengths(), *check_shapes(), *check_functions()]

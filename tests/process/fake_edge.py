@@ -1,0 +1,142 @@
+#!/usr/bin/python3 -SE
+# SPDX-License-Identifier: Apache-2.0
+"""An edge that speaks the link protocol and tells the test what happens to it.
+
+The file it is started with is JSON: `bind` and `count` to listen on, and `start`, what it does before it is ready:
+"exit N", "kill" (dies of SIGKILL) or nothing. Each event goes as one JSON datagram to the socket FAKE_EVENTS. A
+client sends one line and gets one: "pid", "die", "report N", "upgrade", "listen BIND", "unlisten BIND", "exit".
+"""
+import array
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import sys
+
+MAGIC = 0x534C4B01
+MESSAGE = struct.Struct("<6IQI324s")
+ANSWER = struct.Struct("<IiI256s")
+NOTICE = struct.Struct("<IIiIQII")
+LISTEN, UNLISTEN, READY, REPORT, UPGRADE = range(1, 6)
+NOTICES = ["none", "drain", "reload", "reopen", "peer"]
+
+
+class Edge:
+    def __init__(self):
+        request, notice = os.environ["SLUICE_LINK"].split(",")
+        self.request = socket.socket(fileno=int(request))
+        self.notice = socket.socket(fileno=int(notice))
+        self.events = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.conf = json.load(open(sys.argv[2]))
+        self.loop = selectors.DefaultSelector()
+        self.is_draining = False
+
+    def tell(self, event, **more):
+        text = json.dumps({"event": event, "pid": os.getpid(), **more})
+        self.events.sendto(text.encode(), os.environ["FAKE_EVENTS"])
+
+    def send(self, kind, value=0):
+        self.request.send(MESSAGE.pack(MAGIC, kind, 0, 0, 0, 0, value, 0, b""))
+
+    def ask(self, kind, bind="", count=0):
+        """The status, the error and the descriptors of the answer."""
+        mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        text = bind.encode()
+        message = MESSAGE.pack(MAGIC, kind, count, 0, os.getuid(), os.getgid(), 0, len(text), text)
+        self.request.sendmsg(
+            [message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))])
+        theirs.close()
+        fds = []
+        while True:
+            data, control, _, _ = mine.recvmsg(ANSWER.size, socket.CMSG_SPACE(64 * 4))
+            _, status, total, error = ANSWER.unpack(data)
+            for _, _, part in control:
+                fds += array.array("i", part)
+            if len(fds) >= total:
+                return status, error.rstrip(b"\0").decode(), fds
+
+    def listen(self, bind, count):
+        status, error, fds = self.ask(LISTEN, bind, count)
+        for fd in fds:
+            self.loop.register(socket.socket(fileno=fd), selectors.EVENT_READ, self.accept)
+        return f"{status} {len(fds)} {error}"
+
+    def accept(self, listener):
+        try:
+            client, _ = listener.accept()
+        except BlockingIOError:
+            return
+        with client:
+            client.setblocking(True)
+            words = client.makefile("r").readline().split()
+            if not words:
+                return
+            if words[0] == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            client.sendall((str(self.obey(*words)) + "\n").encode())
+            if words[0] == "exit":
+                sys.exit(0)
+
+    def obey(self, word, value=""):
+        if word == "report":
+            self.send(REPORT, int(value))
+        elif word == "upgrade":
+            status, error, _ = self.ask(UPGRADE)
+            return f"{status} {error}"
+        elif word == "listen":
+            return self.listen(value, 1)
+        elif word == "unlisten":
+            return self.ask(UNLISTEN, value)[0]
+        return os.getpid()
+
+    def on_notice(self, _):
+        data = self.notice.recv(NOTICE.size)
+        if not data:
+            sys.exit(1)
+        _, kind, pid, generation, in_flight, is_superseded, _ = NOTICE.unpack(data)
+        self.tell(NOTICES[kind], peer=pid, generation=generation, in_flight=in_flight,
+                  superseded=is_superseded)
+        if kind == NOTICES.index("drain"):
+            self.drain(is_superseded)
+
+    def drain(self, is_superseded):
+        """Ends at once, unless `linger` says that something is in flight: then SIGTERM ends it."""
+        self.is_draining = True
+        linger = self.conf.get("linger")
+        if not linger or not is_superseded:
+            sys.exit(0)
+        for key in list(self.loop.get_map().values()):
+            if key.fileobj is not self.notice:
+                self.loop.unregister(key.fileobj)
+                key.fileobj.close()
+        self.send(REPORT, linger)
+
+    def run(self):
+        self.tell("start", args=sys.argv[1:], environment=sorted(
+            name for name in os.environ if name.startswith("SLUICE_")))
+        start = self.conf.get("start", "").split()
+        if start and start[0] == "exit":
+            sys.exit(int(start[1]))
+        if start and start[0] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.loop.register(self.notice, selectors.EVENT_READ, self.on_notice)
+        answer = self.listen(self.conf["bind"], self.conf.get("count", 1))
+        if not answer.startswith("0 "):
+            self.tell("refused", answer=answer)
+            sys.exit(1)
+        self.send(READY, 1)
+        self.tell("ready", sockets=int(answer.split()[1]))
+        while True:
+            for key, _ in self.loop.select():
+                key.data(key.fileobj)
+
+
+def end(number, frame):
+    sys.exit(0)
+
+
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+Edge().run()

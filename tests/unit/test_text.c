@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of text.c: numbers, JSON escaping, UTF-8.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    const uint64_t edges[] = {0, 1, 9, 10, 99, 100, 101, 999, 1000, 65535, UINT32_MAX, UINT64_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(edges); i++) {
+        char expected[64], out[64] = {0};
+        snprintf(expected, sizeof(expected), "%" PRIu64, edges[i]);
+        *text_u64(out, edges[i]) = '\0';
+        assert_string_equal(out, expected);
+        snprintf(expected, sizeof(expected), "%" PRIx64, edges[i]);
+        *text_hex(out, edges[i]) = '\0';
+        assert_string_equal(out, expected);
+        snprintf(expected, sizeof(expected), "%" PRIu64 ".%03u", edges[i] / 1000,
+                 (unsigned)(edges[i] % 1000));
+        *text_milli(out, edges[i]) = '\0';
+        assert_string_equal(out, expected);
+    }
+}
+
+static void assert_json(struct str in, const char *expected)
+{
+    char *copy = malloc(in.len + 1), *out = malloc(in.len * TEXT_JSON_FACTOR + 1);
+    memcpy(copy, in.p, in.len);
+    *text_json(out, (struct str){copy, in.len}) = '\0';
+    assert_string_equal(out, expected);
+    free(copy);
+    free(out);
+}
+
+static void test_json_strings(void **state)
+{
+    (void)state;
+    assert_json(STR(""), "");
+    assert_json(STR("plain text of more than eight bytes ~\x7f"),
+                "plain text of more than eight bytes ~\x7f");
+    assert_json(STR("a\"b\\c/d"), "a\\\"b\\\\c/d");
+    assert_json(STR("\b\t\n\f\r"), "\\b\\t\\n\\f\\r");
+    assert_json(STR("\0\x01\x1f"), "\\u0000\\u0001\\u001f");
+    assert_json(STR("z\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
+                "z\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+}
+
+static void test_json_replaces_what_is_not_utf8(void **state)
+{
+    (void)state;
+    assert_json(STR("\xff"), "\\ufffd");
+    assert_json(STR("\x80"), "\\ufffd");
+    assert_json(STR("\xc0\xaf"), "\\ufffd\\ufffd");
+    assert_json(STR("\xe0\x80\x80"), "\\ufffd\\ufffd\\ufffd");
+    assert_json(STR("\xed\xa0\x80"), "\\ufffd\\ufffd\\ufffd");
+    assert_json(STR("\xf4\x90\x80\x80"), "\\ufffd\\ufffd\\ufffd\\ufffd");
+    assert_json(STR("\xe2\x82"), "\\ufffd\\ufffd");
+    assert_json(STR("\xe2\x82"
+                    "AAAAAAAAAAAA"),
+                "\\ufffd\\ufffdAAAAAAAAAAAA");
+}
+
+/* Each special byte at each place of a long string: the fast path must miss none and spoil no
+ * neighbour. */
+static void test_json_finds_each_special_byte(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        for (unsigned at = 0; at < 24; at++) {
+            char in[25], alone[8], expected[64];
+            memset(in, 'x', 24);
+            in[at] = (char)c;
+            *text_json(alone, (struct str){&in[at], 1}) = '\0';
+            snprintf(expected, sizeof(expected), "%.*s%s%.*s", (int)at, "xxxxxxxxxxxxxxxxxxxxxxxx",
+                     alone, (int)(23 - at), "xxxxxxxxxxxxxxxxxxxxxxxx");
+            bool is_plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+            assert_true(is_plain == (alone[0] == (char)c && !alone[1]));
+            assert_json((struct str){in, 24}, expected);
+        }
+    }
+}
+
+/* What code points there are, and no others, are well-formed. */
+static void test_utf8_is_exact(void **state)
+{
+    (void)state;
+    unsigned counts[5] = {0};
+    for (unsigned first = 0; first < 256; first++) {
+        for (unsigned second = 0; second < 256; second++) {
+            const char s[4] = {(char)first, (char)second, (char)0x80, (char)0xbf};
+            counts[text_utf8((struct str){s, 4})]++;
+        }
+    }
+    assert_int_equal(counts[1], 128 * 256);
+    assert_int_equal(counts[2], 30 * 64);
+    assert_int_equal(counts[3], 32 + 14 * 64 + 32);
+    assert_int_equal(counts[4], 48 + 3 * 64 + 16);
+    assert_int_equal(text_utf8(STR_NONE), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_json_strings),
+        cmocka_unit_test(test_json_replaces_what_is_not_utf8),
+        cmocka_unit_test(test_json_finds_each_special_byte),
+        cmocka_unit_test(test_utf8_is_exact),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
