@@ -26,6 +26,12 @@ int cli_schema(int argc, char **argv);
 int cli_run(int argc, char **argv);
 /* edge FILE: what `run` starts; not for people. */
 int cli_edge(int argc, char **argv);
+/* reload, upgrade, status, routes, target: clients of the admin API; 3: it could not be reached. */
+int cli_reload(int argc, char **argv);
+int cli_upgrade(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_routes(int argc, char **argv);
+int cli_target(int argc, char **argv);
 /* version [--json]. */
 int cli_version(int argc, char **argv);
 

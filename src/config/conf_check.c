@@ -88,8 +88,6 @@ static void check_listeners(struct decoder *decoder)
         if (path->s.len && path->s.p[0] != '/')
             diag_error(decoder->diag, path->at, "health_path must begin with \"/\"");
     }
-    if (conf->limits.uri > conf->limits.header_bytes)
-        diag_error(decoder->diag, (struct span){0}, "limits: uri is larger than header_bytes");
 }
 
 static bool is_loopback(const struct conf_address *address)

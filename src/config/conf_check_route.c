@@ -125,7 +125,8 @@ static void check_route(struct review *review, uint32_t i)
     }
     for (uint32_t k = 0; k < route->path_count; k++)
         conf_check_text(review->diag, &route->paths[k].text);
-    conf_check_name(review->diag, &route->name);
+    if (route->name.s.p != route->service.s.p)
+        conf_check_name(review->diag, &route->name);
     first = route->name.s.len ? names_put(&review->routes, route->name.s, i) : NAMES_NONE;
     if (first != NAMES_NONE && first != i)
         conf_check_twice(review->diag, "route", &route->name, &review->conf->routes[first].name);
@@ -138,7 +139,8 @@ static void check_any(struct review *review)
     if (conf->route_count || review->diag->errors)
         return;
     if (!conf->service_count) {
-        diag_error(review->diag, (struct span){0}, "no services and no routes: nothing to serve");
+        diag_error(review->diag, review->decoder->at,
+                   "no services and no routes: nothing to serve");
         diag_hint(review->diag, "write services: {app: {targets: [\"127.0.0.1:3000\"]}}");
     } else {
         diag_error(review->diag, conf->services[1].name.at,

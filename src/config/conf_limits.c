@@ -5,7 +5,7 @@
 #include "config/conf_table.h"
 
 #define TIMEOUT(member_) .type = FIELD_DURATION, FIELD_AT(struct conf_timeouts, member_)
-#define TIMEOUT_MAX .max = INT32_MAX
+#define TIMEOUT_MAX .max = 500 * 3600 * 1000U
 
 const struct field conf_timeout_fields[] = {
     {.name = "header",

@@ -130,15 +130,16 @@ static bool decode_timeouts(struct decoder *decoder, const struct field *field,
 static const struct field host_element = {.name = "",
                                           .type = FIELD_CUSTOM,
                                           .decode = conf_host_decode};
-static const struct field path_element = {.name = "",
-                                          .type = FIELD_CUSTOM,
-                                          .decode = decode_path,
-                                          .json = "{\"type\":\"string\",\"pattern\":\"^[/~]\"}"};
+static const struct field path_element = {
+    .name = "",
+    .type = FIELD_CUSTOM,
+    .decode = decode_path,
+    .json = "{\"type\":\"string\",\"pattern\":\"^[/~]|\\\\$\\\\{\"}"};
 static const struct field method_element = {
     .name = "",
     .type = FIELD_CUSTOM,
     .decode = decode_method,
-    .json = "{\"type\":\"string\",\"pattern\":\"^[A-Z0-9_-]+$\"}"};
+    .json = "{\"type\":\"string\",\"pattern\":\"^[A-Z0-9_-]+$|\\\\$\\\\{\"}"};
 
 static const struct field redirect_fields[] = {
     {.name = "to",

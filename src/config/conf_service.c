@@ -139,7 +139,7 @@ static const struct field limit_fields[] = {
      .standard = "2s",
      .type = FIELD_DURATION,
      .min = 1,
-     .max = INT32_MAX,
+     .max = 500 * 3600 * 1000U,
      FIELD_AT(struct conf_service, limits.queue_timeout_ms)},
     FIELD_END,
 };
@@ -157,7 +157,7 @@ static const struct field pool_fields[] = {
      .type = FIELD_DURATION,
      .flags = FIELD_OFF,
      .min = 1,
-     .max = INT32_MAX,
+     .max = 500 * 3600 * 1000U,
      FIELD_AT(struct conf_service, pool.max_age_ms)},
     FIELD_END,
 };
@@ -207,7 +207,8 @@ const struct field conf_service_fields[] = {
      .standard = "client_ip",
      .type = FIELD_CUSTOM,
      .decode = decode_hash_by,
-     .json = "{\"type\":\"string\",\"pattern\":\"^(client_ip|path|header:.+|cookie:.+)$\"}",
+     .json =
+         "{\"type\":\"string\",\"pattern\":\"^(client_ip|path|header:.+|cookie:.+)$|\\\\$\\\\{\"}",
      FIELD_AT(struct conf_service, hash_by)},
     {.name = "limits",
      .doc = "How many requests the targets get at once.",

@@ -12,7 +12,7 @@
 #include "config/field_scalar.h"
 #include "config/tree.h"
 
-enum { FIELDS_MAX = 64 };
+enum { FIELDS_MAX = 40 };
 
 const struct field field_text_element = {.name = "",
                                          .type = FIELD_TEXT,
@@ -108,7 +108,9 @@ static bool is_single(enum field_type type)
  * written. */
 static bool is_absent(const struct field *field, const struct node *value)
 {
-    return !value || (!is_single(field->type) && tree_is_null(value));
+    bool is_needed = is_single(field->type) || field->flags & FIELD_PRESENT;
+
+    return !value || (!is_needed && tree_is_null(value));
 }
 
 static bool decode_map(struct decoder *decoder, const struct field *fields, const struct node *map,
@@ -128,6 +130,8 @@ static bool decode_map(struct decoder *decoder, const struct field *fields, cons
     for (int i = 0; fields[i].name; i++) {
         void *member = (char *)out + fields[i].offset;
         assert(i < FIELDS_MAX);
+        if (found[i] && fields[i].flags & FIELD_PRESENT)
+            *(bool *)((char *)out + fields[i].count_offset) = true;
         if (!is_absent(&fields[i], found[i]))
             is_good &= field_value(decoder, &fields[i], found[i], member);
         else if (!is_overlay)
@@ -236,8 +240,6 @@ static bool decode_pairs(struct decoder *decoder, const struct field *field,
 static bool decode_object(struct decoder *decoder, const struct field *field,
                           const struct node *node, void *member)
 {
-    if (field->flags & FIELD_PRESENT)
-        *((char *)member - field->offset + field->count_offset) = true;
     return field_decode(decoder, field->fields, node, member);
 }
 

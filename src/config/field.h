@@ -53,6 +53,7 @@ struct decoder {
     struct arena *arena; /* for what the conf keeps */
     struct diag *diag;
     const struct conf_world *world;
+    struct span at;    /* the beginning of the file */
     struct conf *conf; /* being filled, in the order of the tables */
 };
 

@@ -60,8 +60,10 @@ static const char *set_port(struct conf_address *address, struct str port, uint6
 
     if (units_int(port, &value))
         return "has no port: write host:8080";
-    if (value < least || value > 65535)
-        return "has a port out of range";
+    if (value < least)
+        return "has no port that can be connected to";
+    if (value > 65535)
+        return "has a port out of range: at most 65535";
     address->port = (uint16_t)value;
     return NULL;
 }

@@ -138,6 +138,7 @@ static struct conf *decode(struct load *load, const struct node *root)
     struct decoder decoder = {.arena = load->arena, .diag = load->diag, .world = load->world};
     unsigned errors = load->diag->errors;
 
+    decoder.at = (struct span){root->source, 0, 0};
     decoder.conf = arena_zero(load->arena, 1, sizeof(*decoder.conf));
     if (!decoder.conf)
         return NULL;

@@ -5,6 +5,7 @@
  */
 #include "config/schema.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,7 @@ static json_t *custom_schema(const struct field *field, const struct conf_world 
     if (field->fields && field->flags & FIELD_ALWAYS)
         return table_schema(field->fields, world);
     single = field->json ? json_loads(field->json, 0, NULL) : json_pack("{s:s}", "type", "string");
+    assert(single);
     if (!field->fields)
         return single;
     return json_pack("{s:[o,o]}", "anyOf", single, table_schema(field->fields, world));

@@ -263,6 +263,7 @@ static const struct {
      "write the character itself"},
     {"did not find expected ',' or '}'", "expected ',' or '}'",
      "a value with {, }, [, ] or a comma in it needs quotes"},
+    {"did not find expected node content", "a value is missing here", NULL},
     {"did not find expected ',' or ']'", "expected ',' or ']'",
      "a value with {, }, [, ] or a comma in it needs quotes"},
 };
@@ -306,6 +307,13 @@ static void report_saying(struct reader *reader, struct span at, const char *pro
     wrong(reader, at, problem);
 }
 
+/* Where the thing began says more than where libyaml gave up. */
+static bool points_back(const char *problem)
+{
+    return strcmp(problem, "could not find expected ':'") == 0 ||
+           strcmp(problem, "found unexpected end of stream") == 0;
+}
+
 static void report_problem(struct reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
@@ -319,7 +327,7 @@ static void report_problem(struct reader *reader)
     }
     if (parser->error != YAML_MEMORY_ERROR)
         at.offset = byte_of(reader, parser->problem_mark.index);
-    if (strstr(problem, "':'") && parser->context_mark.index <= parser->problem_mark.index)
+    if (points_back(problem) && parser->context_mark.index <= parser->problem_mark.index)
         at.offset = byte_of(reader, parser->context_mark.index);
     if (is_long_key(reader, at)) {
         wrong(reader, at, "a key is longer than 1,024 bytes");

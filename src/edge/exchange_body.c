@@ -191,11 +191,15 @@ void exchange_begin_tunnel(struct exchange *x)
     x->is_tunnel = true;
     x->down.codec->tunnel(&x->down);
     x->up.codec->tunnel(&x->up);
+    x->down_ended = x->up_ended = false;
+    exchange_touch(&x->up);
     if (!route || !exchange_copy_labels(x))
-        return; // keeps its snapshot
+        goto out; // keeps its snapshot
     route->timeouts = x->route->timeouts;
     x->kept = x->service->targets[x->index].endpoint;
     endpoint_ref(x->kept);
     exchange_unpin(x);
     x->route = route;
+out:
+    conn_resume(x->down.wire->owner); // what came right behind the request
 }

@@ -15,6 +15,8 @@ enum {
 
 /* --- steps, in the order of the table in exchange.c; each returns the next one or STEP_WAIT */
 enum step exchange_step_head(struct exchange *x);    /* exchange_request.c */
+/* Gives the exchange its id, if it has none. False: the arena is full. */
+bool exchange_make_id(struct exchange *x);
 enum step exchange_step_route(struct exchange *x);
 enum step exchange_step_ask(struct exchange *x);
 enum step exchange_step_pick(struct exchange *x);    /* exchange_target.c */

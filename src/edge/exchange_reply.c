@@ -51,6 +51,8 @@ enum step exchange_step_refuse(struct exchange *x)
 
     pool_cancel(&x->opening);
     exchange_let_go(x, false);
+    if (!exchange_make_id(x))
+        x->id = STR("-");
     if (info->status == 499 || x->is_answering) {
         exchange_abort(x, x->reason);
         return STEP_WAIT;

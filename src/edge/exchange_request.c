@@ -9,12 +9,15 @@
 #include "base/text.h"
 
 /* "edge-1f3a9c...-42": unique over restarts by the prefix, over requests by the count. */
-static bool make_id(struct exchange *x)
+bool exchange_make_id(struct exchange *x)
 {
     struct exchange_host *host = x->host;
-    char *start = arena_text(&x->arena, host->edge_name.len + 2 + 2 * TEXT_HEX_MAX);
-    char *at = start;
+    char *start;
+    char *at;
 
+    if (x->id.p)
+        return true;
+    start = at = arena_text(&x->arena, host->edge_name.len + 2 + 2 * TEXT_HEX_MAX);
     if (!start)
         return false;
     at = text_put(at, host->edge_name);
@@ -50,7 +53,7 @@ enum step exchange_step_head(struct exchange *x)
     const struct head *request = x->request;
 
     x->path = request->path;
-    if (!make_id(x))
+    if (!exchange_make_id(x))
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (request->method == METHOD_CONNECT || request->method == METHOD_OTHER)
         return exchange_refused(x, REASON_METHOD_UNKNOWN); // no forward proxy, no tunnels by wish

@@ -58,13 +58,22 @@ static uint64_t hash_key(const struct exchange *x)
     return XXH3_64bits(text.p, text.len);
 }
 
+/* The target in the worker's current snapshot, which is the one that balances; NULL: it is no longer in it. */
+static struct balancer_target *balanced(const struct exchange *x, const struct endpoint *endpoint)
+{
+    if (x->snapshot && x->snapshot == x->host->snapshot)
+        return &local_of(x)->targets[x->index];
+    return snapshot_find(x->host->snapshot, endpoint, x->host->loop->worker);
+}
+
 static void count_load(struct exchange *x, int change)
 {
-    struct endpoint_local *local = &endpoint_of(x)->locals[x->host->loop->worker];
+    struct endpoint *endpoint = endpoint_of(x);
+    struct balancer_target *target = balanced(x, endpoint);
 
-    local->in_flight += (uint32_t)change;
-    if (x->snapshot)
-        local_of(x)->targets[x->index].load += (uint32_t)change;
+    endpoint->locals[x->host->loop->worker].in_flight += (uint32_t)change;
+    if (target)
+        target->load += (uint32_t)change;
     stat_gauge(&stats_target(x->host->stats, x->host->loop->worker, x->target_slot)->in_flight,
                change);
 }

@@ -7,6 +7,11 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+static bool same(struct str a, struct str b)
+{
+    return a.len == b.len && !memcmp(a.p, b.p, a.len);
+}
+
 static const char *const balance_names[] = {
     [CONF_LEAST_REQUEST] = "least_request",
     [CONF_ROUND_ROBIN] = "round_robin",
@@ -169,41 +174,73 @@ static struct str label(const struct conf_route *route)
     return route->redirect.is_set ? STR("redirect") : STR("respond");
 }
 
-static int32_t find_service(const struct conf *conf, struct str name)
+/* Services by name, sorted, for as long as the rules are compiled. */
+struct service_index {
+    const struct conf *conf;
+    struct named_service {
+        struct str name;
+        int32_t index;
+    } *items;
+};
+
+static int compare(const void *a, const void *b)
 {
+    const struct named_service *x = a, *y = b;
+    size_t len = x->name.len < y->name.len ? x->name.len : y->name.len;
+    int order = memcmp(x->name.p, y->name.p, len);
+
+    return order ? order : (x->name.len > y->name.len) - (x->name.len < y->name.len);
+}
+
+static bool index_services(struct service_index *index)
+{
+    const struct conf *conf = index->conf;
+
+    index->items = calloc(conf->service_count + 1u, sizeof(*index->items));
+    if (!index->items)
+        return false;
     for (uint32_t i = 0; i < conf->service_count; i++)
-        if (conf->services[i].name.s.len == name.len &&
-            !memcmp(conf->services[i].name.s.p, name.p, name.len))
-            return (int32_t)i;
-    return -1;
+        index->items[i] = (struct named_service){conf->services[i].name.s, (int32_t)i};
+    qsort(index->items, conf->service_count, sizeof(*index->items), compare);
+    return true;
+}
+
+static int32_t find_service(const struct service_index *index, struct str name)
+{
+    const struct named_service key = {.name = name}, *found = NULL;
+
+    if (name.len)
+        found = bsearch(&key, index->items, index->conf->service_count, sizeof(key), compare);
+    return found ? found->index : -1;
+}
+
+static bool fill_rule(struct rules *rules, uint32_t i, const struct chain *plain,
+                      const struct service_index *index)
+{
+    const struct conf_route *route = &rules->conf->routes[i];
+    struct rule *rule = &rules->list[i];
+
+    rule->label = label(route);
+    rule->service = find_service(index, route->service.s);
+    rule->chain = plain;
+    if (route->filters.count)
+        rule->chain = chain_build(&rules->conf->filters, &route->filters, &rules->arena);
+    return rule->chain != NULL;
 }
 
 static bool fill_rules(struct rules *rules)
 {
     const struct conf *conf = rules->conf;
     const struct chain *plain = chain_build(&conf->filters, &(struct conf_filters){0}, &rules->arena);
-    int32_t last = -1;
+    struct service_index index = {.conf = conf};
+    bool is_good;
 
     rules->list = arena_zero(&rules->arena, conf->route_count, sizeof(*rules->list));
-    if (!rules->list || !plain)
-        return false;
-    for (uint32_t i = 0; i < conf->route_count; i++) {
-        const struct conf_route *route = &conf->routes[i];
-        struct rule *rule = &rules->list[i];
-        struct str name = route->service.s;
-
-        rule->label = label(route);
-        rule->chain = route->filters.count
-                          ? chain_build(&conf->filters, &route->filters, &rules->arena)
-                          : plain;
-        if (!rule->chain)
-            return false;
-        if (last < 0 || !name.len || conf->services[last].name.s.len != name.len ||
-            memcmp(conf->services[last].name.s.p, name.p, name.len))
-            last = name.len ? find_service(conf, name) : -1;
-        rule->service = last;
-    }
-    return true;
+    is_good = rules->list && plain && index_services(&index);
+    for (uint32_t i = 0; is_good && i < conf->route_count; i++)
+        is_good = fill_rule(rules, i, plain, &index);
+    free(index.items);
+    return is_good;
 }
 
 struct rules *rules_new(const struct conf *conf, struct arena *arena, struct diag *diag)
@@ -311,6 +348,38 @@ void snapshot_free(struct snapshot **snapshot)
     free(gone->locals);
     arena_reset(&gone->arena);
     free(gone);
+}
+
+static struct balancer_target *find_in(const struct service *service,
+                                       const struct endpoint *endpoint, unsigned worker)
+{
+    for (uint32_t i = 0; i < service->count; i++)
+        if (service->targets[i].endpoint == endpoint)
+            return &service->locals[worker].targets[i];
+    return NULL;
+}
+
+struct balancer_target *snapshot_find(const struct snapshot *snapshot,
+                                      const struct endpoint *endpoint, unsigned worker)
+{
+    for (uint32_t i = 0; i < snapshot->service_count; i++) {
+        const struct service *service = &snapshot->services[i];
+
+        if (same(service->conf->name.s, endpoint->service))
+            return find_in(service, endpoint, worker);
+    }
+    return NULL;
+}
+
+void snapshot_begin(struct snapshot *snapshot, unsigned worker)
+{
+    for (uint32_t i = 0; i < snapshot->service_count; i++) {
+        const struct service *service = &snapshot->services[i];
+
+        for (uint32_t k = 0; k < service->count; k++)
+            service->locals[worker].targets[k].load =
+                service->targets[k].endpoint->locals[worker].in_flight;
+    }
 }
 
 void snapshot_pin(struct snapshot *snapshot, unsigned worker)

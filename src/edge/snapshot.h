@@ -113,6 +113,11 @@ void snapshot_assign_slots(struct snapshot *snapshot, struct stats *stats);
 /* Manager, after GONE, or for one that was never published. */
 void snapshot_free(struct snapshot **snapshot);
 
+/* Worker: what balances `endpoint` in this snapshot, NULL when it is not in it. A walk over all services: not for every request. */
+struct balancer_target *snapshot_find(const struct snapshot *snapshot, const struct endpoint *endpoint,
+                                      unsigned worker);
+/* Worker, before it serves by it: loads are what its endpoints carry already. */
+void snapshot_begin(struct snapshot *snapshot, unsigned worker);
 /* Worker: counts. The last unpin of the last worker sends it home. */
 void snapshot_pin(struct snapshot *snapshot, unsigned worker);
 void snapshot_unpin(struct snapshot *snapshot, unsigned worker);

@@ -78,6 +78,7 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
         .headers = (uint16_t)limits->headers,
     };
     snapshot_pin(snapshot, worker->loop.worker);
+    snapshot_begin(snapshot, worker->loop.worker);
     if (old) {
         retire(worker, old);
         snapshot_unpin(old, worker->loop.worker);

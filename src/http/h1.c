@@ -227,6 +227,7 @@ const struct codec h1_codec = {
     .open = open,
     .feed = h1_feed,
     .eof = eof,
+    .refuse = h1_refuse,
     .begin = begin,
     .head = h1_head,
     .interim = h1_interim,

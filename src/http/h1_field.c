@@ -117,22 +117,24 @@ static enum reason note_expect(struct h1_parse *parse, const struct header *head
     return REASON_NONE;
 }
 
-typedef enum reason note_fn(struct h1_parse *parse, const struct header *header);
-
-static note_fn *const notes[HDR_COUNT] = {
-    [HDR_HOST] = note_host,
-    [HDR_CONNECTION] = note_connection,
-    [HDR_CONTENT_LENGTH] = note_content_length,
-    [HDR_TRANSFER_ENCODING] = note_transfer_encoding,
-    [HDR_UPGRADE] = note_upgrade,
-    [HDR_EXPECT] = note_expect,
-};
-
 enum reason h1_field_note(struct h1_parse *parse, const struct header *header)
 {
-    note_fn *note = notes[header->id];
-
-    return note && !parse->is_trailer ? note(parse, header) : REASON_NONE;
+    switch (header->id) {
+    case HDR_HOST:
+        return note_host(parse, header);
+    case HDR_CONNECTION:
+        return note_connection(parse, header);
+    case HDR_CONTENT_LENGTH:
+        return note_content_length(parse, header);
+    case HDR_TRANSFER_ENCODING:
+        return note_transfer_encoding(parse, header);
+    case HDR_UPGRADE:
+        return note_upgrade(parse, header);
+    case HDR_EXPECT:
+        return note_expect(parse, header);
+    default:
+        return REASON_NONE;
+    }
 }
 
 enum reason h1_field_check(struct h1_parse *parse)

@@ -126,11 +126,14 @@ struct h1_frame {
     bool is_close, is_keep_alive, is_upgrade;
 };
 
+/* Whether method, target and authority have no byte that could split the request line. */
+bool h1_can_write(const struct head *head);
 enum status h1_write_request(struct outq *out, const struct head *head, struct h1_frame frame);
 enum status h1_write_response(struct outq *out, const struct head *head, struct h1_frame frame);
 enum status h1_write_trailers(struct outq *out, const struct head *trailers);
 
 /* The codec's own functions that live outside h1.c. */
+void h1_refuse(struct wire *wire, enum reason why);
 enum status h1_feed(struct wire *wire, struct str in, size_t *used);
 enum status h1_head(struct stream *stream, const struct head *head, bool last);
 enum status h1_interim(struct stream *stream, const struct head *head);

@@ -5,11 +5,20 @@
  * point into the block. Pure.
  */
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/arena.h"
 #include "http/h1_impl.h"
 
 enum { FIELDS_GUESS = 24 };
+
+#define BIT(id) (UINT64_C(1) << HDR_##id)
+
+/* What h1_field_note knows. */
+static const uint64_t noted = BIT(HOST) | BIT(CONNECTION) | BIT(CONTENT_LENGTH) |
+                              BIT(TRANSFER_ENCODING) | BIT(UPGRADE) | BIT(EXPECT);
 
 size_t h1_head_length(struct str in, size_t *scanned)
 {
@@ -140,20 +149,56 @@ static enum reason parse_status_line(struct h1_parse *parse)
     return end_line(parse, REASON_HTTP_PROTOCOL_ERROR);
 }
 
+/* The colon within the next 16 bytes, where it is for nearly every name; NULL: look for it slowly.
+ */
+static const char *find_colon(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    if (end - p >= 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8(':')));
+
+        return mask ? p + __builtin_ctz(mask) : NULL;
+    }
+#else
+    (void)p;
+    (void)end;
+#endif
+    return NULL;
+}
+
+/* No early exit: the length is known, and most names are good. */
+static bool are_tokens(const char *p, size_t len)
+{
+    unsigned class = H1_TOKEN;
+
+    for (size_t i = 0; i < len; i++)
+        class &= h1_class[(unsigned char)p[i]];
+    return len && class;
+}
+
 /* field-name ":" without white space between (RFC 9112 5.1) */
 static enum reason parse_name(struct h1_parse *parse, struct header *header)
 {
-    const char *end = skip(parse->p, H1_TOKEN);
+    const char *start = parse->p;
+    const char *end = find_colon(start, parse->end);
+    size_t len = end ? (size_t)(end - start) : 0;
+    enum header_id id = head_id((struct str){start, len});
 
-    if (*end == ':' && end > parse->p && end - parse->p <= UINT16_MAX) {
-        header->name = parse->p;
-        header->name_len = (uint16_t)(end - parse->p);
-        parse->p = end + 1;
-        return REASON_NONE;
+    if (!id && !are_tokens(start, len)) {
+        end = skip(start, H1_TOKEN);
+        len = (size_t)(end - start);
+        if (*end == '\n' || (*end == '\r' && end[1] != '\n'))
+            return REASON_LINE_ENDING_INVALID;
+        if (*end != ':' || !len || len > UINT16_MAX)
+            return REASON_HEADER_NAME_INVALID;
+        id = head_id((struct str){start, len});
     }
-    if (*end == '\n' || (*end == '\r' && end[1] != '\n'))
-        return REASON_LINE_ENDING_INVALID;
-    return REASON_HEADER_NAME_INVALID;
+    header->name = start;
+    header->name_len = (uint16_t)len;
+    header->id = (uint8_t)id;
+    parse->p = end + 1;
+    return REASON_NONE;
 }
 
 static enum reason parse_value(struct h1_parse *parse, struct header *header)
@@ -219,8 +264,8 @@ static enum reason parse_field(struct h1_parse *parse)
         why = parse_value(parse, header);
     if (why)
         return why;
-    header->id = (uint8_t)head_id((struct str){header->name, header->name_len});
-    why = h1_field_note(parse, header);
+    if (noted >> header->id & 1 && !parse->is_trailer)
+        why = h1_field_note(parse, header);
     head->count++;
     head->present |= UINT64_C(1) << header->id;
     return why;

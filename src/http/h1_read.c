@@ -420,3 +420,14 @@ enum status h1_feed(struct wire *wire, struct str in, size_t *used)
     *used = in.len - rest.len;
     return h1->read == H1_READ_CLOSED ? E_CLOSED : OK;
 }
+
+void h1_refuse(struct wire *wire, enum reason why)
+{
+    struct h1 *h1 = (struct h1 *)wire;
+    struct str nothing = STR("");
+
+    if (wire->role != ROLE_SERVER || h1->stream || h1->read != H1_READ_HEAD)
+        return;
+    if (open_stream(h1, &nothing))
+        fail(h1, &nothing, NULL, why);
+}

@@ -135,6 +135,8 @@ enum status h1_head(struct stream *stream, const struct head *head, bool last)
         return E_CLOSED;
     if (h1->write != H1_WRITE_HEAD)
         return E_INVALID;
+    if (h1->wire.role == ROLE_CLIENT && !h1_can_write(head))
+        return E_INVALID;
     status = write_head(h1, head, last);
     if (status)
         return status;

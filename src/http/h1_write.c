@@ -191,6 +191,20 @@ enum status h1_write_response(struct outq *out, const struct head *head, struct 
     return finish(&pen);
 }
 
+static bool is_clean(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!h1_is(s.p[i], H1_TARGET))
+            return false;
+    return true;
+}
+
+bool h1_can_write(const struct head *head)
+{
+    return h1_is_token(head->method_name) && is_clean(head->path) && is_clean(head->query) &&
+           is_clean(head->authority);
+}
+
 static void put_target(struct pen *pen, const struct head *head)
 {
     if (head->method == METHOD_CONNECT) { // RFC 9112 3.2.3

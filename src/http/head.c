@@ -172,6 +172,13 @@ bool head_list_has(struct str value, struct str token)
     return false;
 }
 
+static void doom(struct head *head, struct str name)
+{
+    for (unsigned i = 0; i < head->count; i++)
+        if (is_named(&head->headers[i], HDR_OTHER, name))
+            head->headers[i].reserved |= H1_DOOMED;
+}
+
 /* Marks the fields that one Connection value lists; returns the ids among them. */
 static uint64_t mark_listed(struct head *head, struct str value)
 {
@@ -184,9 +191,7 @@ static uint64_t mark_listed(struct head *head, struct str value)
         if (id)
             ids |= UINT64_C(1) << id;
         else if (!h1_equal_fold(item, STR("close")))
-            for (unsigned i = 0; i < head->count; i++)
-                if (is_named(&head->headers[i], HDR_OTHER, item))
-                    head->headers[i].reserved |= H1_DOOMED;
+            doom(head, item);
     }
     return ids & ~own;
 }

@@ -197,7 +197,7 @@ static int on_complete(llhttp_t *parser)
     return HPE_PAUSED;
 }
 
-/* llhttp knows none of these. */
+/* The methods of llhttp; it refuses others that we forward. */
 static bool is_known_to_both(const struct head *head)
 {
     static const char *const names[] = {

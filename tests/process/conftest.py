@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A supervisor with a fake edge, for the tests beside this file. Needs gcc and nothing that is running."""
+"""A supervisor with a fake edge, for the tests beside this file. Builds its program with gcc."""
 import json
 import os
 import pathlib
@@ -33,7 +33,7 @@ def free_port():
 
 
 class Gateway:
-    """One supervisor. `expect` takes the next event of a kind; events of other kinds before it are dropped."""
+    """One supervisor. `expect` takes the next event of a kind and drops others before it."""
 
     def __init__(self, folder, program, **conf):
         self.port = free_port()
@@ -57,7 +57,7 @@ class Gateway:
         temporary.rename(self.file)
 
     def replace_binary(self, source):
-        """As a package does: a new file under the old name. `source` is a path, or a shell script's text."""
+        """A new file under the old name. `source` is a path, or a shell script's text."""
         temporary = self.folder / "sluice.new"
         if isinstance(source, str):
             temporary.write_text("#!/bin/sh\n" + source)
@@ -95,6 +95,14 @@ class Gateway:
             event = self.next_event()
             if event["event"] in kinds:
                 return event
+
+    def expect_each(self, *kinds):
+        """The first event of each kind, in whatever order two processes tell of them."""
+        found = {}
+        while len(found) < len(kinds):
+            event = self.expect(*kinds)
+            found.setdefault(event["event"], event)
+        return [found[kind] for kind in kinds]
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=WAIT)

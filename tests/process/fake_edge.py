@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An edge that speaks the link protocol and tells the test what happens to it.
 
-The file it is started with is JSON: `bind` and `count` to listen on, and `start`, what it does before it is ready:
-"exit N", "kill" (dies of SIGKILL) or nothing. Each event goes as one JSON datagram to the socket FAKE_EVENTS. A
-client sends one line and gets one: "pid", "die", "report N", "upgrade", "listen BIND", "unlisten BIND", "exit".
+The file it is started with is JSON: `bind` and `count` to listen on; `start`, what it does before
+it is ready: "exit N", "kill" (dies of SIGKILL) or nothing; `linger`, how many requests it has in
+flight once superseded. Each event goes as one JSON datagram to the socket FAKE_EVENTS. A client
+sends one line and gets one: "pid", "die", "report N", "upgrade", "listen BIND", "unlisten BIND".
 """
 import array
 import json
@@ -31,7 +32,6 @@ class Edge:
         self.events = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.conf = json.load(open(sys.argv[2]))
         self.loop = selectors.DefaultSelector()
-        self.is_draining = False
 
     def tell(self, event, **more):
         text = json.dumps({"event": event, "pid": os.getpid(), **more})
@@ -45,8 +45,8 @@ class Edge:
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         text = bind.encode()
         message = MESSAGE.pack(MAGIC, kind, count, 0, os.getuid(), os.getgid(), 0, len(text), text)
-        self.request.sendmsg(
-            [message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs.fileno()]))])
+        rights = array.array("i", [theirs.fileno()])
+        self.request.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         theirs.close()
         fds = []
         while True:
@@ -76,8 +76,6 @@ class Edge:
             if words[0] == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             client.sendall((str(self.obey(*words)) + "\n").encode())
-            if words[0] == "exit":
-                sys.exit(0)
 
     def obey(self, word, value=""):
         if word == "report":
@@ -93,8 +91,9 @@ class Edge:
 
     def on_notice(self, _):
         data = self.notice.recv(NOTICE.size)
-        if not data:
-            sys.exit(1)
+        if not data:  # the signal that the supervisor's end brings is what has to end us
+            self.loop.unregister(self.notice)
+            return
         _, kind, pid, generation, in_flight, is_superseded, _ = NOTICE.unpack(data)
         self.tell(NOTICES[kind], peer=pid, generation=generation, in_flight=in_flight,
                   superseded=is_superseded)
@@ -103,7 +102,6 @@ class Edge:
 
     def drain(self, is_superseded):
         """Ends at once, unless `linger` says that something is in flight: then SIGTERM ends it."""
-        self.is_draining = True
         linger = self.conf.get("linger")
         if not linger or not is_superseded:
             sys.exit(0)

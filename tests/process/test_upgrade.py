@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replacing the binary in place: what is checked, what is kept, what happens when the new one is bad."""
+"""Replacing the binary in place: what is checked, what is kept, what a bad one does."""
 import os
 import select
 import signal
@@ -23,8 +23,7 @@ def test_upgrade_keeps_pid_sockets_and_hands_over(gateway, program):
     gateway.replace_binary(program)
     before = os.stat(f"/proc/{gateway.pid}/exe").st_ino
     gateway.signal(signal.SIGUSR2)
-    new = gateway.expect("ready")
-    drain = gateway.expect("drain")
+    new, drain = gateway.expect_each("ready", "drain")
     assert drain["pid"] == gateway.edge and drain["superseded"] == 1
     assert new["sockets"] == 2
     assert os.stat(f"/proc/{gateway.pid}/exe").st_ino != before
@@ -36,9 +35,8 @@ def test_upgrade_keeps_pid_sockets_and_hands_over(gateway, program):
 
 def test_upgraded_one_still_restarts_its_edge(gateway):
     gateway.signal(signal.SIGUSR2)
-    new = gateway.expect("ready")["pid"]
-    gateway.expect("drain")
-    os.kill(new, signal.SIGKILL)
+    new, _ = gateway.expect_each("ready", "drain")
+    os.kill(new["pid"], signal.SIGKILL)
     assert gateway.say("pid") == str(gateway.expect("ready")["pid"])
 
 

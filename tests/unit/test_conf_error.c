@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Wrong configurations: each tests/unit/config_errors/NAME.yaml must give exactly the report in NAME.txt. With
- * SLUICE_GOLDEN=write in the environment the reports are written anew, to be read before they are committed.
+ * Wrong configurations: each tests/unit/config_errors/NAME.yaml must give exactly the report in
+ * NAME.txt. With SLUICE_GOLDEN=write in the environment the reports are written anew, to be read
+ * before they are committed.
  */
 #include <glob.h>
 #include <stdio.h>

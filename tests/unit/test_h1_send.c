@@ -15,99 +15,99 @@ struct framing {
 
 #define REQUEST_11 " / HTTP/1.1\r\n" H "\r\n"
 
+static const struct framing responses[] = {
+    {"GET" REQUEST_11,
+     {.status = 200, .content_length = 3},
+     false,
+     "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhey",
+     false},
+    {"GET" REQUEST_11,
+     {.status = 200, .content_length = -1},
+     false,
+     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhey\r\n0\r\n\r\n",
+     false},
+    {"GET" REQUEST_11,
+     {.status = 404, .content_length = -1},
+     true,
+     "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+     false},
+    {"HEAD" REQUEST_11,
+     {.status = 200, .content_length = 9},
+     false,
+     "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+     false},
+    {"HEAD" REQUEST_11,
+     {.status = 200, .content_length = -1},
+     true,
+     "HTTP/1.1 200 OK\r\n\r\n",
+     false},
+    {"GET" REQUEST_11,
+     {.status = 304, .content_length = 9},
+     true,
+     "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
+     false},
+    {"GET" REQUEST_11,
+     {.status = 204, .content_length = 0},
+     false,
+     "HTTP/1.1 204 No Content\r\n\r\n",
+     false},
+    {"GET" REQUEST_11,
+     {.status = 205, .content_length = -1},
+     false,
+     "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
+     false},
+    {"GET" REQUEST_11,
+     {.status = 299, .content_length = 0},
+     true,
+     "HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n",
+     false},
+    {"GET / HTTP/1.0\r\n\r\n",
+     {.status = 200, .content_length = -1},
+     false,
+     "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhey",
+     true},
+    {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+     {.status = 200, .content_length = -1},
+     false,
+     "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhey",
+     true},
+    {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+     {.status = 200, .content_length = 3},
+     false,
+     "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nhey",
+     false},
+    {"GET / HTTP/1.1\r\n" H "Connection: close\r\n\r\n",
+     {.status = 200, .content_length = 3},
+     false,
+     "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhey",
+     true},
+    {"GET" REQUEST_11,
+     {.status = 200, .content_length = 2},
+     false,
+     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhe",
+     true},
+    {"GET" REQUEST_11,
+     {.status = 200, .content_length = 4},
+     false,
+     "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhey",
+     true},
+};
+
 static void responses_are_framed(void **state)
 {
-    static const struct framing cases[] = {
-        {"GET" REQUEST_11,
-         {.status = 200, .content_length = 3},
-         false,
-         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhey",
-         false},
-        {"GET" REQUEST_11,
-         {.status = 200, .content_length = -1},
-         false,
-         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhey\r\n0\r\n\r\n",
-         false},
-        {"GET" REQUEST_11,
-         {.status = 404, .content_length = -1},
-         true,
-         "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-         false},
-        {"HEAD" REQUEST_11,
-         {.status = 200, .content_length = 9},
-         false,
-         "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
-         false},
-        {"HEAD" REQUEST_11,
-         {.status = 200, .content_length = -1},
-         true,
-         "HTTP/1.1 200 OK\r\n\r\n",
-         false},
-        {"GET" REQUEST_11,
-         {.status = 304, .content_length = 9},
-         true,
-         "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
-         false},
-        {"GET" REQUEST_11,
-         {.status = 204, .content_length = 0},
-         false,
-         "HTTP/1.1 204 No Content\r\n\r\n",
-         false},
-        {"GET" REQUEST_11,
-         {.status = 205, .content_length = -1},
-         false,
-         "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
-         false},
-        {"GET" REQUEST_11,
-         {.status = 299, .content_length = 0},
-         true,
-         "HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n",
-         false},
-        {"GET / HTTP/1.0\r\n\r\n",
-         {.status = 200, .content_length = -1},
-         false,
-         "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhey",
-         true},
-        {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-         {.status = 200, .content_length = -1},
-         false,
-         "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhey",
-         true},
-        {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
-         {.status = 200, .content_length = 3},
-         false,
-         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nhey",
-         false},
-        {"GET / HTTP/1.1\r\n" H "Connection: close\r\n\r\n",
-         {.status = 200, .content_length = 3},
-         false,
-         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nhey",
-         true},
-        {"GET" REQUEST_11,
-         {.status = 200, .content_length = 2},
-         false,
-         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhe",
-         true},
-        {"GET" REQUEST_11,
-         {.status = 200, .content_length = 4},
-         false,
-         "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhey",
-         true},
-    };
-
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(responses); i++) {
         struct rig rig;
 
         rig_init(&rig, ROLE_SERVER);
-        feed(&rig, (struct str){cases[i].request, strlen(cases[i].request)});
-        assert_int_equal(h1_codec.head(rig.stream, &cases[i].head, cases[i].last), OK);
-        if (!cases[i].last)
+        feed(&rig, (struct str){responses[i].request, strlen(responses[i].request)});
+        assert_int_equal(h1_codec.head(rig.stream, &responses[i].head, responses[i].last), OK);
+        if (!responses[i].last)
             assert_int_equal(h1_codec.body(rig.stream, STR("hey"), true), OK);
         assert_true(rig.stream->sent);
         h1_codec.detach(rig.stream);
-        assert_out(&rig, cases[i].out);
-        assert_int_equal(rig.wire->wants_close, cases[i].is_closing);
+        assert_out(&rig, responses[i].out);
+        assert_int_equal(rig.wire->wants_close, responses[i].is_closing);
         rig_fini(&rig);
     }
 }
@@ -175,6 +175,28 @@ static void requests_are_framed(void **state)
             assert_int_equal(h1_codec.body(rig.stream, STR("hey"), true), OK);
         assert_true(rig.stream->sent);
         assert_out(&rig, cases[i].out);
+        rig_fini(&rig);
+    }
+}
+
+static void no_target_splits_a_request(void **state)
+{
+    static const char *const paths[] = {"/a b", "/a\r\nX: y", "/\n", "/#", "/\xff"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct head head = {.method = METHOD_GET, .method_name = STR("GET"), .content_length = -1};
+        struct rig rig;
+
+        rig_init(&rig, ROLE_CLIENT);
+        assert_int_equal(h1_codec.begin(rig.wire, new_stream(&rig)), OK);
+        head.path = (struct str){paths[i], strlen(paths[i])};
+        head.authority = STR("a");
+        assert_int_equal(h1_codec.head(rig.stream, &head, true), E_INVALID);
+        head.path = STR("/");
+        head.authority = (struct str){paths[i], strlen(paths[i])};
+        assert_int_equal(h1_codec.head(rig.stream, &head, true), E_INVALID);
+        assert_null(rig.wire->out);
         rig_fini(&rig);
     }
 }
@@ -266,6 +288,7 @@ int main(void)
         cmocka_unit_test(responses_are_framed),
         cmocka_unit_test(a_response_passes_through),
         cmocka_unit_test(requests_are_framed),
+        cmocka_unit_test(no_target_splits_a_request),
         cmocka_unit_test(large_heads_and_bodies_are_whole),
         cmocka_unit_test(interim_heads_and_trailers_go_out),
         cmocka_unit_test(a_wire_without_memory_says_so),

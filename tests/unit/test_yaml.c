@@ -171,7 +171,7 @@ static void refuses_what_is_no_configuration(void **state)
     refuses(*state, STR("[a]: b\n"), "x.yaml:1:1", "a key must be a single value");
     refuses(*state, STR("a: 1\nb: 2\na: 3\n"), "x.yaml:3:1", "key \"a\" is written twice");
     refuses(*state, STR("a: b: c\n"), "x.yaml:1:5", "a key cannot stand here");
-    refuses(*state, STR("a: \"b\n"), "x.yaml:2:1", "a quote is never closed");
+    refuses(*state, STR("a: \"b\n"), "x.yaml:1:4", "a quote is never closed");
 }
 
 static void duplicates_among_many_are_found(void **state)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,6 +123,7 @@ static bool drop_privileges(const struct passwd *user, const char *state_dir)
                 strerror(errno));
         return false;
     }
+    prctl(PR_SET_PDEATHSIG, SIGTERM); // changing the user cleared it
     return true;
 }
 

@@ -236,23 +236,52 @@ static enum status keep_file(const char *state_dir, struct str file, struct aren
     return status ? status : file_write(copy, text, 0600);
 }
 
-void manager_keep_last_good(struct manager *m)
+/* The rules stay for as long as the copying takes. */
+struct keeping {
+    uv_work_t work;
+    struct rules *rules;
+};
+
+static void keep(uv_work_t *work)
 {
-    const struct conf *conf = manager_conf(m);
-    uint64_t now = clock_us() / 1000;
+    const struct conf *conf = ((struct keeping *)work->data)->rules->conf;
     struct arena arena;
 
-    if (!m->lasted_ms)
-        m->lasted_ms = now;
-    if (m->lasted_ms == UINT64_MAX || now - m->lasted_ms < LASTED_MS || m->runs_last_good)
-        return;
-    m->lasted_ms = UINT64_MAX; // once for each configuration
     arena_init(&arena, NULL, 0);
     for (uint32_t i = 0; i < conf->file_count; i++)
         if (keep_file(conf->state.s.p, conf->files[i], &arena))
             fprintf(stderr, "sluice: edge: cannot keep a copy of %.*s: %s\n",
                     STR_FMT(conf->files[i]), strerror(errno));
     arena_reset(&arena);
+}
+
+static void on_kept(uv_work_t *work, int cancelled)
+{
+    struct keeping *keeping = work->data;
+
+    (void)cancelled;
+    rules_unref(&keeping->rules);
+    free(keeping);
+}
+
+void manager_keep_last_good(struct manager *m)
+{
+    uint64_t now = clock_us() / 1000;
+    struct keeping *keeping;
+
+    if (!m->lasted_ms)
+        m->lasted_ms = now;
+    if (m->lasted_ms == UINT64_MAX || now - m->lasted_ms < LASTED_MS || m->runs_last_good)
+        return;
+    m->lasted_ms = UINT64_MAX; // once for each configuration
+    keeping = calloc(1, sizeof(*keeping));
+    if (!keeping)
+        return;
+    keeping->rules = m->rules;
+    __atomic_fetch_add(&m->rules->refs, 1, __ATOMIC_RELAXED);
+    keeping->work.data = keeping;
+    if (uv_queue_work(&m->loop, &keeping->work, keep, on_kept))
+        on_kept(&keeping->work, UV_ECANCELED);
 }
 
 bool manager_last_good(const char *state_dir, const char *config, char *path, size_t size)

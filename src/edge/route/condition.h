@@ -23,6 +23,7 @@ const struct conf_pair *route_condition_header(const struct conf_route *route,
 const struct conf_pair *route_condition_query(const struct conf_route *route,
                                               const struct head *request);
 
+/* Whether two texts are the same bytes; absent and empty are equal. */
 bool route_str_equal(struct str a, struct str b);
 
 #endif

@@ -2,9 +2,10 @@
  *
  * Which route a request takes: an immutable table built from the configuration, in the arena of
  * the snapshot. Most specific wins: host before wildcard (longer wildcard first) before any host,
- * then exact path before longest prefix before regex, then more conditions (methods, headers,
- * query) before fewer, then order in the file. If the best host has no route that fits, the next
- * less specific host is tried. Pure; a built table may be read from any thread.
+ * then exact path before longest prefix before regex before no path at all, then more conditions
+ * (`methods` is one, so is each header and query pair) before fewer, then order in the file. If the
+ * best host has no route that fits, the next less specific host is tried. Pure; a built table may
+ * be read from any thread.
  */
 #ifndef EDGE_ROUTE_ROUTE_H
 #define EDGE_ROUTE_ROUTE_H

@@ -21,11 +21,9 @@ from .origin import Origin
 from .ports import Ports
 
 
-@pytest.fixture(scope="session", autouse=True)
-def program():
+def pytest_configure(config):
     if not os.access(BIN, os.X_OK):
-        pytest.exit(f"{BIN} is not there: run ./dev build first, or set SLUICE_BIN", 2)
-    return BIN
+        raise pytest.UsageError(f"{BIN} is not there: run ./dev build first, or set SLUICE_BIN")
 
 
 @pytest.fixture

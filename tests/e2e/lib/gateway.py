@@ -122,7 +122,10 @@ class Gateway:
         return self
 
     def wait_ready(self, timeout=DEADLINE):
-        until(self._ready_or_dead, f"readiness; stderr: {self.stderr()[-3000:]}", timeout)
+        try:
+            until(self._ready_or_dead, "readiness", timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; stderr: {self.stderr()[-3000:]}") from None
         return self
 
     def _ready_or_dead(self):

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/client.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CALL_TIMEOUT_S = 120, CONNECT_TIMEOUT_S = 5 };
+
+static const char *default_admin(void)
+{
+    const char *named = getenv("SLUICE_ADMIN");
+
+    if (named && *named)
+        return named;
+    if (access("state/admin.sock", F_OK) && !access("/var/lib/sluice/admin.sock", F_OK))
+        return "unix:/var/lib/sluice/admin.sock";
+    return "unix:state/admin.sock";
+}
+
+static const char **option_of(struct client *client, const char *word)
+{
+    const struct {
+        const char *name;
+        const char **value;
+    } options[] = {
+        {"--admin", &client->admin},   {"--token", &client->token},   {"--wait", &client->wait},
+        {"--match", &client->match},   {"--method", &client->method}, {"--id", &client->id},
+        {"--weight", &client->weight},
+    };
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+        if (!strcmp(word, options[i].name))
+            return options[i].value;
+    return NULL;
+}
+
+static bool complain(const char *command, const char *word, const char *usage)
+{
+    fprintf(stderr, "sluice %s: what is \"%s\"?\nusage: sluice %s %s\n", command, word, command,
+            usage);
+    return false;
+}
+
+bool client_parse(struct client *client, int argc, char **argv, const char *usage)
+{
+    int most = (int)(sizeof(client->words) / sizeof(*client->words));
+
+    *client = (struct client){.admin = default_admin(), .token = getenv("SLUICE_TOKEN")};
+    for (int i = 1; i < argc; i++) {
+        const char **value = option_of(client, argv[i]);
+
+        if (!strcmp(argv[i], "--json"))
+            client->json = true;
+        else if (value && i + 1 < argc)
+            *value = argv[++i];
+        else if (value || argv[i][0] == '-' || client->word_count == most)
+            return complain(argv[0], argv[i], usage);
+        else
+            client->words[client->word_count++] = argv[i];
+    }
+    return true;
+}
+
+/* --- one call */
+
+struct received {
+    char *p;
+    size_t len;
+};
+
+static size_t on_bytes(char *bytes, size_t size, size_t count, void *owner)
+{
+    struct received *received = owner;
+    size_t n = size * count;
+    char *p = realloc(received->p, received->len + n + 1);
+
+    if (!p)
+        return 0;
+    memcpy(p + received->len, bytes, n);
+    received->p = p;
+    received->len += n;
+    p[received->len] = '\0';
+    return n;
+}
+
+static void set_address(CURL *curl, const struct client *client, const char *path)
+{
+    const char *base = client->admin;
+    char *url = NULL;
+
+    if (!strncmp(base, "unix:", 5)) {
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, base + 5);
+        base = "http://localhost";
+    }
+    if (asprintf(&url, "%s%s", base, path) < 0)
+        return;
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    free(url);
+}
+
+static struct curl_slist *set_headers(CURL *curl, const struct client *client)
+{
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    char *line = NULL;
+
+    if (client->token && asprintf(&line, "Authorization: Bearer %s", client->token) >= 0)
+        headers = curl_slist_append(headers, line);
+    free(line);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    return headers;
+}
+
+int client_try(const struct client *client, const char *method, const char *path, json_t *body,
+               struct client_answer *answer)
+{
+    CURL *curl = curl_easy_init();
+    char *text = body ? json_dumps(body, 0) : NULL;
+    struct received received = {0};
+    struct curl_slist *headers;
+    CURLcode code;
+
+    *answer = (struct client_answer){0};
+    if (!curl)
+        return CLIENT_FAILED;
+    set_address(curl, client, path);
+    headers = set_headers(curl, client);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &received);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)CALL_TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    if (text)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
+    code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(curl);
+    free(text);
+    answer->text = received.p;
+    answer->body = received.p ? json_loads(received.p, 0, NULL) : NULL;
+    if (code)
+        return CLIENT_UNREACHABLE;
+    return answer->status / 100 == 2 ? CLIENT_OK : CLIENT_FAILED;
+}
+
+/* Diagnostics as the gateway rendered them, else the problem's sentence. */
+static void explain(const struct client_answer *answer)
+{
+    const char *detail = json_string_value(json_object_get(answer->body, "detail"));
+    const char *title = json_string_value(json_object_get(answer->body, "title"));
+    json_t *errors = json_object_get(answer->body, "errors"), *error;
+    size_t i;
+
+    json_array_foreach(errors, i, error)
+    {
+        const char *rendered = json_string_value(json_object_get(error, "rendered"));
+
+        fprintf(stderr, "%s", rendered ? rendered : "");
+    }
+    fprintf(stderr, "sluice: %s (%ld)\n", detail ? detail : title ? title : "the gateway refused",
+            answer->status);
+}
+
+int client_call(const struct client *client, const char *method, const char *path, json_t *body,
+                struct client_answer *answer)
+{
+    int code = client_try(client, method, path, body, answer);
+
+    if (code == CLIENT_UNREACHABLE)
+        fprintf(stderr,
+                "sluice: cannot reach a gateway at %s\nIs it running? Say where with --admin "
+                "http://HOST:PORT or --admin unix:PATH.\n",
+                client->admin);
+    else if (code)
+        explain(answer);
+    return code;
+}
+
+void client_free(struct client_answer *answer)
+{
+    json_decref(answer->body);
+    free(answer->text);
+    *answer = (struct client_answer){0};
+}
+
+char *client_encode(const char *text)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char *out = malloc(strlen(text) * 3 + 1), *at = out;
+
+    for (; out && *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        bool is_plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+                        strchr("-._~", c);
+
+        if (is_plain) {
+            *at++ = (char)c;
+            continue;
+        }
+        *at++ = '%';
+        *at++ = hex[c >> 4];
+        *at++ = hex[c & 15];
+    }
+    if (out)
+        *at = '\0';
+    return out;
+}
+
+void client_print(const struct client_answer *answer)
+{
+    if (!answer->body)
+        return;
+    json_dumpf(answer->body, stdout, JSON_INDENT(2));
+    putchar('\n');
+}

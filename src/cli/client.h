@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command line as a client of the admin API: common options, one call, one way to tell what went wrong.
+ * Single-threaded, blocking.
+ */
+#ifndef CLI_CLIENT_H
+#define CLI_CLIENT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+enum {
+    CLIENT_OK = 0,
+    CLIENT_FAILED = 1,
+    CLIENT_USAGE = 2,
+    CLIENT_UNREACHABLE = 3,
+};
+
+/* --admin URL (http://host:port or unix:/path), --token T, --json; from SLUICE_ADMIN and SLUICE_TOKEN where not written;
+ * else the socket in ./state, else the one in /var/lib/sluice. */
+struct client {
+    const char *admin, *token;
+    bool json;
+    const char *words[8]; /* arguments that are no options, without the command's name */
+    int word_count;
+    const char *wait, *match, *method, *id; /* --wait, --match, --method, --id */
+    const char *weight;                     /* --weight */
+};
+
+/* Reads the arguments; false (with a message and the usage) when one is not known. */
+bool client_parse(struct client *client, int argc, char **argv, const char *usage);
+
+struct client_answer {
+    long status;  /* HTTP */
+    json_t *body; /* owned; NULL when it was no JSON */
+    char *text;   /* owned; the body as it came */
+};
+
+/* Calls METHOD PATH with a JSON body (NULL: none; stays the caller's). CLIENT_OK for 2xx; else prints what went wrong to
+ * stderr and returns the exit code. client_free the answer in every case. */
+int client_call(const struct client *client, const char *method, const char *path, json_t *body,
+                struct client_answer *answer);
+/* The same without saying anything. */
+int client_try(const struct client *client, const char *method, const char *path, json_t *body,
+               struct client_answer *answer);
+void client_free(struct client_answer *answer);
+
+/* Percent-encodes `text` for a path or query; owned by the caller, NULL when memory ends. */
+char *client_encode(const char *text);
+/* Prints the answer as indented JSON. */
+void client_print(const struct client_answer *answer);
+
+#endif

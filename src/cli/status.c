@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `sluice status`: what runs, in a page.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+
+static const char *text(json_t *object, const char *name)
+{
+    const char *value = json_string_value(json_object_get(object, name));
+
+    return value ? value : "-";
+}
+
+static long long number(json_t *object, const char *name)
+{
+    return (long long)json_integer_value(json_object_get(object, name));
+}
+
+static bool is_true(json_t *object, const char *name)
+{
+    return json_is_true(json_object_get(object, name));
+}
+
+static void print_services(json_t *services)
+{
+    json_t *service, *target;
+    size_t i, k;
+
+    printf("\n%-16s %-28s %-8s %-7s %9s %6s %6s\n", "SERVICE", "TARGET", "STATE", "SOURCE",
+           "IN FLIGHT", "OPEN", "IDLE");
+    json_array_foreach(services, i, service)
+    {
+        json_array_foreach(json_object_get(service, "targets"), k, target)
+        {
+            json_t *connections = json_object_get(target, "connections");
+
+            printf("%-16s %-28s %-8s %-7s %9lld %6lld %6lld\n", k ? "" : text(service, "name"),
+                   text(target, "id"), is_true(target, "drained") ? "drained" : "in",
+                   text(target, "source"), number(target, "in_flight"),
+                   number(connections, "open"), number(connections, "idle"));
+        }
+    }
+}
+
+static void print_workers(json_t *workers)
+{
+    json_t *worker;
+    size_t i;
+
+    printf("\n%-16s %9s %18s\n", "WORKER", "IN FLIGHT", "CONNECTIONS");
+    json_array_foreach(workers, i, worker) printf(
+        "%-16lld %9lld %9lld of %5lld\n", number(worker, "index"), number(worker, "in_flight"),
+        number(worker, "connections"), number(worker, "connections_max"));
+}
+
+static void print_draining(json_t *edges)
+{
+    json_t *edge;
+    size_t i;
+
+    json_array_foreach(edges, i, edge)
+        printf("\nan older edge (process %lld) drains: %lld requests left\n", number(edge, "pid"),
+               number(edge, "in_flight"));
+}
+
+static void print(json_t *status)
+{
+    json_t *config = json_object_get(status, "config"), *listener;
+    size_t i;
+
+    printf("sluice %s, up %lld s, generation %lld, %s%s\n", text(status, "version"),
+           number(status, "uptime_s"), number(status, "generation"),
+           is_true(status, "draining") ? "draining" : is_true(status, "ready") ? "ready" : "starting",
+           is_true(config, "last_good") ? ", on the last configuration that lasted" : "");
+    printf("configuration %s, last reload %s\n", text(config, "path"),
+           is_true(json_object_get(config, "last_reload"), "successful") ? "good" : "FAILED");
+    json_array_foreach(json_object_get(status, "listeners"), i, listener)
+        printf("listening on %s (%s)\n", text(listener, "bind"), text(listener, "kind"));
+    print_services(json_object_get(status, "services"));
+    print_workers(json_object_get(status, "workers"));
+    print_draining(json_object_get(status, "draining_edges"));
+}
+
+int cli_status(int argc, char **argv)
+{
+    struct client client;
+    struct client_answer answer;
+    int code;
+
+    if (!client_parse(&client, argc, argv, "[--json]"))
+        return CLIENT_USAGE;
+    code = client_call(&client, "GET", "/api/v1/status", NULL, &answer);
+    if (!code && client.json)
+        client_print(&answer);
+    else if (!code)
+        print(answer.body);
+    client_free(&answer);
+    return code;
+}

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One connection of the admin port: requests in, one at a time, each whole before it is run; answers and events out.
+ * What comes while a call runs waits. Owned by the admin's list from accept to its close callback.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edge/manager/admin_impl.h"
+
+enum {
+    CONNECTIONS_MAX = 64,
+    HEADER_MS = 5 * 1000,
+    IDLE_MS = 60 * 1000,
+    LINGER_MS = 2 * 1000,
+    AHEAD_MAX = 64 * 1024, /* bytes read while a call runs */
+    HEADERS_MAX = 100,
+};
+
+static void advance(struct admin_conn *conn);
+
+static void set_deadline(struct admin_conn *conn, uint64_t ms)
+{
+    conn->deadline_ms = uv_now(&conn->admin->manager->loop) + ms;
+}
+
+/* --- the end */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct admin_conn *conn = handle->data;
+    struct slab *slab = &conn->admin->slab;
+
+    buf_drop(&conn->in, slab);
+    buf_drop(&conn->out, slab);
+    buf_drop(&conn->queued, slab);
+    free(conn);
+}
+
+void admin_conn_close(struct admin_conn *conn)
+{
+    struct admin_call *call = conn->call;
+
+    if (uv_is_closing(&conn->uv.any))
+        return;
+    *conn->back = conn->next;
+    if (conn->next)
+        conn->next->back = conn->back;
+    conn->admin->conn_count--;
+    conn->call = NULL;
+    if (call)
+        call->conn = NULL;
+    if (call && conn->state != ADMIN_ANSWER)
+        admin_call_free(call); // it was not whole, so nobody runs it
+    uv_close(&conn->uv.any, on_closed);
+}
+
+static void on_shutdown(uv_shutdown_t *shutdown, int failed)
+{
+    (void)shutdown;
+    (void)failed;
+}
+
+/* RFC 9112 9.6: half-close, then read until the client has closed, so that no reset eats the answer. */
+static void linger(struct admin_conn *conn)
+{
+    conn->state = ADMIN_LINGER;
+    set_deadline(conn, LINGER_MS);
+    buf_drop(&conn->in, &conn->admin->slab);
+    if (conn->is_eof || uv_shutdown(&conn->shutdown, &conn->uv.stream, on_shutdown))
+        admin_conn_close(conn);
+}
+
+/* --- out */
+
+static void flush(struct admin_conn *conn);
+
+/* Everything of an answer is written. */
+static void finish_answer(struct admin_conn *conn)
+{
+    if (conn->close_after || conn->is_eof) {
+        linger(conn);
+        return;
+    }
+    conn->state = ADMIN_READ_HEAD;
+    conn->scanned = 0;
+    set_deadline(conn, IDLE_MS);
+    advance(conn);
+}
+
+static void on_written(uv_write_t *write, int failed)
+{
+    struct admin_conn *conn = write->data;
+
+    conn->is_writing = false;
+    if (uv_is_closing(&conn->uv.any))
+        return;
+    if (failed) {
+        admin_conn_close(conn);
+        return;
+    }
+    buf_drop(&conn->out, &conn->admin->slab);
+    if (conn->queued.len)
+        flush(conn);
+    else if (conn->state == ADMIN_ANSWER && !conn->call)
+        finish_answer(conn);
+}
+
+static void flush(struct admin_conn *conn)
+{
+    struct buf empty = conn->out;
+    uv_buf_t bytes;
+
+    conn->out = conn->queued;
+    conn->queued = empty;
+    bytes = uv_buf_init(conn->out.p, conn->out.len);
+    conn->write.data = conn;
+    conn->is_writing = true;
+    if (uv_write(&conn->write, &conn->uv.stream, &bytes, 1, on_written)) {
+        conn->is_writing = false;
+        admin_conn_close(conn);
+    }
+}
+
+void admin_conn_send(struct admin_conn *conn, struct str bytes)
+{
+    if (uv_is_closing(&conn->uv.any))
+        return;
+    if (buf_append(&conn->queued, &conn->admin->slab, bytes) ||
+        (conn->state == ADMIN_STREAM && conn->queued.len > ADMIN_STREAM_MAX)) {
+        admin_conn_close(conn);
+        return;
+    }
+    set_deadline(conn, IDLE_MS);
+    if (!conn->is_writing)
+        flush(conn);
+}
+
+/* --- in */
+
+static struct str unread(const struct admin_conn *conn)
+{
+    return (struct str){conn->in.p, conn->in.len};
+}
+
+/* What is left of `unread` stays. */
+static void eat(struct admin_conn *conn, struct str rest)
+{
+    enum status status = buf_keep(&conn->in, &conn->admin->slab, rest);
+
+    (void)status; // a tail of the buffer always fits
+}
+
+static void refuse(struct admin_conn *conn, enum reason why)
+{
+    const struct reason_info *info = reason_info(why);
+
+    conn->close_after = true;
+    conn->state = ADMIN_ANSWER;
+    admin_problem(conn->call, info->status, info->slug, "%s", info->text);
+}
+
+/* A call for the head of `len` bytes that the buffer begins with. */
+static bool begin(struct admin_conn *conn, size_t len)
+{
+    static const struct wire_limits limits = {ADMIN_HEAD_MAX, ADMIN_HEAD_MAX, HEADERS_MAX};
+    struct str in = unread(conn), block;
+    struct admin_call *call = admin_call_new(conn->admin, conn);
+    enum reason why = REASON_MEMORY_LIMIT;
+
+    if (!call) {
+        admin_conn_close(conn);
+        return false;
+    }
+    if (len > ADMIN_HEAD_MAX) {
+        refuse(conn, REASON_HEADERS_TOO_LARGE);
+        return false;
+    }
+    block = arena_copy(&call->arena, (struct str){in.p, len});
+    eat(conn, (struct str){in.p + len, in.len - len});
+    if (block.p)
+        why = h1_parse_request(block, &limits, &call->arena, &call->head);
+    if (why) {
+        refuse(conn, why);
+        return false;
+    }
+    conn->close_after = call->head.wants_close || conn->admin->is_retired;
+    conn->body_left = call->head.content_length > 0 ? (uint64_t)call->head.content_length : 0;
+    conn->chunked = (struct chunked){0};
+    conn->state = ADMIN_ANSWER;
+    if (conn->body_left || call->head.chunked)
+        conn->close_after = true; // a refusal does not wait for the body
+    if (!admin_dispatch(call))
+        return false;
+    conn->close_after = call->head.wants_close || conn->admin->is_retired;
+    conn->state = ADMIN_READ_BODY;
+    if (conn->body_left > call->body_max) {
+        refuse(conn, REASON_BODY_TOO_LARGE);
+        return false;
+    }
+    if (call->head.expects_continue) // RFC 9110 10.1.1
+        admin_conn_send(conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+    return true;
+}
+
+/* RFC 9112 2.2: one empty line before a request is skipped. */
+static bool read_head(struct admin_conn *conn)
+{
+    struct str in = unread(conn);
+    size_t len;
+
+    if (in.len >= 2 && !memcmp(in.p, "\r\n", 2) && !conn->scanned) {
+        eat(conn, (struct str){in.p + 2, in.len - 2});
+        in = unread(conn);
+    }
+    if (!in.len)
+        return false;
+    if (!conn->scanned)
+        set_deadline(conn, HEADER_MS);
+    len = h1_head_length(in, &conn->scanned);
+    if (!len && in.len <= ADMIN_HEAD_MAX)
+        return false;
+    return begin(conn, len ? len : in.len);
+}
+
+static void run(struct admin_conn *conn)
+{
+    conn->state = ADMIN_ANSWER;
+    conn->call->run(conn->call);
+}
+
+static bool take_body(struct admin_conn *conn, struct str data)
+{
+    struct admin_call *call = conn->call;
+
+    if (call->body.len + data.len > call->body_max) {
+        refuse(conn, REASON_BODY_TOO_LARGE);
+        return false;
+    }
+    if (buf_append(&call->body, &conn->admin->slab, data)) {
+        refuse(conn, REASON_MEMORY_LIMIT);
+        return false;
+    }
+    return true;
+}
+
+/* Trailers mean nothing here and are dropped. True: they are over. */
+static bool skip_trailers(struct admin_conn *conn)
+{
+    struct str in = unread(conn);
+    size_t scanned = 0, len;
+
+    if (in.len >= 2 && !memcmp(in.p, "\r\n", 2)) {
+        eat(conn, (struct str){in.p + 2, in.len - 2});
+        return true;
+    }
+    len = in.len ? h1_head_length(in, &scanned) : 0;
+    if (len)
+        eat(conn, (struct str){in.p + len, in.len - len});
+    else if (in.len > ADMIN_HEAD_MAX)
+        refuse(conn, REASON_HEADERS_TOO_LARGE);
+    return len > 0;
+}
+
+static bool read_chunked(struct admin_conn *conn)
+{
+    struct str in = unread(conn), data;
+
+    for (;;) {
+        enum chunk_event event = chunked_next(&conn->chunked, &in, &data);
+
+        if (event == CHUNK_DATA && take_body(conn, data))
+            continue;
+        if (event == CHUNK_BAD)
+            refuse(conn, REASON_CHUNK_INVALID);
+        if (event == CHUNK_BAD || event == CHUNK_DATA)
+            return false;
+        eat(conn, in);
+        return event == CHUNK_TRAILERS && skip_trailers(conn);
+    }
+}
+
+static bool read_body(struct admin_conn *conn)
+{
+    struct str in = unread(conn);
+    size_t n = in.len < conn->body_left ? in.len : (size_t)conn->body_left;
+
+    set_deadline(conn, IDLE_MS);
+    if (conn->call->head.chunked) {
+        if (!read_chunked(conn))
+            return false;
+    } else {
+        if (n && !take_body(conn, (struct str){in.p, n}))
+            return false;
+        conn->body_left -= n;
+        if (n)
+            eat(conn, (struct str){in.p + n, in.len - n});
+        if (conn->body_left)
+            return false;
+    }
+    run(conn);
+    return true;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes);
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *bytes)
+{
+    struct admin_conn *conn = handle->data;
+
+    (void)suggested;
+    *bytes = uv_buf_init(conn->admin->read, sizeof(conn->admin->read));
+}
+
+static void advance(struct admin_conn *conn)
+{
+    bool goes_on = true;
+
+    if (conn->is_paused) {
+        conn->is_paused = false;
+        if (uv_read_start(&conn->uv.stream, on_alloc, on_read)) {
+            admin_conn_close(conn);
+            return;
+        }
+    }
+    while (goes_on && !uv_is_closing(&conn->uv.any)) {
+        if (conn->state == ADMIN_READ_HEAD)
+            goes_on = read_head(conn);
+        else if (conn->state == ADMIN_READ_BODY)
+            goes_on = read_body(conn);
+        else
+            goes_on = false;
+    }
+}
+
+static void take_end(struct admin_conn *conn, ssize_t why)
+{
+    conn->is_eof = true;
+    if (why == UV_EOF && conn->state == ADMIN_ANSWER)
+        return; // the answer may still be wanted
+    admin_conn_close(conn);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
+{
+    struct admin_conn *conn = stream->data;
+
+    if (n < 0) {
+        take_end(conn, n);
+        return;
+    }
+    if (!n || conn->state == ADMIN_LINGER || conn->state == ADMIN_STREAM)
+        return;
+    if (buf_append(&conn->in, &conn->admin->slab, (struct str){bytes->base, (size_t)n})) {
+        admin_conn_close(conn);
+        return;
+    }
+    if (conn->state != ADMIN_ANSWER) {
+        advance(conn);
+    } else if (conn->in.len > AHEAD_MAX) {
+        conn->is_paused = true;
+        uv_read_stop(stream);
+    }
+}
+
+void admin_conn_tick(struct admin_conn *conn, uint64_t now_ms)
+{
+    bool is_running = conn->state == ADMIN_ANSWER && conn->call;
+
+    if (is_running || (conn->state == ADMIN_STREAM && !conn->is_writing))
+        return;
+    if (now_ms >= conn->deadline_ms ||
+        (conn->admin->is_retired && conn->state == ADMIN_READ_HEAD && !conn->in.len))
+        admin_conn_close(conn);
+}
+
+/* --- the beginning */
+
+static bool is_loopback(const struct sockaddr_storage *peer)
+{
+    const struct sockaddr_in *v4 = (const void *)peer;
+    const struct sockaddr_in6 *v6 = (const void *)peer;
+
+    if (peer->ss_family == AF_INET)
+        return (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
+    if (peer->ss_family != AF_INET6)
+        return false;
+    if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        return v6->sin6_addr.s6_addr[12] == 127;
+    return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+static void link_conn(struct admin_conn *conn)
+{
+    struct admin *admin = conn->admin;
+
+    conn->next = admin->conns;
+    conn->back = &admin->conns;
+    if (conn->next)
+        conn->next->back = &conn->next;
+    admin->conns = conn;
+    admin->conn_count++;
+}
+
+static int init_handle(struct admin_conn *conn)
+{
+    uv_loop_t *loop = &conn->admin->manager->loop;
+
+    return conn->is_unix ? uv_pipe_init(loop, &conn->uv.pipe, 0)
+                         : uv_tcp_init(loop, &conn->uv.tcp);
+}
+
+static bool start(struct admin_conn *conn, struct admin_port *port)
+{
+    struct sockaddr_storage peer;
+    int len = sizeof(peer);
+
+    if (uv_accept(&port->uv.stream, &conn->uv.stream))
+        return false;
+    if (!conn->is_unix) {
+        if (uv_tcp_getpeername(&conn->uv.tcp, (struct sockaddr *)&peer, &len))
+            return false;
+        conn->is_loopback = is_loopback(&peer);
+        uv_tcp_nodelay(&conn->uv.tcp, 1);
+    }
+    return conn->admin->conn_count <= CONNECTIONS_MAX &&
+           !uv_read_start(&conn->uv.stream, on_alloc, on_read);
+}
+
+void admin_conn_accept(struct admin_port *port)
+{
+    struct admin_conn *conn = calloc(1, sizeof(*conn));
+
+    if (!conn)
+        return;
+    conn->admin = port->admin;
+    conn->kind = port->kind;
+    conn->is_unix = port->is_unix;
+    if (init_handle(conn)) {
+        free(conn);
+        return;
+    }
+    conn->uv.any.data = conn;
+    link_conn(conn);
+    set_deadline(conn, IDLE_MS);
+    if (!start(conn, port))
+        admin_conn_close(conn);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which endpoint a call is for, and whether it may be asked: the table of the API. Refusals come in this order: wrong
+ * host or origin, nobody we know, no such path, no such method, not enough rights.
+ */
+#include <string.h>
+
+#include "edge/manager/api.h"
+#include "edge/manager/token.h"
+
+enum { OPEN = 32 }; /* no right is needed */
+
+struct endpoint {
+    enum method method;
+    const char *path; /* a star stands for one segment */
+    unsigned right;   /* enum conf_right, or OPEN */
+    uint32_t body_max;
+    void (*run)(struct admin_call *call);
+    bool is_metrics; /* also served by the port for metrics */
+};
+
+#define READ(path, run) {METHOD_GET, path, CONF_CAN_READ, ADMIN_BODY_SMALL, run, false}
+#define ACT(method, path, run) {method, path, CONF_CAN_OPERATE, ADMIN_BODY_SMALL, run, false}
+#define TARGETS "/api/v1/services/*/targets"
+
+static const struct endpoint endpoints[] = {
+    {METHOD_GET, "/healthz", OPEN, ADMIN_BODY_SMALL, api_health, true},
+    {METHOD_GET, "/readyz", OPEN, ADMIN_BODY_SMALL, api_ready, false},
+    {METHOD_GET, "/metrics", CONF_CAN_READ, ADMIN_BODY_SMALL, api_metrics, true},
+    READ("/", api_page),
+    READ("/api/v1/status", api_status),
+    READ("/api/v1/routes", api_routes),
+    READ("/api/v1/events", events_follow),
+    READ("/api/v1/config", api_config_get),
+    {METHOD_PUT, "/api/v1/config", CONF_CAN_OPERATE, ADMIN_BODY_CONFIG, api_config_put, false},
+    ACT(METHOD_POST, "/api/v1/config/confirm", api_config_confirm),
+    ACT(METHOD_POST, "/api/v1/reload", api_reload),
+    ACT(METHOD_POST, "/api/v1/upgrade", api_upgrade),
+    ACT(METHOD_POST, TARGETS, api_target_add),
+    ACT(METHOD_DELETE, TARGETS "/*", api_target_remove),
+    ACT(METHOD_POST, TARGETS "/*/drain", api_target_drain),
+    ACT(METHOD_POST, TARGETS "/*/enable", api_target_enable),
+};
+
+static const char *const method_names[] = {
+    [METHOD_GET] = "GET, HEAD",
+    [METHOD_PUT] = "PUT",
+    [METHOD_POST] = "POST",
+    [METHOD_DELETE] = "DELETE",
+};
+
+/* --- who asks */
+
+/* False: it was refused. */
+static bool check_site(struct admin_call *call, const struct conf_admin *conf)
+{
+    struct str origin = head_value(&call->head, HDR_ORIGIN);
+    struct str host = call->head.authority;
+
+    if (call->conn->is_unix || call->conn->kind == LISTENING_METRICS)
+        return true;
+    if (!token_host_is_ours(conf, host)) {
+        admin_problem(call, 421, "misdirected",
+                      "The admin port answers to an IP address, to localhost and to the name it is "
+                      "bound to, not to \"%.*s\".",
+                      STR_FMT(host));
+        return false;
+    }
+    if (origin.p && !token_origin_is_same(origin, host)) {
+        admin_problem(call, 403, "cross_origin", "Calls from other sites are refused.");
+        return false;
+    }
+    return true;
+}
+
+static void refuse_stranger(struct admin_call *call, const char *detail)
+{
+    admin_field(call, "WWW-Authenticate", "Bearer realm=\"sluice\"");
+    admin_problem(call, 401, "unauthorized", "%s", detail);
+}
+
+/* Fills call->can. False: it was refused. */
+static bool identify(struct admin_call *call, const struct conf_admin *conf)
+{
+    struct str authorization = head_value(&call->head, HDR_AUTHORIZATION);
+
+    if (call->conn->is_unix) {
+        call->can = UINT32_MAX;
+    } else if (call->conn->kind == LISTENING_METRICS) {
+        call->can = 1U << CONF_CAN_READ;
+    } else if (authorization.p) {
+        call->can = token_rights(conf, authorization);
+    } else if (call->conn->is_loopback) {
+        call->can = 1U << CONF_CAN_READ;
+    }
+    if (call->can)
+        return true;
+    refuse_stranger(call, authorization.p ? "The token is not known."
+                                          : "A token is needed: Authorization: Bearer TOKEN.");
+    return false;
+}
+
+static bool check_right(struct admin_call *call, const struct endpoint *endpoint)
+{
+    static const char *const names[] = {"read", "operate", "deploy", "approve"};
+
+    if (call->can >> endpoint->right & 1)
+        return true;
+    if (head_find(&call->head, HDR_AUTHORIZATION))
+        admin_problem(call, 403, "forbidden", "The token lacks the right \"%s\".",
+                      names[endpoint->right]);
+    else
+        refuse_stranger(call, "Without a token only reading is allowed over TCP; the unix socket "
+                              "of the state directory needs none.");
+    return false;
+}
+
+/* --- what is asked */
+
+/* Up to the next slash, which is left out. */
+static struct str next_segment(struct str *path)
+{
+    const char *slash;
+    struct str segment;
+
+    path->p++;
+    path->len--;
+    slash = path->len ? memchr(path->p, '/', path->len) : NULL;
+    segment = (struct str){path->p, slash ? (size_t)(slash - path->p) : path->len};
+    path->p += segment.len;
+    path->len -= segment.len;
+    return segment;
+}
+
+static bool fits(const char *pattern, struct str path, struct str parts[ADMIN_PARTS])
+{
+    struct str left = {pattern, strlen(pattern)};
+    unsigned stars = 0;
+
+    while (left.len && path.len) {
+        struct str want = next_segment(&left), have = next_segment(&path);
+
+        if (want.len == 1 && *want.p == '*' && have.len)
+            parts[stars++] = have;
+        else if (want.len != have.len || (want.len && memcmp(want.p, have.p, want.len)))
+            return false;
+    }
+    return !left.len && !path.len;
+}
+
+static bool fits_method(const struct endpoint *endpoint, enum method method)
+{
+    return endpoint->method == method ||
+           (endpoint->method == METHOD_GET && method == METHOD_HEAD);
+}
+
+/* The endpoint; NULL: it was refused. */
+static const struct endpoint *find(struct admin_call *call)
+{
+    struct str allowed = STR_NONE;
+
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
+        const struct endpoint *at = &endpoints[i];
+
+        if (call->conn->kind == LISTENING_METRICS && !at->is_metrics)
+            continue;
+        if (call->head.form == TARGET_ASTERISK || !fits(at->path, call->head.path, call->parts))
+            continue;
+        if (fits_method(at, call->head.method))
+            return at;
+        allowed = arena_format(&call->arena, "%.*s%s%s", STR_FMT(allowed), allowed.len ? ", " : "",
+                               method_names[at->method]);
+    }
+    if (allowed.len) {
+        admin_field(call, "Allow", "%.*s", STR_FMT(allowed));
+        admin_problem(call, 405, "method_not_allowed", "This path takes %.*s.", STR_FMT(allowed));
+    } else {
+        admin_problem(call, 404, "not_found", "There is no %.*s here.", STR_FMT(call->head.path));
+    }
+    return NULL;
+}
+
+bool admin_dispatch(struct admin_call *call)
+{
+    const struct conf_admin *conf = &manager_conf(call->admin->manager)->admin;
+    const struct endpoint *endpoint;
+    bool is_open = false;
+
+    if (!check_site(call, conf))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++)
+        is_open |= endpoints[i].right == OPEN && fits(endpoints[i].path, call->head.path, call->parts);
+    if (!is_open && !identify(call, conf))
+        return false;
+    endpoint = find(call);
+    if (!endpoint || (endpoint->right != OPEN && !check_right(call, endpoint)))
+        return false;
+    for (unsigned i = 0; i < ADMIN_PARTS; i++)
+        call->parts[i] = admin_decode(call, call->parts[i], false);
+    call->body_max = endpoint->body_max;
+    call->run = endpoint->run;
+    return true;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The endpoints of the admin API, one function each, named in the table of admin_dispatch.c. Each gets a call whose
+ * rights were checked and whose body is whole, and answers it exactly once, at once or later. Manager thread.
+ */
+#ifndef EDGE_MANAGER_API_H
+#define EDGE_MANAGER_API_H
+
+#include "edge/manager/admin_impl.h"
+
+/* --- api_health.c */
+/* The process lives. */
+void api_health(struct admin_call *call);
+/* It serves: 503 while it starts or drains. */
+void api_ready(struct admin_call *call);
+/* The page at /. */
+void api_page(struct admin_call *call);
+
+/* --- api_metrics.c */
+/* Prometheus text. */
+void api_metrics(struct admin_call *call);
+
+/* --- api_status.c */
+/* Everything that runs. */
+void api_status(struct admin_call *call);
+
+/* --- api_routes.c */
+/* All routes, or with ?match= those that could take a request. */
+void api_routes(struct admin_call *call);
+
+/* --- api_config.c */
+/* The running file. */
+void api_config_get(struct admin_call *call);
+/* Replaces it, for good or until ?confirm= has passed; with ?dry_run=true only checks. */
+void api_config_put(struct admin_call *call);
+/* Keeps it. */
+void api_config_confirm(struct admin_call *call);
+/* Reads the file again. */
+void api_reload(struct admin_call *call);
+/* A second has passed: takes back what was not confirmed in time. */
+void api_config_tick(struct admin *admin);
+
+/* --- api_targets.c */
+/* Adds a target to a service. */
+void api_target_add(struct admin_call *call);
+/* Removes one. */
+void api_target_remove(struct admin_call *call);
+/* Gives it no new requests; ?wait= answers when it has none left. */
+void api_target_drain(struct admin_call *call);
+/* Takes draining back. */
+void api_target_enable(struct admin_call *call);
+/* Looks at the targets that somebody waits for. */
+void api_target_poll(struct admin *admin);
+
+/* --- api_upgrade.c */
+/* Has the supervisor start the binary anew. */
+void api_upgrade(struct admin_call *call);
+
+/* --- events.c */
+/* Turns the connection into a stream of events. */
+void events_follow(struct admin_call *call);
+/* Tells all that follow. */
+void events_tell(struct admin *admin, const char *kind, struct str data);
+/* A second has passed: keep-alives. */
+void events_tick(struct admin *admin);
+
+/* --- page.c */
+/* The HTML of the page at /. */
+struct str page_html(void);
+
+#endif
