@@ -297,7 +297,7 @@ void conn_flush(struct conn *conn)
     if (wire->codec->pull)
         wire->codec->pull(wire);
     if (wire->out && !conn->writing) {
-        while (write_some(conn))
+        while (outq_pending(wire->out) && write_some(conn))
             ;
         if (conn->is_closing)
             return;

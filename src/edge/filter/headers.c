@@ -114,8 +114,9 @@ static bool check_pairs(const struct conf_pairs *pairs, struct diag *diag)
 
 static bool check_edit(const struct edit *edit, struct diag *diag)
 {
-    bool is_good = check_pairs(&edit->set, diag) & check_pairs(&edit->add, diag);
+    bool is_good = check_pairs(&edit->set, diag);
 
+    is_good = check_pairs(&edit->add, diag) && is_good;
     for (uint32_t i = 0; i < edit->remove.count; i++)
         is_good = check_name(&edit->remove.items[i], diag) && is_good;
     return is_good;
@@ -124,9 +125,10 @@ static bool check_edit(const struct edit *edit, struct diag *diag)
 static bool check(void *conf, struct span at, struct diag *diag)
 {
     const struct headers_conf *headers = conf;
+    bool is_good = check_edit(&headers->request, diag);
 
     (void)at;
-    return check_edit(&headers->request, diag) & check_edit(&headers->response, diag);
+    return check_edit(&headers->response, diag) && is_good;
 }
 
 /* --- the work */

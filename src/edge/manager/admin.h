@@ -20,6 +20,10 @@ void admin_unlisten(struct admin *admin, const struct listening *listening);
 
 /* Tells those who follow /api/v1/events: `event: KIND`, `data: ` one line of JSON made from the format. Cheap when nobody does. */
 void admin_event(struct admin *admin, const char *kind, const char *format, ...) PRINTF(3, 4);
+/* No change is under way: what waits for that may begin one. */
+void admin_idle(struct admin *admin);
+/* A newer edge answers from now on: stops accepting; what runs is answered, then its connection closes. */
+void admin_retire(struct admin *admin);
 /* A second has passed: confirm deadlines, keep-alives of event streams. */
 void admin_tick(struct admin *admin);
 

@@ -78,15 +78,10 @@ void admin_reply(struct admin_call *call, unsigned status, const char *type, str
                         conn->close_after ? "Connection: close\r\n" : "");
     conn->call = NULL;
     call->conn = NULL;
-    if (!head.p) {
+    if (!head.p || buf_append(&conn->queued, &conn->admin->slab, head))
         admin_conn_close(conn);
-    } else {
-        bool has_body = body.len && call->head.method != METHOD_HEAD;
-
-        admin_conn_send(conn, head); // both go out before the loop turns, in two writes at most
-        if (has_body)
-            admin_conn_send(conn, body);
-    }
+    else
+        admin_conn_send(conn, call->head.method == METHOD_HEAD ? STR_NONE : body);
     admin_call_free(call);
 }
 

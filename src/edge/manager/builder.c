@@ -17,6 +17,7 @@ struct builder *builder_new(void)
     if (!builder)
         return NULL;
     arena_init(&builder->arena, NULL, 0);
+    arena_init(&builder->loaded_arena, NULL, 0);
     diag_init(&builder->diag, &builder->arena);
     return builder;
 }
@@ -50,6 +51,7 @@ void builder_free(struct builder **builder)
         snapshot_free(&b->snapshot);
     rules_unref(&b->rules);
     arena_reset(&b->arena);
+    arena_reset(&b->loaded_arena);
     free(b);
 }
 
@@ -149,16 +151,17 @@ static const char *from_environment(void *owner, const char *name)
 static void load(struct builder *builder)
 {
     struct conf_world world = {.env = from_environment, .filters = builder->filters};
-    struct arena arena;
-    const struct conf *conf;
+    struct arena *arena = &builder->loaded_arena;
+    const struct conf *conf = builder->loaded;
 
-    arena_init(&arena, NULL, 0);
-    conf = builder->kind == CHANGE_CHECK
-               ? conf_parse(builder->text, builder->path, &world, &arena, &builder->diag)
-               : conf_load(builder->path, &world, &arena, &builder->diag);
+    if (!conf)
+        conf = builder->kind == CHANGE_CHECK
+                   ? conf_parse(builder->text, builder->path, &world, arena, &builder->diag)
+                   : conf_load(builder->path, &world, arena, &builder->diag);
+    builder->loaded = NULL;
     if (conf)
-        builder->rules = rules_new(conf, &arena, &builder->diag);
-    arena_reset(&arena);
+        builder->rules = rules_new(conf, arena, &builder->diag);
+    arena_reset(arena);
     if (!builder->rules || builder->diag.errors)
         builder->status = E_INVALID;
 }

@@ -38,6 +38,8 @@ struct builder {
     const char *path;    /* of the configuration */
     struct str text;     /* borrowed: CHECK, REPLACE */
     const struct filter *const *filters; /* borrowed */
+    const struct conf *loaded; /* RELOAD: what the file said a moment ago, in loaded_arena; NULL: read it */
+    struct arena loaded_arena;
     struct rules *rules; /* TARGETS: those that run, a reference; else the result */
     struct registry *registry; /* used by nobody else meanwhile */
     struct overlay *overlay;   /* changed by nobody meanwhile */

@@ -149,32 +149,29 @@ static const struct conf *load(const char *path, const struct filter *const *fil
     return conf;
 }
 
-/* Which file to start with: the one that was asked for, put back if it was never confirmed, or the one that lasted. */
-static bool choose_file(struct manager *m, char *path, size_t size)
+/* What the last process left: an unconfirmed configuration is put back, and after crashes the one that lasted is
+ * used. Both lie in the state directory, whose name the file itself says. */
+static const struct conf *recover(struct manager *m, const struct conf *conf, char *path, size_t size)
 {
-    struct arena arena;
-    const struct conf *conf;
     char state[PATH_MAX] = "./state";
+    bool is_other = false;
 
-    arena_init(&arena, NULL, 0);
-    conf = load(m->options.config, m->filters, &arena);
     if (conf)
         snprintf(state, sizeof(state), "%.*s", STR_FMT(conf->state.s));
-    arena_reset(&arena);
     if (admin_revert_unconfirmed(state, m->options.config)) {
         fprintf(stderr, "sluice: edge: the last configuration was never confirmed: the one before "
                         "it is back\n");
-        conf = load(m->options.config, m->filters, &arena);
-        arena_reset(&arena);
+        is_other = true;
     }
-    snprintf(path, size, "%s", m->options.config);
-    if (!m->options.last_good)
-        return conf != NULL;
-    m->runs_last_good = manager_last_good(state, m->options.config, path, size);
-    if (m->runs_last_good)
+    if (m->options.last_good && manager_last_good(state, m->options.config, path, size)) {
         fprintf(stderr, "sluice: edge: starting with the last configuration that lasted: %s\n",
                 path);
-    return m->runs_last_good || conf;
+        m->runs_last_good = is_other = true;
+    }
+    if (!is_other)
+        return conf;
+    arena_reset(&m->loaded_arena);
+    return load(path, m->filters, &m->loaded_arena);
 }
 
 static bool open_state(struct manager *m, const struct conf *conf)
@@ -350,24 +347,19 @@ static int serve(struct manager *m)
     return m->exit_code;
 }
 
-/* Reads the file once to learn what this process needs before any thread starts; the first change loads it again
- * as every change does. */
+/* Reads the file to learn what this process needs before any thread starts; the first build goes on with it. */
 static bool prepare(struct manager *m, char *path, size_t size)
 {
-    struct passwd *user;
-    struct arena arena;
     const struct conf *conf;
-    bool is_good = false;
+    struct passwd *user;
 
-    arena_init(&arena, NULL, 0);
-    if (choose_file(m, path, size)) {
-        m->options.config = path;
-        conf = load(path, m->filters, &arena);
-        is_good = conf && find_user(conf, &user) && open_state(m, conf) &&
-                  drop_privileges(user, conf->state.s.p) && open_loop(m) && open_plane(m, conf);
-    }
-    arena_reset(&arena);
-    return is_good;
+    arena_init(&m->loaded_arena, NULL, 0);
+    snprintf(path, size, "%s", m->options.config);
+    conf = recover(m, load(path, m->filters, &m->loaded_arena), path, size);
+    m->options.config = path;
+    m->loaded = conf;
+    return conf && find_user(conf, &user) && open_state(m, conf) &&
+           drop_privileges(user, conf->state.s.p) && open_loop(m) && open_plane(m, conf);
 }
 
 int manager_run(const struct manager_options *options, const struct filter *const *filters)

@@ -56,6 +56,8 @@ struct manager {
     struct snapshot *snapshot; /* newest published */
     struct rules *rules;       /* its, counted */
     uint32_t generation, live_snapshots;
+    const struct conf *loaded; /* at start: what was read to size the process, for the first build */
+    struct arena loaded_arena;
     struct overlay *overlay;
     struct mailbox home;
     struct listening listeners[MANAGER_LISTENERS_MAX]; /* public ones and the admin's, by bind */

@@ -39,6 +39,11 @@ struct builder *manager_new_builder(struct manager *m, enum change_kind kind)
     builder->stats_lock = &m->stats_lock;
     builder->workers = m->worker_count;
     builder->generation = m->generation + 1;
+    if (kind == CHANGE_RELOAD && m->loaded) {
+        builder->loaded = m->loaded;
+        builder->loaded_arena = m->loaded_arena;
+        m->loaded = NULL;
+    }
     builder->uid = getuid();
     builder->gid = getgid();
     if (kind == CHANGE_TARGETS) {

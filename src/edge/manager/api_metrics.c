@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * GET /metrics: the data plane's counters, and what the manager knows.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "edge/manager/api.h"
+#include "edge/metric/prometheus.h"
+
+static void put_config(struct prometheus *text, const struct manager *m)
+{
+    const struct prometheus_label success[] = {{"result", STR("success")}, {0}};
+    const struct prometheus_label failure[] = {{"result", STR("failure")}, {0}};
+
+    prometheus_family(text, "sluice_config_generation", PROMETHEUS_GAUGE,
+                      "Generation of the configuration that all workers serve.");
+    prometheus_u64(text, NULL, m->generation);
+    prometheus_family(text, "sluice_config_reloads_total", PROMETHEUS_COUNTER,
+                      "Reloads since start, by result.");
+    prometheus_u64(text, success, m->reloads_good);
+    prometheus_u64(text, failure, m->reloads_bad);
+    prometheus_family(text, "sluice_config_last_reload_successful", PROMETHEUS_GAUGE,
+                      "Whether the last reload succeeded.");
+    prometheus_u64(text, NULL, m->last_reload_good);
+}
+
+static void put_lag(struct prometheus *text, const struct manager *m,
+                    const struct worker_numbers *numbers)
+{
+    prometheus_family(text, "sluice_worker_loop_lag_seconds", PROMETHEUS_GAUGE,
+                      "How late the worker's loop came to its last probe.");
+    for (unsigned w = 0; w < m->worker_count; w++) {
+        char index[12];
+        struct prometheus_label labels[] = {{"worker", STR_NONE}, {0}};
+
+        labels[0].value = (struct str){index, (size_t)snprintf(index, sizeof(index), "%u", w)};
+        prometheus_double(text, labels, (double)numbers[w].lag_us / 1e6);
+    }
+    prometheus_family(text, "sluice_manager_loop_lag_seconds", PROMETHEUS_GAUGE,
+                      "How late the manager's loop was in the last second.");
+    prometheus_double(text, NULL, (double)m->lag_us / 1e6);
+}
+
+static void put_workers(struct prometheus *text, const struct manager *m)
+{
+    const struct prometheus_label all[] = {{"listener", STR("all")}, {0}};
+    struct worker_numbers numbers[STAT_WORKERS_MAX];
+    uint64_t open = 0, refused = 0, memory = 0;
+
+    for (unsigned w = 0; w < m->worker_count; w++) {
+        worker_read(m->workers[w], &numbers[w]);
+        open += numbers[w].connections;
+        refused += numbers[w].refused;
+        memory += numbers[w].memory_used;
+    }
+    prometheus_family(text, "sluice_connections_open", PROMETHEUS_GAUGE,
+                      "Client connections that are open.");
+    prometheus_u64(text, all, open);
+    prometheus_family(text, "sluice_connections_refused_total", PROMETHEUS_COUNTER,
+                      "Connections answered with 503 at once, for lack of room.");
+    prometheus_u64(text, NULL, refused);
+    prometheus_family(text, "sluice_memory_used_bytes", PROMETHEUS_GAUGE,
+                      "Memory that connections and requests hold, of limits.memory.");
+    prometheus_u64(text, NULL, memory);
+    put_lag(text, m, numbers);
+}
+
+static void put_rest(struct prometheus *text, const struct manager *m)
+{
+    const struct prometheus_label version[] = {{"version", STR(SLUICE_VERSION)}, {0}};
+
+    prometheus_family(text, "sluice_log_dropped_total", PROMETHEUS_COUNTER,
+                      "Access log records that were dropped.");
+    prometheus_u64(text, NULL, access_dropped(m->log));
+    prometheus_family(text, "sluice_build_info", PROMETHEUS_GAUGE, "The version that runs.");
+    prometheus_u64(text, version, 1);
+}
+
+void api_metrics(struct admin_call *call)
+{
+    struct manager *m = call->admin->manager;
+    struct prometheus text;
+
+    prometheus_init(&text);
+    pthread_mutex_lock(&m->stats_lock);
+    prometheus_stats(&text, m->stats);
+    pthread_mutex_unlock(&m->stats_lock);
+    put_workers(&text, m);
+    put_config(&text, m);
+    put_rest(&text, m);
+    prometheus_process(&text);
+    if (text.is_failed)
+        admin_problem(call, 503, "memory_limit", "Out of memory.");
+    else
+        admin_reply(call, 200, PROMETHEUS_CONTENT_TYPE, (struct str){text.p, text.len});
+    prometheus_fini(&text);
+}
