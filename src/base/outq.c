@@ -151,10 +151,31 @@ static enum status fill(struct outq *queue, struct run *run, struct str bytes)
     return OK;
 }
 
+/* Takes back what was filled in after `end` of `tail`; NULL: the run was empty. */
+static void cut(struct outq *queue, struct run *run, struct block *tail, uint32_t end)
+{
+    struct run gone = {.head = tail ? tail->next : run->head};
+
+    drop_run(queue, &gone);
+    run->tail = tail;
+    if (!tail) {
+        run->head = NULL;
+        return;
+    }
+    tail->next = NULL;
+    tail->end = end;
+}
+
 enum status outq_put(struct outq *queue, struct str bytes)
 {
-    if (fill(queue, open_run(queue), bytes))
+    struct run *run = open_run(queue);
+    struct block *tail = run->head ? run->tail : NULL;
+    uint32_t end = tail ? tail->end : 0;
+
+    if (fill(queue, run, bytes)) {
+        cut(queue, run, tail, end);
         return E_NOMEM;
+    }
     queue->pending += bytes.len;
     return OK;
 }

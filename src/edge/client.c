@@ -20,7 +20,6 @@ struct client {
     struct client_list *list;
     struct client *prev, *next;
     struct exchange_origin origin;
-    struct stream *stream; /* of the exchange that runs; NULL: none */
     const char *health;    /* borrowed from the listener */
     uint64_t mark_read, mark_acked;
     uint8_t slow_checks;
@@ -52,7 +51,8 @@ static bool is_body_slow(struct client *client, uint64_t least)
     bool is_ours = client->conn.wire->unpaid >= WIRE_WINDOW; // we do not read: not the client's fault
 
     client->mark_read = client->conn.read_bytes;
-    return client->stream && !client->stream->received && !is_ours && came < least;
+    return client->origin.current && !client->origin.current->down.received && !is_ours &&
+           came < least;
 }
 
 static bool is_reader_slow(struct client *client, uint64_t least)
@@ -70,7 +70,7 @@ static bool is_reader_slow(struct client *client, uint64_t least)
 static void check_speed(struct client *client)
 {
     uint64_t least = conf_of(client)->timeouts.body_rate * CHECK_MS / 1000;
-    struct exchange *x = client->stream ? exchange_of(client->stream) : NULL;
+    struct exchange *x = client->origin.current;
     bool body_slow = is_body_slow(client, least), reader_slow = is_reader_slow(client, least);
 
     set_timer(client, CHECK_MS);
@@ -111,7 +111,6 @@ static void on_idle(struct conn *conn)
     struct client *client = (struct client *)conn;
 
     conn->is_working = false;
-    client->stream = NULL;
     client->origin.began_us = 0;
     if (client->host->is_draining) {
         conn_close(conn, REASON_DRAINING);
@@ -124,7 +123,6 @@ static void on_closing(struct conn *conn)
 {
     struct client *client = (struct client *)conn;
 
-    client->stream = NULL;
     if (client->prev)
         client->prev->next = client->next;
     else
@@ -159,9 +157,8 @@ static struct stream *on_open(void *wire_owner)
     client->conn.is_working = true;
     client->mark_read = client->conn.read_bytes;
     client->was_behind = false;
-    client->stream = exchange_open(client->host, &client->origin);
     set_timer(client, CHECK_MS);
-    return client->stream;
+    return exchange_open(client->host, &client->origin);
 }
 
 static const struct sink sink = {.on_open = on_open};

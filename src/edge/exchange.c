@@ -222,6 +222,7 @@ struct stream *exchange_open(struct exchange_host *host, struct exchange_origin 
     memset(x, 0, sizeof(*x));
     x->host = host;
     x->origin = origin;
+    origin->current = x;
     x->down = (struct stream){.sink = &down_sink, .arena = &x->arena, .owner = x};
     x->up = (struct stream){.sink = &up_sink, .arena = &x->arena, .owner = x};
     x->opening.on_connect = exchange_on_connect;

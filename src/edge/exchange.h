@@ -35,6 +35,7 @@ struct exchange_origin {
     struct str health_path; /* of the listener; empty: none */
     uint64_t client_hash;   /* of the address */
     uint64_t began_us;      /* first byte of the request */
+    struct exchange *current; /* set by exchange_open, cleared when it is gone */
 };
 
 enum step {
@@ -115,7 +116,4 @@ void exchange_fail(struct exchange *exchange, enum reason why);
 size_t exchange_size(void);
 /* A gate may have opened: serves what waits on this worker, oldest first. */
 void exchange_wake(struct exchange_host *host);
-/* The exchange of a stream that exchange_open gave. */
-struct exchange *exchange_of(struct stream *down);
-
 #endif

@@ -117,6 +117,7 @@ void exchange_destroy(struct exchange *x)
     struct exchange_host *host = x->host;
 
     x->is_over = true;
+    x->origin->current = NULL;
     loop_timer_remove(host->loop, &x->timer);
     chain_end(&x->walk);
     buf_drop(&x->held, &host->loop->partials);

@@ -35,6 +35,8 @@ void exchange_run(struct exchange *x, enum step step);
 enum step exchange_refused(struct exchange *x, enum reason why);
 /* Adds the time since the last mark to a phase. */
 void exchange_lap(struct exchange *x, enum access_phase phase);
+/* The exchange whose client's stream this is. */
+struct exchange *exchange_of(struct stream *down);
 /* The connection behind a stream has something to write or may read on. */
 void exchange_touch(const struct stream *stream);
 

@@ -134,7 +134,8 @@ static void test_random_deadlines(void **state)
         random_round(seed);
 }
 
-/* The model looks at now_ms of the advance as the time of what fire sets, so it advances tick by tick. */
+/* The model looks at now_ms of the advance as the time of what fire sets, so it advances tick by
+ * tick. */
 static void test_random_deadlines_set_inside_fire(void **state)
 {
     (void)state;
@@ -187,7 +188,7 @@ static void test_lazy_move(void **state)
     for (unsigned i = 0; i < 50; i++) {
         wheel_set(&bench->wheel, &timer->entry, 100);
         timer->due_ms = bench->now_ms + 100;
-        if (i == 0)
+        if (i < 3)
             assert_int_equal(timer->entry.slot, slot);
         advance(bench, 60);
     }

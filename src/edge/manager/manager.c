@@ -144,8 +144,7 @@ static const struct conf *load(const char *path, const struct filter *const *fil
 
     diag_init(&diag, arena);
     conf = conf_load(path, &world, arena, &diag);
-    if (!conf)
-        manager_print(&diag);
+    manager_print(&diag);
     return conf;
 }
 
