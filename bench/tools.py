@@ -128,7 +128,7 @@ def wrk(port, load, seconds):
     if bad and not is_only_close(bad.group(), load):
         raise BenchError(bad.group())
     took = milliseconds(total[2]) / 1e3
-    latency = {q: milliseconds(re.search(rf"{q}%\s+(\S+)", out)[1]) for q in (50, 99)}
+    latency = {q: milliseconds(re.search(rf"^\s+{q}%\s+(\S+)", out, re.M)[1]) for q in (50, 99)}
     return {"requests": int(total[1]), "per_second": int(total[1]) / took, "p50_ms": latency[50],
             "p99_ms": latency[99]}
 

@@ -10,12 +10,15 @@
 
 static const struct command commands[] = {
     {"run", cli_run, "[FILE] [--watch]", "serves, by a configuration file"},
+    {"proxy", cli_proxy, "--from ADDR --to ADDR [--admin ADDR]", "serves without a file"},
+    {"demo", cli_demo, "", "serves two small apps of its own, to try things on"},
     {"check", cli_check, "FILE... [--json]", "says what is wrong with a configuration"},
     {"schema", cli_schema, "[--reference]", "prints the configuration's JSON Schema or reference"},
     {"reload", cli_reload, "[--json]", "reads the configuration again"},
     {"upgrade", cli_upgrade, "", "replaces the running binary by the one on disk"},
     {"status", cli_status, "[--json]", "shows what runs"},
-    {"routes", cli_routes, "[--match URL [--method M]] [--json]", "lists routes, or explains a match"},
+    {"routes", cli_routes, "[--match URL [--method M]] [--json]",
+     "lists routes, or explains a match"},
     {"target", cli_target, "list|add|remove|drain|enable ...", "changes the targets of a service"},
     {"version", cli_version, "[--json]", "says which version this is"},
     {"edge", cli_edge, NULL, NULL},

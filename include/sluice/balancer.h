@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The contract of a balancing algorithm: pure choice among the targets of a service. State belongs to
- * one worker, so nothing is locked; `target.load` are that worker's own counts. One thread.
+ * The contract of a balancing algorithm: pure choice among the targets of a service. State belongs
+ * to one worker, so nothing is locked; `target.load` are that worker's own counts. One thread.
  */
 #ifndef SLUICE_BALANCER_H
 #define SLUICE_BALANCER_H
@@ -10,7 +10,8 @@
 
 enum { BALANCER_NONE = -1, BALANCER_TARGETS_MAX = 4096 };
 
-/* What an algorithm may know of a target. Built with the snapshot; load is written by the exchange. */
+/* What an algorithm may know of a target. Built with the snapshot; load is written by the exchange.
+ */
 struct balancer_target {
     uint64_t id_hash; /* of the target's id: stable over reloads and workers */
     uint32_t weight;  /* 1..1000 */
@@ -20,13 +21,17 @@ struct balancer_target {
 
 struct balancer {
     const char *name; /* its word in `balance:` */
-    /* Bytes of state for n targets; 0: none. Overflow cannot happen for n <= BALANCER_TARGETS_MAX. */
+    /* Bytes of state for n targets; 0: none. Overflow cannot happen for n <= BALANCER_TARGETS_MAX.
+     */
     size_t (*state_size)(uint32_t n);
-    /* Fills `state` (state_size bytes, zeroed, aligned for any type) for these targets; `seed` differs by worker. */
+    /* Fills `state` (state_size bytes, zeroed, aligned for any type) for these targets; `seed`
+     * differs by worker. */
     void (*init)(void *state, const struct balancer_target *targets, uint32_t n, uint64_t seed);
-    /* Index of the target for a request, or BALANCER_NONE. `key` is the request's hash key (only `hash` uses it);
-     * `tried` has a bit for each index below 64 that this request must not get again. */
-    int (*pick)(void *state, const struct balancer_target *targets, uint32_t n, uint64_t key, uint64_t tried);
+    /* Index of the target for a request, or BALANCER_NONE. `key` is the request's hash key (only
+     * `hash` uses it); `tried` has a bit for each index below 64 that this request must not get
+     * again. */
+    int (*pick)(void *state, const struct balancer_target *targets, uint32_t n, uint64_t key,
+                uint64_t tried);
 };
 
 /* NULL when there is no such algorithm. */

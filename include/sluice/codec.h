@@ -19,7 +19,6 @@ struct arena;
 struct outq;
 struct slab;
 struct stream;
-struct wire;
 
 enum role {
     ROLE_SERVER, /* the other end is a client: requests come in */
@@ -48,8 +47,8 @@ struct sink {
     void (*on_body)(struct stream *stream, struct str bytes, bool last);
     /* Trailer fields; the message ends with them. */
     void (*on_trailers)(struct stream *stream, struct head *trailers);
-    /* Server: the client's message is malformed (head: partial or NULL). The sink answers or resets;
-     * nothing more is read from this stream. */
+    /* Server: the client's message is malformed (head: partial or NULL). The sink answers or
+     * resets; nothing more is read from this stream. */
     void (*on_refuse)(struct stream *stream, struct head *head, enum reason why);
     /* The stream broke: nothing follows, the codec has let go of it. For role client: `why` is
      * CONNECTION_TERMINATED when not one byte of the answer had come, else what was wrong. */
@@ -58,7 +57,8 @@ struct sink {
     void (*on_drain)(struct stream *stream);
 };
 
-/* One message pair. Embedded in its user; the user sets the first group before the codec sees it. */
+/* One message pair. Embedded in its user; the user sets the first group before the codec sees it.
+ */
 struct stream {
     const struct sink *sink; /* borrowed */
     struct arena *arena;     /* borrowed; heads are built here */
@@ -67,10 +67,10 @@ struct stream {
     struct wire *wire; /* NULL once the codec has let go of it */
     const struct codec *codec;
     uint32_t id;
-    bool is_head;          /* the request was HEAD: the answer has no body */
-    bool received;         /* the whole message from the other end is in */
-    bool sent;             /* our whole message is out (queued) */
-    bool close_after;      /* set before codec->head: the connection ends with this message */
+    bool is_head;     /* the request was HEAD: the answer has no body */
+    bool received;    /* the whole message from the other end is in */
+    bool sent;        /* our whole message is out (queued) */
+    bool close_after; /* set before codec->head: the connection ends with this message */
     bool in_tunnel;
 };
 
@@ -83,16 +83,16 @@ struct wire {
     struct outq *out;        /* what waits to be written; NULL: nothing. The connection writes it */
     const struct wire_limits *limits; /* borrowed; lives as long as the wire or is replaced */
     enum role role;
-    uint32_t unpaid;   /* body bytes given to sinks and not yet credited: read no more past 64 KiB */
-    bool wants_close;  /* end the connection once `out` is written */
-    bool is_idle;      /* between messages: it may wait, be pooled, or be closed without loss */
-    bool is_partial;   /* the first bytes of a message are in, its head is not whole */
+    uint32_t unpaid;  /* body bytes given to sinks and not yet credited: read no more past 64 KiB */
+    bool wants_close; /* end the connection once `out` is written */
+    bool is_idle;     /* between messages: it may wait, be pooled, or be closed without loss */
+    bool is_partial;  /* the first bytes of a message are in, its head is not whole */
     uint32_t keep_alive_s; /* client role: the target's Keep-Alive timeout; 0: it said none */
 };
 
 struct codec {
-    const char *alpn;  /* "http/1.1", "h2" */
-    size_t wire_size;  /* bytes of the codec's state, struct wire first */
+    const char *alpn; /* "http/1.1", "h2" */
+    size_t wire_size; /* bytes of the codec's state, struct wire first */
 
     /* Starts a wire whose public fields sink, owner, outqs and limits are set. */
     enum status (*open)(struct wire *wire, enum role role);
@@ -103,13 +103,14 @@ struct codec {
     /* The other end will send no more. Streams whose message is cut are reset or refused. */
     void (*eof)(struct wire *wire);
 
-    /* Server role: gives up on a message whose head is partly in: on_open, then on_refuse without a head. */
+    /* Server role: gives up on a message whose head is partly in: on_open, then on_refuse without a
+     * head. */
     void (*refuse)(struct wire *wire, enum reason why);
 
     /* Client role: begins a stream. E_AGAIN: no more streams on this wire now. */
     enum status (*begin)(struct wire *wire, struct stream *stream);
-    /* Queues a head: role client: the request; role server: the final response. The codec decides the
-     * framing (RFC 9112 section 6) from content_length and `last`, and writes Content-Length,
+    /* Queues a head: role client: the request; role server: the final response. The codec decides
+     * the framing (RFC 9112 section 6) from content_length and `last`, and writes Content-Length,
      * Transfer-Encoding, Connection and Upgrade itself. */
     enum status (*head)(struct stream *stream, const struct head *head, bool last);
     /* Server role: a 1xx head; dropped for clients that do not know them (HTTP/1.0). */
@@ -127,7 +128,8 @@ struct codec {
     /* Lets go of the stream at once. Unless both directions were complete the wire wants_close. */
     void (*detach)(struct stream *stream);
 
-    /* Fills wire->out from streams, once a turn before the connection writes; NULL: nothing to do. */
+    /* Fills wire->out from streams, once a turn before the connection writes; NULL: nothing to do.
+     */
     void (*pull)(struct wire *wire);
     /* The connection wrote: calls on_drain of streams whose backlog fell. */
     void (*wrote)(struct wire *wire);
@@ -140,9 +142,9 @@ struct codec {
 extern const struct codec h1_codec;
 
 enum {
-    WIRE_WINDOW = 64 * 1024,    /* unpaid bytes after which the connection stops reading */
-    WIRE_HIGH_WATER = 64 * 1024,/* backlog above which the exchange withholds credit */
-    WIRE_LOW_WATER = 16 * 1024, /* backlog below which on_drain is called */
+    WIRE_WINDOW = 64 * 1024,     /* unpaid bytes after which the connection stops reading */
+    WIRE_HIGH_WATER = 64 * 1024, /* backlog above which the exchange withholds credit */
+    WIRE_LOW_WATER = 16 * 1024,  /* backlog below which on_drain is called */
 };
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The contract of a filter: a policy that sees a request on its way in and the answer on its way out. The chain
- * walks: requests in the order of the configuration, answers in reverse; a filter never calls the next. A
- * NULL hook is not visited. On answers of the gateway's own the response hooks of all filters run, with
- * visit->is_own set. Hooks run on the worker's thread and never block.
+ * The contract of a filter: a policy that sees a request on its way in and the answer on its way
+ * out. The chain walks: requests in the order of the configuration, answers in reverse; a filter
+ * never calls the next. A NULL hook is not visited. On answers of the gateway's own the response
+ * hooks of all filters run, with visit->is_own set. Hooks run on the worker's thread and never
+ * block.
  */
 #ifndef SLUICE_FILTER_H
 #define SLUICE_FILTER_H
@@ -29,7 +30,8 @@ struct visit_reply {
 /* What a hook sees of one request. Valid until on_done. */
 struct visit {
     const void *conf; /* this filter's checked configuration */
-    void *state;      /* this filter's state of state_size bytes in the exchange's arena, zeroed at first */
+    void *state; /* this filter's state of state_size bytes in the exchange's arena, zeroed at first
+                  */
     struct arena *arena;
     struct head *request;
     struct head *response; /* NULL before the answer */
@@ -48,7 +50,8 @@ struct filter {
     bool (*check)(void *conf, struct span at, struct diag *diag);
     enum verdict (*on_request)(struct visit *visit);
     enum verdict (*on_response)(struct visit *visit); /* PASS or FAIL */
-    void (*on_done)(struct visit *visit);             /* exactly once for each on_request, also when cancelled */
+    void (*on_done)(
+        struct visit *visit); /* exactly once for each on_request, also when cancelled */
 };
 
 /* Every filter there is, NULL-terminated, in the order they run unless written otherwise. */

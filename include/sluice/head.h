@@ -58,14 +58,14 @@ struct head {
     uint16_t status;   /* 100..599 */
     struct str phrase; /* may be empty */
     /* both */
-    uint8_t minor;            /* 0 or 1: HTTP/1.minor; 1 for HTTP/2 */
-    bool chunked;             /* Transfer-Encoding: chunked */
-    bool is_upgrade;          /* Connection lists upgrade and Upgrade is there */
-    bool expects_continue;    /* Expect: 100-continue, HTTP/1.1 only */
-    bool wants_close;         /* the sender will not keep the connection */
-    int64_t content_length;   /* -1 when not given */
-    uint64_t present;         /* bit per enum header_id below 64 that stands at least once */
-    struct header *headers;   /* count entries, in order of arrival */
+    uint8_t minor;          /* 0 or 1: HTTP/1.minor; 1 for HTTP/2 */
+    bool chunked;           /* Transfer-Encoding: chunked */
+    bool is_upgrade;        /* Connection lists upgrade and Upgrade is there */
+    bool expects_continue;  /* Expect: 100-continue, HTTP/1.1 only */
+    bool wants_close;       /* the sender will not keep the connection */
+    int64_t content_length; /* -1 when not given */
+    uint64_t present;       /* bit per enum header_id below 64 that stands at least once */
+    struct header *headers; /* count entries, in order of arrival */
     uint16_t count, capacity;
 };
 
@@ -84,17 +84,20 @@ struct str head_value_name(const struct head *head, struct str name);
 
 /* Appends a field; name and value are borrowed and must live as long as the arena of the head.
  * Grows the table in `arena`. E_NOMEM when the arena is at its limit. */
-MUST_USE enum status head_add(struct head *head, struct arena *arena, struct str name, struct str value);
+MUST_USE enum status head_add(struct head *head, struct arena *arena, struct str name,
+                              struct str value);
 /* Replaces the first field of that name and removes further ones, or appends. */
-MUST_USE enum status head_set(struct head *head, struct arena *arena, struct str name, struct str value);
+MUST_USE enum status head_set(struct head *head, struct arena *arena, struct str name,
+                              struct str value);
 /* Removes all fields of that name, keeps the order of the rest; how many went. */
 unsigned head_remove(struct head *head, enum header_id id);
 unsigned head_remove_name(struct head *head, struct str name);
 
 /* Removes what RFC 9110 section 7.6.1 makes hop-by-hop: Connection and all it lists, Keep-Alive,
  * Proxy-Connection, TE, Transfer-Encoding, Upgrade, Proxy-Authenticate and -Authorization are the
- * caller's. Names that the gateway sets itself (X-Forwarded-*, Host, Via, X-Request-Id, Content-Length)
- * are kept even when Connection lists them (CVE-2024-45410). `keep_upgrade` keeps Upgrade. */
+ * caller's. Names that the gateway sets itself (X-Forwarded-*, Host, Via, X-Request-Id,
+ * Content-Length) are kept even when Connection lists them (CVE-2024-45410). `keep_upgrade` keeps
+ * Upgrade. */
 void head_strip_hop_by_hop(struct head *head, bool keep_upgrade);
 
 /* True when the comma list `value` has `token`, without regard to case (RFC 9110 section 5.6.1). */

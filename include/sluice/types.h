@@ -17,7 +17,10 @@ struct str {
 };
 
 #define STR(lit) ((struct str){(lit), sizeof(lit) - 1})
-#define STR_INIT(lit) {(lit), sizeof(lit) - 1} /* for static initialisers */
+#define STR_INIT(lit)                                                                              \
+    {                                                                                              \
+        (lit), sizeof(lit) - 1                                                                     \
+    } /* for static initialisers */
 #define STR_NONE ((struct str){NULL, 0})
 #define STR_FMT(s) (int)(s).len, (s).p /* for "%.*s" */
 

@@ -57,7 +57,8 @@ static struct arena_block *new_large(struct arena *arena, size_t size)
     return block;
 }
 
-/* A block with room for n more bytes. A large one goes behind the current, whose rest stays usable. */
+/* A block with room for n more bytes. A large one goes behind the current, whose rest stays usable.
+ */
 static char *grow(struct arena *arena, size_t n)
 {
     size_t usual = arena->slab ? arena->slab->size : MALLOC_BLOCK;

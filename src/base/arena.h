@@ -26,7 +26,8 @@ void arena_reset(struct arena *arena);
 
 /* `n` bytes aligned for any type, not zeroed; NULL past the ceiling. n may be 0. */
 void *arena_alloc(struct arena *arena, size_t n);
-/* Zeroed room for `count` objects of `size`; NULL past the ceiling or when the product overflows. */
+/* Zeroed room for `count` objects of `size`; NULL past the ceiling or when the product overflows.
+ */
 void *arena_zero(struct arena *arena, size_t count, size_t size);
 /* `n` bytes without alignment, for text. */
 char *arena_text(struct arena *arena, size_t n);

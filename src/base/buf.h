@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A run of bytes that grows: first one object of a slab, then malloc charged to the slab's budget. Embedded in
- * its owner, who passes the same slab each time. One thread.
+ * A run of bytes that grows: first one object of a slab, then malloc charged to the slab's budget.
+ * Embedded in its owner, who passes the same slab each time. One thread.
  */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H

@@ -83,7 +83,7 @@ enum status file_write(const char *path, struct str text, unsigned mode)
     char temporary[PATH_MAX];
     struct stat stat_now;
     bool exists = !stat(path, &stat_now);
-    enum status status;
+    enum status status = E_IO;
     int fd, saved;
 
     if (snprintf(temporary, sizeof(temporary), "%s.new.%d", path, (int)getpid()) >=
@@ -91,12 +91,12 @@ enum status file_write(const char *path, struct str text, unsigned mode)
         errno = ENAMETOOLONG;
         return E_IO;
     }
-    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode ? mode : 0600);
+    mode = exists ? stat_now.st_mode & 07777 : mode ? mode : 0600;
+    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return E_IO;
-    status = write_all(fd, text);
-    if (!status && exists && fchmod(fd, stat_now.st_mode & 07777))
-        status = E_IO;
+    if (!fchmod(fd, mode)) // a stale temporary has a mode of its own
+        status = write_all(fd, text);
     if (close(fd) || (!status && rename(temporary, path)))
         status = E_IO;
     if (status) {
@@ -112,8 +112,9 @@ enum status file_write(const char *path, struct str text, unsigned mode)
 enum status file_make_directory(const char *path)
 {
     char copy[PATH_MAX];
+    struct stat made;
 
-    if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
+    if (!*path || snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
         return E_INVALID;
     for (char *at = copy + 1; *at; at++) {
         if (*at != '/')
@@ -123,5 +124,7 @@ enum status file_make_directory(const char *path)
             return E_IO;
         *at = '/';
     }
-    return mkdir(copy, 0700) && errno != EEXIST ? E_IO : OK;
+    if (mkdir(copy, 0700) && errno != EEXIST)
+        return E_IO;
+    return !stat(copy, &made) && S_ISDIR(made.st_mode) ? OK : E_IO;
 }

@@ -32,8 +32,8 @@ void outq_give(struct outq **queue);
 /* Bytes that wait. */
 size_t outq_pending(const struct outq *queue);
 
-/* Contiguous room for at least n <= OUTQ_RESERVE bytes at the end; NULL when the budget says no. Follow with
- * outq_commit(n used). Nothing else may be called in between. */
+/* Contiguous room for at least n <= OUTQ_RESERVE bytes at the end; NULL when the budget says no.
+ * Follow with outq_commit(n used). Nothing else may be called in between. */
 char *outq_reserve(struct outq *queue, size_t n);
 void outq_commit(struct outq *queue, size_t n);
 /* Appends a copy; any length. On E_NOMEM nothing was appended. */

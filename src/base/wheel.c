@@ -58,7 +58,8 @@ void wheel_remove(struct wheel *wheel, struct wheel_entry *entry)
 static void turn(struct wheel *wheel, struct wheel_entry *head,
                  void (*fire)(void *owner, struct wheel_entry *entry), void *owner)
 {
-    struct wheel_entry ring = *head; /* entries set anew into this very slot wait for its next turn */
+    struct wheel_entry ring =
+        *head; /* entries set anew into this very slot wait for its next turn */
 
     if (head->next == head)
         return;

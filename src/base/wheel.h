@@ -23,17 +23,20 @@ struct wheel {
     size_t count;                          /* entries that hang in a slot */
 };
 
+/* Empty, at `now_ms` of the caller's clock. */
 void wheel_init(struct wheel *wheel, uint64_t now_ms);
 
-/* Sets or moves the deadline of `entry` (zeroed before its first use) to at least `delay_ms` from the wheel's now. */
+/* Sets or moves the deadline of `entry` (zeroed before its first use) to at least `delay_ms` from
+ * the wheel's now. */
 void wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t delay_ms);
-/* The deadline is off; the entry may still hang in a slot: call wheel_remove before its memory goes. */
+/* The deadline is off; the entry may still hang in a slot: call wheel_remove before its memory
+ * goes. */
 void wheel_unset(struct wheel_entry *entry);
 void wheel_remove(struct wheel *wheel, struct wheel_entry *entry);
 
-/* Moves to `now_ms` and calls `fire` for each entry that is due, after taking it out; `fire` may set, unset and
- * remove any entry. */
-void wheel_advance(struct wheel *wheel, uint64_t now_ms, void (*fire)(void *owner, struct wheel_entry *entry),
-                   void *owner);
+/* Moves to `now_ms` and calls `fire` for each entry that is due, after taking it out; `fire` may
+ * set, unset and remove any entry. */
+void wheel_advance(struct wheel *wheel, uint64_t now_ms,
+                   void (*fire)(void *owner, struct wheel_entry *entry), void *owner);
 
 #endif

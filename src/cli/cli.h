@@ -24,6 +24,11 @@ int cli_schema(int argc, char **argv);
 
 /* run [FILE] [--watch]: the gateway, until it is told to stop. */
 int cli_run(int argc, char **argv);
+/* proxy --from ADDR --to ADDR [--to ADDR ...] [--admin ADDR]: a gateway without a file. */
+int cli_proxy(int argc, char **argv);
+/* demo: a gateway in front of two apps of its own, with what to try printed. argv[-1] is the
+ * program. */
+int cli_demo(int argc, char **argv);
 /* edge FILE: what `run` starts; not for people. */
 int cli_edge(int argc, char **argv);
 /* reload, upgrade, status, routes, target: clients of the admin API; 3: it could not be reached. */

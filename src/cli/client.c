@@ -160,7 +160,10 @@ static void explain(const struct client_answer *answer)
 
         fprintf(stderr, "%s", rendered ? rendered : "");
     }
-    fprintf(stderr, "sluice: %s (%ld)\n", detail ? detail : title ? title : "the gateway refused",
+    fprintf(stderr, "sluice: %s (%ld)\n",
+            detail  ? detail
+            : title ? title
+                    : "the gateway refused",
             answer->status);
 }
 
@@ -193,8 +196,8 @@ char *client_encode(const char *text)
 
     for (; out && *text; text++) {
         unsigned char c = (unsigned char)*text;
-        bool is_plain = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-                        strchr("-._~", c);
+        bool is_plain =
+            (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || strchr("-._~", c);
 
         if (is_plain) {
             *at++ = (char)c;

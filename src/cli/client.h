@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command line as a client of the admin API: common options, one call, one way to tell what went wrong.
- * Single-threaded, blocking.
+ * The command line as a client of the admin API: common options, one call, one way to tell what
+ * went wrong. Single-threaded, blocking.
  */
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
@@ -16,8 +16,8 @@ enum {
     CLIENT_UNREACHABLE = 3,
 };
 
-/* --admin URL (http://host:port or unix:/path), --token T, --json; from SLUICE_ADMIN and SLUICE_TOKEN where not written;
- * else the socket in ./state, else the one in /var/lib/sluice. */
+/* --admin URL (http://host:port or unix:/path), --token T, --json; from SLUICE_ADMIN and
+ * SLUICE_TOKEN where not written; else the socket in ./state, else the one in /var/lib/sluice. */
 struct client {
     const char *admin, *token;
     bool json;
@@ -36,8 +36,9 @@ struct client_answer {
     char *text;   /* owned; the body as it came */
 };
 
-/* Calls METHOD PATH with a JSON body (NULL: none; stays the caller's). CLIENT_OK for 2xx; else prints what went wrong to
- * stderr and returns the exit code. client_free the answer in every case. */
+/* Calls METHOD PATH with a JSON body (NULL: none; stays the caller's). CLIENT_OK for 2xx; else
+ * prints what went wrong to stderr and returns the exit code. client_free the answer in every case.
+ */
 int client_call(const struct client *client, const char *method, const char *path, json_t *body,
                 struct client_answer *answer);
 /* The same without saying anything. */

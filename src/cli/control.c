@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Commands that make a running gateway do something to itself: `sluice reload` and `sluice upgrade`.
+ * Commands that make a running gateway do something to itself: `sluice reload` and `sluice
+ * upgrade`.
  */
 #include <stdio.h>
 #include <time.h>

@@ -127,7 +127,8 @@ static void put(struct client *client, struct str bytes)
 /* --- answers */
 
 /* No body where none may stand: RFC 9110 15.3.5, 15.4.5. */
-static struct str make_answer(struct client *client, const struct head *head, const struct reply *reply)
+static struct str make_answer(struct client *client, const struct head *head,
+                              const struct reply *reply)
 {
     bool is_bodiless = reply->status == 204 || reply->status == 304;
     char length[48] = "";
@@ -148,13 +149,14 @@ static struct reply show_page(struct client *client, const struct head *head)
     struct server *server = client->server;
 
     (void)head;
-    return (struct reply){200, "text/html; charset=utf-8",
-                          arena_format(&client->arena,
-                                       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
-                                       "<title>Demo app %s</title></head><body><h1>Demo app %s</h1>"
-                                       "<p>Process %d, request %llu of its life.</p></body></html>\n",
-                                       server->name, server->name, (int)getpid(),
-                                       (unsigned long long)server->requests)};
+    return (
+        struct reply){200, "text/html; charset=utf-8",
+                      arena_format(&client->arena,
+                                   "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+                                   "<title>Demo app %s</title></head><body><h1>Demo app %s</h1>"
+                                   "<p>Process %d, request %llu of its life.</p></body></html>\n",
+                                   server->name, server->name, (int)getpid(),
+                                   (unsigned long long)server->requests)};
 }
 
 static char *put_pair(char *out, const struct header *header, bool is_first)
@@ -172,13 +174,13 @@ static struct reply show_headers(struct client *client, const struct head *head)
     char *start, *out;
 
     for (unsigned i = 0; i < head->count; i++)
-        room += 16 + TEXT_JSON_FACTOR *
-                         ((size_t)head->headers[i].name_len + head->headers[i].value_len);
+        room += 16 +
+                TEXT_JSON_FACTOR * ((size_t)head->headers[i].name_len + head->headers[i].value_len);
     start = out = arena_text(&client->arena, room);
     if (!start)
         return (struct reply){.status = 503, .type = "text/plain"};
-    out += sprintf(out, "{\"app\": \"%s\", \"method\": \"%.*s\", \"path\": \"", client->server->name,
-                   STR_FMT(head->method_name));
+    out += sprintf(out, "{\"app\": \"%s\", \"method\": \"%.*s\", \"path\": \"",
+                   client->server->name, STR_FMT(head->method_name));
     out = text_put(text_json(out, head->path), STR("\", \"headers\": ["));
     for (unsigned i = 0; i < head->count; i++)
         out = put_pair(out, &head->headers[i], !i);
@@ -193,7 +195,8 @@ static struct reply show_status(struct client *client, const struct head *head)
 
     return (struct reply){is_known ? (unsigned)status : 400, "text/plain; charset=utf-8",
                           arena_format(&client->arena, "app %s: %s\n", client->server->name,
-                                       is_known ? "the status you asked for" : "200 to 599 can be asked for")};
+                                       is_known ? "the status you asked for"
+                                                : "200 to 599 can be asked for")};
 }
 
 static struct reply show_text(struct client *client, const struct head *head)
@@ -268,7 +271,8 @@ static void begin_echo(struct client *client, const struct head *head)
     struct str text;
 
     if (!head->chunked)
-        snprintf(framing, sizeof(framing), "Content-Length: %llu", (unsigned long long)client->left);
+        snprintf(framing, sizeof(framing), "Content-Length: %llu",
+                 (unsigned long long)client->left);
     text = arena_format(&client->arena,
                         "%sHTTP/1.1 200 Demo\r\nServer: demo-%s\r\nContent-Type: %.*s\r\n%s\r\n"
                         "Connection: %s\r\n\r\n",
@@ -289,7 +293,8 @@ static void refuse(struct client *client, enum reason why)
 {
     const struct head none = {.method = METHOD_GET};
     const struct reason_info *info = reason_info(why);
-    struct reply reply = {info->status, "text/plain; charset=utf-8",
+    struct reply reply = {info->status,
+                          "text/plain; charset=utf-8",
                           {info->text, strlen(info->text)}};
 
     client->is_ending = true;
@@ -312,7 +317,7 @@ static bool read_head(struct client *client, struct str *in)
     client->scanned = 0;
     why = len ? h1_parse_request(arena_copy(&client->arena, (struct str){in->p, len}), &limits,
                                  &client->arena, &head)
-              : REASON_HTTP_REQUEST_HEADERS_TOO_LARGE;
+              : REASON_HEADERS_TOO_LARGE;
     in->p += len;
     in->len -= len;
     if (why) {
@@ -324,8 +329,8 @@ static bool read_head(struct client *client, struct str *in)
     client->is_chunked = head.chunked;
     client->chunked = (struct chunked){0};
     client->left = head.content_length > 0 ? (uint64_t)head.content_length : 0;
-    client->is_echo = head.method == METHOD_POST && head.path.len == 5 &&
-                      !memcmp(head.path.p, "/echo", 5);
+    client->is_echo =
+        head.method == METHOD_POST && head.path.len == 5 && !memcmp(head.path.p, "/echo", 5);
     if (client->is_echo)
         begin_echo(client, &head);
     else
@@ -501,12 +506,12 @@ static int serve(const struct demo_app *app)
 {
     struct server server = {.name = app->name};
 
-    server.listener.data = &server;
     if (uv_loop_init(&server.loop) || uv_tcp_init(&server.loop, &server.listener) ||
-        uv_tcp_open(&server.listener, app->fd) ||
-        uv_listen((uv_stream_t *)&server.listener, LISTEN_BACKLOG, on_connection))
+        uv_tcp_open(&server.listener, app->fd))
         return 1;
     server.listener.data = &server;
+    if (uv_listen((uv_stream_t *)&server.listener, LISTEN_BACKLOG, on_connection))
+        return 1;
     return uv_run(&server.loop, UV_RUN_DEFAULT);
 }
 

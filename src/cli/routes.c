@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `sluice routes`: the routes there are; with --match URL which one a request takes, and why not the others.
+ * `sluice routes`: the routes there are; with --match URL which one a request takes, and why not
+ * the others.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -44,8 +44,10 @@ static bool parse(int argc, char **argv, struct options *options)
 
 int cli_supervise(const char *file, bool watch, char **argv)
 {
-    struct supervisor_conf conf = {
-        .argv = argv, .self = "/proc/self/exe", .config = file, .watch = watch};
+    struct supervisor_conf conf = {.argv = argv,
+                                   .self = "/proc/self/exe",
+                                   .config = file,
+                                   .watch = watch};
 
     return supervisor_run(&conf);
 }

@@ -28,7 +28,8 @@ static const struct passwd *edge_user(void)
 /* Absolute, short, and without anything that a shell or YAML would want quoted. */
 static bool is_usable(const char *base)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+";
     size_t room = SCRATCH_PATH_SIZE - sizeof("/sluice-command-XXXXXX");
 
     return base && base[0] == '/' && strlen(base) <= room && strspn(base, plain) == strlen(base) &&
@@ -157,14 +158,10 @@ static bool is_free(uint16_t port)
     return !bind_parse(text, &address, &why) && !bind_probe(&address);
 }
 
-uint16_t scratch_port(uint16_t first, const char *what)
+uint16_t scratch_port(uint16_t first)
 {
-    for (unsigned port = first; port < first + PORTS_TRIED && port <= UINT16_MAX; port++) {
-        if (!is_free((uint16_t)port) || !lock_port((uint16_t)port))
-            continue;
-        if (port != first)
-            printf("Port %u is in use: %s is %u.\n", first, what, port);
-        return (uint16_t)port;
-    }
+    for (uint32_t port = first; port < first + (uint32_t)PORTS_TRIED && port <= UINT16_MAX; port++)
+        if (is_free((uint16_t)port) && lock_port((uint16_t)port))
+            return (uint16_t)port;
     return 0;
 }

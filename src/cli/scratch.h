@@ -12,7 +12,7 @@
 enum { SCRATCH_PATH_SIZE = 80 };
 
 struct scratch {
-    char path[SCRATCH_PATH_SIZE];  /* absolute; letters, digits and /._-+ alone: nothing to quote */
+    char path[SCRATCH_PATH_SIZE]; /* absolute; letters, digits and /._-+ alone: nothing to quote */
     char config[SCRATCH_PATH_SIZE + 16]; /* of the file that scratch_write() writes */
     bool is_inherited; /* this is an upgrade: the directory and all in it are there already */
 };
@@ -28,8 +28,7 @@ void scratch_close(const struct scratch *scratch);
 MUST_USE bool scratch_write(const struct scratch *scratch, struct str text);
 
 /* The first port from `first` on that is free on 127.0.0.1, kept from other demos and proxies as
- * long as this process lives; 0 when a hundred in a row are taken. Says on stdout when it is not
- * `first`; `what` names its use: "the admin port". */
-uint16_t scratch_port(uint16_t first, const char *what);
+ * long as this process lives; 0 when a hundred in a row are taken. */
+uint16_t scratch_port(uint16_t first);
 
 #endif

@@ -40,8 +40,8 @@ static void print_services(json_t *services)
 
             printf("%-16s %-28s %-8s %-7s %9lld %6lld %6lld\n", k ? "" : text(service, "name"),
                    text(target, "id"), is_true(target, "drained") ? "drained" : "in",
-                   text(target, "source"), number(target, "in_flight"),
-                   number(connections, "open"), number(connections, "idle"));
+                   text(target, "source"), number(target, "in_flight"), number(connections, "open"),
+                   number(connections, "idle"));
         }
     }
 }
@@ -52,9 +52,10 @@ static void print_workers(json_t *workers)
     size_t i;
 
     printf("\n%-16s %9s %18s\n", "WORKER", "IN FLIGHT", "CONNECTIONS");
-    json_array_foreach(workers, i, worker) printf(
-        "%-16lld %9lld %9lld of %5lld\n", number(worker, "index"), number(worker, "in_flight"),
-        number(worker, "connections"), number(worker, "connections_max"));
+    json_array_foreach(workers, i, worker)
+        printf("%-16lld %9lld %9lld of %5lld\n", number(worker, "index"),
+               number(worker, "in_flight"), number(worker, "connections"),
+               number(worker, "connections_max"));
 }
 
 static void print_draining(json_t *edges)
@@ -74,7 +75,9 @@ static void print(json_t *status)
 
     printf("sluice %s, up %lld s, generation %lld, %s%s\n", text(status, "version"),
            number(status, "uptime_s"), number(status, "generation"),
-           is_true(status, "draining") ? "draining" : is_true(status, "ready") ? "ready" : "starting",
+           is_true(status, "draining") ? "draining"
+           : is_true(status, "ready")  ? "ready"
+                                       : "starting",
            is_true(config, "last_good") ? ", on the last configuration that lasted" : "");
     printf("configuration %s, last reload %s\n", text(config, "path"),
            is_true(json_object_get(config, "last_reload"), "successful") ? "good" : "FAILED");

@@ -29,10 +29,12 @@ static void print_targets(json_t *service)
     json_t *target;
     size_t i;
 
-    json_array_foreach(json_object_get(service, "targets"), i, target) printf(
-        "%-16s %-28s %-28s weight %-5lld %-8s from %s\n", text(service, "name"), text(target, "id"),
-        text(target, "address"), (long long)json_integer_value(json_object_get(target, "weight")),
-        json_is_true(json_object_get(target, "drained")) ? "drained" : "in", text(target, "source"));
+    json_array_foreach(json_object_get(service, "targets"), i, target)
+        printf("%-16s %-28s %-28s weight %-5lld %-8s from %s\n", text(service, "name"),
+               text(target, "id"), text(target, "address"),
+               (long long)json_integer_value(json_object_get(target, "weight")),
+               json_is_true(json_object_get(target, "drained")) ? "drained" : "in",
+               text(target, "source"));
 }
 
 static int list(const struct client *client)
@@ -63,8 +65,8 @@ static char *make_path(const char *service, const char *id, const char *tail)
 {
     char *s = client_encode(service), *i = id ? client_encode(id) : NULL, *path = NULL;
 
-    if (!s || asprintf(&path, "/api/v1/services/%s/targets%s%s%s", s, i ? "/" : "", i ? i : "",
-                       tail) < 0)
+    if (!s ||
+        asprintf(&path, "/api/v1/services/%s/targets%s%s%s", s, i ? "/" : "", i ? i : "", tail) < 0)
         path = NULL;
     free(s);
     free(i);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `sluice version`: what this binary is. With --handover N it says by its exit status whether it can take
- * over from a supervisor of that handover version.
+ * `sluice version`: what this binary is. With --handover N it says by its exit status whether it
+ * can take over from a supervisor of that handover version.
  */
 #include <stdio.h>
 #include <stdlib.h>

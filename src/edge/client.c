@@ -10,8 +10,8 @@
 #include <xxhash.h>
 
 enum {
-    CHECK_MS = 10000,  /* how often a busy connection's speed is looked at */
-    SLOW_CHECKS = 2,   /* readings below the rate in a row that end a slow reader */
+    CHECK_MS = 10000, /* how often a busy connection's speed is looked at */
+    SLOW_CHECKS = 2,  /* readings below the rate in a row that end a slow reader */
 };
 
 struct client {
@@ -20,7 +20,7 @@ struct client {
     struct client_list *list;
     struct client *prev, *next;
     struct exchange_origin origin;
-    const char *health;    /* borrowed from the listener */
+    const char *health; /* borrowed from the listener */
     uint64_t mark_read, mark_acked;
     uint8_t slow_checks;
     bool was_behind; /* output waited at the last check */
@@ -43,12 +43,14 @@ static void set_timer(struct client *client, uint64_t ms)
     loop_timer_set(client->conn.loop, &client->conn.timer, ms);
 }
 
-/* --- speed (timeouts.body_rate): of a body that comes in, and of a reader that takes what we have */
+/* --- speed (timeouts.body_rate): of a body that comes in, and of a reader that takes what we have
+ */
 
 static bool is_body_slow(struct client *client, uint64_t least)
 {
     uint64_t came = client->conn.read_bytes - client->mark_read;
-    bool is_ours = client->conn.wire->unpaid >= WIRE_WINDOW; // we do not read: not the client's fault
+    bool is_ours =
+        client->conn.wire->unpaid >= WIRE_WINDOW; // we do not read: not the client's fault
 
     client->mark_read = client->conn.read_bytes;
     return client->origin.current && !client->origin.current->down.received && !is_ours &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A client's connection: accepted by a listener, it gives the codec's requests to exchanges, and guards
- * against slow and silent clients. Closes itself. One thread (the worker's).
+ * A client's connection: accepted by a listener, it gives the codec's requests to exchanges, and
+ * guards against slow and silent clients. Closes itself. One thread (the worker's).
  */
 #ifndef EDGE_CLIENT_H
 #define EDGE_CLIENT_H
@@ -23,9 +23,10 @@ struct client_home {
     struct client_list *list;
 };
 
-/* Takes the accepted descriptor over (closes it on failure). `listener_health` must outlive the worker. */
-MUST_USE enum status client_open(const struct client_home *home, int fd, const struct sockaddr *peer,
-                                 const char *listener_health);
+/* Takes the accepted descriptor over (closes it on failure). `listener_health` must outlive the
+ * worker. */
+MUST_USE enum status client_open(const struct client_home *home, int fd,
+                                 const struct sockaddr *peer, const char *listener_health);
 /* Closes those that idle, and makes the others end with their current request. */
 void client_drain(struct client_list *list);
 /* Closes all, at once. */

@@ -129,8 +129,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static void update_reading(struct conn *conn)
 {
     const struct wire *wire = conn->wire;
-    bool wanted = !conn->got_eof && wire->unpaid < WIRE_WINDOW &&
-                  conn->partial.len < conn->partial_max;
+    bool wanted =
+        !conn->got_eof && wire->unpaid < WIRE_WINDOW && conn->partial.len < conn->partial_max;
 
     if (wanted == conn->is_reading || conn->is_closing)
         return;
@@ -222,8 +222,8 @@ static bool write_some(struct conn *conn)
     int written = uv_try_write(&conn->uv.stream, (const uv_buf_t *)vectors, n);
 
     if (written < 0 && written != UV_EAGAIN) {
-        conn_close(conn, wire->role == ROLE_SERVER ? REASON_CLIENT_GONE
-                                                   : REASON_CONNECTION_TERMINATED);
+        conn_close(conn,
+                   wire->role == ROLE_SERVER ? REASON_CLIENT_GONE : REASON_CONNECTION_TERMINATED);
         return false;
     }
     if (written > 0) {
@@ -264,8 +264,9 @@ static void shut(struct conn *conn)
     }
 }
 
-/* Everything is out and the wire wants to end. A client that may still be sending would lose our last bytes to a
- * reset if we closed now (RFC 9112 9.6): say that we are done, and read on for a moment. */
+/* Everything is out and the wire wants to end. A client that may still be sending would lose our
+ * last bytes to a reset if we closed now (RFC 9112 9.6): say that we are done, and read on for a
+ * moment. */
 static void end(struct conn *conn)
 {
     if (conn->wire->role == ROLE_CLIENT || conn->got_eof ||
@@ -284,36 +285,50 @@ static void end(struct conn *conn)
         loop_timer_set(conn->loop, &conn->timer, LINGER_MS);
 }
 
-void conn_flush(struct conn *conn)
+/* Writes what the wire has, as far as the socket takes it. */
+static void write_out(struct conn *conn)
 {
     struct wire *wire = conn->wire;
 
+    if (wire->codec->pull)
+        wire->codec->pull(wire);
+    if (!wire->out || conn->writing)
+        return;
+    while (outq_pending(wire->out) && write_some(conn))
+        ;
+    if (!conn->is_closing)
+        finish_write(conn);
+}
+
+/* All output is out: what was to happen then. */
+static void after_output(struct conn *conn)
+{
+    const struct wire *wire = conn->wire;
+
+    if (conn->wants_shutdown)
+        shut(conn);
+    if (conn->is_closing)
+        return;
+    if (wire->wants_close)
+        end(conn);
+    else if (wire->is_idle && !wire->is_partial && conn->is_working)
+        conn->ops->on_idle(conn);
+}
+
+void conn_flush(struct conn *conn)
+{
     if (conn->is_closing)
         return;
     if (conn->is_broken) {
         conn_close(conn, REASON_MEMORY_LIMIT);
         return;
     }
-    if (wire->codec->pull)
-        wire->codec->pull(wire);
-    if (wire->out && !conn->writing) {
-        while (outq_pending(wire->out) && write_some(conn))
-            ;
-        if (conn->is_closing)
-            return;
-        finish_write(conn);
-    }
+    write_out(conn);
     if (conn->is_closing)
         return;
     update_reading(conn);
-    if (outq_pending(wire->out))
-        return;
-    if (conn->wants_shutdown)
-        shut(conn);
-    if (wire->wants_close && !conn->is_closing)
-        end(conn);
-    else if (wire->is_idle && !wire->is_partial && conn->is_working && !conn->is_closing)
-        conn->ops->on_idle(conn);
+    if (!outq_pending(conn->wire->out))
+        after_output(conn);
 }
 
 void conn_touch(struct conn *conn)
@@ -365,7 +380,8 @@ static void on_close(uv_handle_t *handle)
 {
     struct conn *conn = handle->data;
 
-    buf_drop(&conn->partial, &conn->loop->partials); // only now: a codec may still stand in it further up the stack
+    buf_drop(&conn->partial,
+             &conn->loop->partials); // only now: a codec may still stand in it further up the stack
     conn->ops->on_closed(conn);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One socket with a codec on it: reads into the worker's buffer and feeds the wire, keeps what the wire did
- * not eat, writes what the wire left (uv_try_write first, uv_write for the rest), and ends the connection
- * without losing the last bytes. Knows no HTTP. Embedded in its owner (a client or a target's connection),
- * whose memory may go only when ops->on_closed has been called. One thread.
+ * One socket with a codec on it: reads into the worker's buffer and feeds the wire, keeps what the
+ * wire did not eat, writes what the wire left (uv_try_write first, uv_write for the rest), and ends
+ * the connection without losing the last bytes. Knows no HTTP. Embedded in its owner (a client or a
+ * target's connection), whose memory may go only when ops->on_closed has been called. One thread.
  */
 #ifndef EDGE_CONN_H
 #define EDGE_CONN_H
@@ -19,7 +19,8 @@ struct conn_ops {
     void (*on_closing)(struct conn *conn);
     /* The last callback of the socket has run: give the memory back. */
     void (*on_closed)(struct conn *conn);
-    /* The wire became idle or got its last byte out after it had been busy; input may wait in `partial`. */
+    /* The wire became idle or got its last byte out after it had been busy; input may wait in
+     * `partial`. */
     void (*on_idle)(struct conn *conn);
     /* The first bytes of a message came in while the wire was idle. */
     void (*on_begin)(struct conn *conn);
@@ -38,10 +39,10 @@ struct conn {
     const struct conn_ops *ops; /* borrowed */
     struct loop_timer timer;
     struct conn *dirty_next;
-    struct buf partial;    /* input the wire has not eaten */
-    uint32_t partial_max;  /* bytes; past it reading stops until the wire eats */
+    struct buf partial;   /* input the wire has not eaten */
+    uint32_t partial_max; /* bytes; past it reading stops until the wire eats */
     uint64_t read_bytes, written_bytes;
-    uv_write_t *writing;    /* the uv_write in flight, owned; NULL: none */
+    uv_write_t *writing; /* the uv_write in flight, owned; NULL: none */
     size_t writing_len;
     bool is_dirty : 1, is_reading : 1, is_feeding : 1, is_closing : 1;
     bool got_eof : 1, is_lingering : 1, wants_shutdown : 1, did_shutdown : 1, is_working : 1;
@@ -50,12 +51,14 @@ struct conn {
     struct wire *wire; /* in the memory behind this struct's owner */
 };
 
-/* Readies `conn` (zeroed but for loop, ops and wire) and its handle, TCP or unix; no socket yet. E_IO when libuv says no: then nothing is to be closed. */
+/* Readies `conn` (zeroed but for loop, ops and wire) and its handle, TCP or unix; no socket yet.
+ * E_IO when libuv says no: then nothing is to be closed. */
 MUST_USE enum status conn_init(struct conn *conn, bool is_unix);
 /* Starts the codec on an open socket and reads. Any failure: conn_close is the caller's. */
 MUST_USE enum status conn_start(struct conn *conn, const struct codec *codec, enum role role);
 
-/* Says that the wire has output or changed its mind about reading; acted on when the callback ends. */
+/* Says that the wire has output or changed its mind about reading; acted on when the callback ends.
+ */
 void conn_touch(struct conn *conn);
 /* Feeds what waits in `partial`; for the owner when the wire is free again. */
 void conn_resume(struct conn *conn);
@@ -63,7 +66,8 @@ void conn_resume(struct conn *conn);
 void conn_flush(struct conn *conn);
 /* Ends our direction once everything is written (tunnels). */
 void conn_shutdown(struct conn *conn);
-/* Closes at once; what is unwritten is lost; the wire's streams are reset with `why`. May be called twice. */
+/* Closes at once; what is unwritten is lost; the wire's streams are reset with `why`. May be called
+ * twice. */
 void conn_close(struct conn *conn, enum reason why);
 /* Bytes written so far that the peer's kernel has acknowledged. One system call. */
 uint64_t conn_acked(const struct conn *conn);

@@ -7,8 +7,8 @@
  *                     |         another try                       |
  *                     +--> REFUSE, or an answer of our own -------+
  *
- * A step returns the next one, or WAIT when an event of a stream, a connection or the timer must come
- * first. Bodies flow beside the steps (exchange_body.c), in both directions at once.
+ * A step returns the next one, or WAIT when an event of a stream, a connection or the timer must
+ * come first. Bodies flow beside the steps (exchange_body.c), in both directions at once.
  */
 #include "edge/exchange_impl.h"
 
@@ -149,7 +149,8 @@ static void on_target_reset(struct stream *up, enum reason why)
     struct exchange *x = CONTAINER_OF(up, struct exchange, up);
 
     if (x->is_answering || x->answer_began) {
-        exchange_abort(x, why == REASON_CONNECTION_TERMINATED ? REASON_HTTP_RESPONSE_INCOMPLETE : why);
+        exchange_abort(x,
+                       why == REASON_CONNECTION_TERMINATED ? REASON_HTTP_RESPONSE_INCOMPLETE : why);
         return;
     }
     exchange_run(x, exchange_retry(x, why));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One request and its answer, between a client's stream and a target's. exchange.c has the table of its steps;
- * exchange_request.c, exchange_target.c, exchange_answer.c, exchange_body.c and exchange_end.c hold them. Made by the client's
- * codec through exchange_open(), ends itself. One thread (the worker's).
+ * One request and its answer, between a client's stream and a target's. exchange.c has the table of
+ * its steps; exchange_request.c, exchange_target.c, exchange_answer.c, exchange_body.c and
+ * exchange_end.c hold them. Made by the client's codec through exchange_open(), ends itself. One
+ * thread (the worker's).
  */
 #ifndef EDGE_EXCHANGE_H
 #define EDGE_EXCHANGE_H
@@ -20,21 +21,21 @@ struct exchange_host {
     struct access_ring *ring;
     struct wire_limits limits; /* of the current snapshot; wires point here */
     struct clock_date date;
-    struct str edge_name;  /* names this edge in request ids and Proxy-Status */
-    struct str via[2];     /* "1.0 EDGE" and "1.1 EDGE" */
-    struct gate_local *waiting; /* gates at which requests of this worker wait */
+    struct str edge_name;        /* names this edge in request ids and Proxy-Status */
+    struct str via[2];           /* "1.0 EDGE" and "1.1 EDGE" */
+    struct gate_local *waiting;  /* gates at which requests of this worker wait */
     uint64_t id_prefix, id_next; /* of request ids */
-    uint32_t in_flight;    /* written with relaxed stores: the manager reads it */
-    bool is_draining;      /* answers carry Connection: close */
+    uint32_t in_flight;          /* written with relaxed stores: the manager reads it */
+    bool is_draining;            /* answers carry Connection: close */
 };
 
 /* What the client's connection knows of a request; outlives it. */
 struct exchange_origin {
-    struct str client;      /* address as text */
-    struct str scheme;      /* "http" */
-    struct str health_path; /* of the listener; empty: none */
-    uint64_t client_hash;   /* of the address */
-    uint64_t began_us;      /* first byte of the request */
+    struct str client;        /* address as text */
+    struct str scheme;        /* "http" */
+    struct str health_path;   /* of the listener; empty: none */
+    uint64_t client_hash;     /* of the address */
+    uint64_t began_us;        /* first byte of the request */
     struct exchange *current; /* set by exchange_open, cleared when it is gone */
 };
 
@@ -91,16 +92,16 @@ struct exchange {
     uint16_t status;
     uint8_t attempts;
     bool is_running : 1, is_over : 1, is_own : 1, is_tunnel : 1, holds_place : 1;
-    bool is_sending : 1;   /* the request head is out: body goes through */
-    bool is_answering : 1; /* the answer head is out */
-    bool held_last : 1;    /* the held body is the whole body */
-    bool can_replay : 1;   /* held has all that was sent of the body */
-    bool is_waiting : 1;   /* in a service's queue */
-    bool answer_began : 1; /* the target's answer head is in */
-    bool wants_fresh : 1;  /* the next connection may not be a kept one */
+    bool is_sending : 1;               /* the request head is out: body goes through */
+    bool is_answering : 1;             /* the answer head is out */
+    bool held_last : 1;                /* the held body is the whole body */
+    bool can_replay : 1;               /* held has all that was sent of the body */
+    bool is_waiting : 1;               /* in a service's queue */
+    bool answer_began : 1;             /* the target's answer head is in */
+    bool wants_fresh : 1;              /* the next connection may not be a kept one */
     bool down_ended : 1, up_ended : 1; /* that end said its last byte */
-    bool is_routed : 1;    /* counted as in flight of its route */
-    bool is_silent : 1;    /* neither counted nor logged: a platform's health check */
+    bool is_routed : 1;                /* counted as in flight of its route */
+    bool is_silent : 1;                /* neither counted nor logged: a platform's health check */
     /* numbers for the log */
     struct str id, path, route_label, service_name, target_id;
     uint32_t generation, route_slot, target_slot;
@@ -110,7 +111,8 @@ struct exchange {
 
 /* The client's codec has a request: gives its stream, NULL when memory is short. */
 struct stream *exchange_open(struct exchange_host *host, struct exchange_origin *origin);
-/* The client's connection found a fault of its own: slow body, slow reading. Ends the exchange, with an answer if none has begun. */
+/* The client's connection found a fault of its own: slow body, slow reading. Ends the exchange,
+ * with an answer if none has begun. */
 void exchange_fail(struct exchange *exchange, enum reason why);
 /* Bytes of an exchange, for the loop's slab. */
 size_t exchange_size(void);

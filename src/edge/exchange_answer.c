@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The last steps of a good request: the target's head is in (ANSWER), the client gets it (TELL), the rest
- * flows (RELAY).
+ * The last steps of a good request: the target's head is in (ANSWER), the client gets it (TELL),
+ * the rest flows (RELAY).
  */
 #include "edge/exchange_impl.h"
 
@@ -37,8 +37,8 @@ static enum status finish_head(struct exchange *x)
     return via.p ? head_set(head, &x->arena, STR("Via"), via) : E_NOMEM;
 }
 
-/* The connection cannot be used again when the request's body is still coming: what is left of it would be read as
- * the next request, or read for nothing. */
+/* The connection cannot be used again when the request's body is still coming: what is left of it
+ * would be read as the next request, or read for nothing. */
 static bool must_close(const struct exchange *x)
 {
     return x->host->is_draining || !x->down.received;

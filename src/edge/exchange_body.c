@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Bodies, in both directions at once, beside the steps. What comes in at one end is queued at the other, by
- * reference, and written before the callback ends; credit for it is given at once while the other end keeps
- * up, else when it has drained. So each direction holds at most a window and a backlog, whatever the size.
+ * Bodies, in both directions at once, beside the steps. What comes in at one end is queued at the
+ * other, by reference, and written before the callback ends; credit for it is given at once while
+ * the other end keeps up, else when it has drained. So each direction holds at most a window and a
+ * backlog, whatever the size.
  */
 #include "edge/exchange_impl.h"
 
@@ -132,8 +133,7 @@ enum status exchange_send_held(struct exchange *x)
 {
     bool is_last = x->held_last && !x->held_trailers;
 
-    if (x->held.len &&
-        x->up.codec->body(&x->up, (struct str){x->held.p, x->held.len}, is_last))
+    if (x->held.len && x->up.codec->body(&x->up, (struct str){x->held.p, x->held.len}, is_last))
         return E_NOMEM;
     if (x->held_trailers && x->up.codec->trailers(&x->up, x->held_trailers))
         return E_NOMEM;
@@ -182,7 +182,8 @@ void exchange_take_answer_trailers(struct stream *up, struct head *trailers)
     exchange_run(x, STEP_RELAY);
 }
 
-/* --- tunnels (RFC 9110 7.8): copy what is needed of the snapshot and let it go, a tunnel may live for days */
+/* --- tunnels (RFC 9110 7.8): copy what is needed of the snapshot and let it go, a tunnel may live
+ * for days */
 
 void exchange_begin_tunnel(struct exchange *x)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How an exchange ends: DONE when both ends are complete, an abort when one breaks. Either way it is counted and
- * logged once, lets go of all it holds, and its memory goes back.
+ * How an exchange ends: DONE when both ends are complete, an abort when one breaks. Either way it
+ * is counted and logged once, lets go of all it holds, and its memory goes back.
  */
 #include "edge/exchange_impl.h"
 

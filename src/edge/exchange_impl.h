@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shared by the files of the exchange and by nothing else: the steps, and what they ask of each other.
+ * Shared by the files of the exchange and by nothing else: the steps, and what they ask of each
+ * other.
  */
 #ifndef EDGE_EXCHANGE_IMPL_H
 #define EDGE_EXCHANGE_IMPL_H
@@ -14,22 +15,22 @@ enum {
 };
 
 /* --- steps, in the order of the table in exchange.c; each returns the next one or STEP_WAIT */
-enum step exchange_step_head(struct exchange *x);    /* exchange_request.c */
+enum step exchange_step_head(struct exchange *x); /* exchange_request.c */
 /* Gives the exchange its id, if it has none. False: the arena is full. */
 bool exchange_make_id(struct exchange *x);
 enum step exchange_step_route(struct exchange *x);
 enum step exchange_step_ask(struct exchange *x);
-enum step exchange_step_pick(struct exchange *x);    /* exchange_target.c */
+enum step exchange_step_pick(struct exchange *x); /* exchange_target.c */
 enum step exchange_step_connect(struct exchange *x);
 enum step exchange_step_send(struct exchange *x);
-enum step exchange_step_answer(struct exchange *x);  /* exchange_answer.c */
+enum step exchange_step_answer(struct exchange *x); /* exchange_answer.c */
 enum step exchange_step_tell(struct exchange *x);
 enum step exchange_step_relay(struct exchange *x);
-enum step exchange_step_refuse(struct exchange *x);  /* exchange_reply.c */
-enum step exchange_step_done(struct exchange *x);    /* exchange_end.c */
+enum step exchange_step_refuse(struct exchange *x); /* exchange_reply.c */
+enum step exchange_step_done(struct exchange *x);   /* exchange_end.c */
 
-/* Walks the table from `step` until a step waits. Does nothing when it is already being walked: then the step that runs
- * sees what changed. The exchange may be gone afterwards. */
+/* Walks the table from `step` until a step waits. Does nothing when it is already being walked:
+ * then the step that runs sees what changed. The exchange may be gone afterwards. */
 void exchange_run(struct exchange *x, enum step step);
 /* Notes why, and gives STEP_REFUSE for the step to return. */
 enum step exchange_refused(struct exchange *x, enum reason why);
@@ -41,7 +42,8 @@ struct exchange *exchange_of(struct stream *down);
 void exchange_touch(const struct stream *stream);
 
 /* --- exchange_target.c */
-/* Drops or gives back the target's connection, the place under the cap and the counts; idempotent. */
+/* Drops or gives back the target's connection, the place under the cap and the counts; idempotent.
+ */
 void exchange_let_go(struct exchange *x, bool is_good);
 void exchange_leave_queue(struct exchange *x);
 /* The target failed before its answer began: the next step, another try or a refusal. */

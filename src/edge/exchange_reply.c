@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Answers of the gateway's own: refusals (REFUSE), redirects, fixed answers, health. They take the way of
- * every answer from TELL on, so that response filters see them.
+ * Answers of the gateway's own: refusals (REFUSE), redirects, fixed answers, health. They take the
+ * way of every answer from TELL on, so that response filters see them.
  */
 #include "edge/exchange_impl.h"
 
@@ -71,8 +71,8 @@ static bool add(struct exchange *x, struct str name, struct str value)
 static bool add_reason(struct exchange *x)
 {
     const struct reason_info *info = reason_info(x->reason);
-    struct str proxy_status = arena_format(&x->arena, "%.*s; error=%s",
-                                           STR_FMT(x->host->edge_name), info->proxy_error);
+    struct str proxy_status =
+        arena_format(&x->arena, "%.*s; error=%s", STR_FMT(x->host->edge_name), info->proxy_error);
 
     if (!add(x, STR("X-Sluice-Reason"), (struct str){info->slug, strlen(info->slug)}) ||
         !add(x, STR("Proxy-Status"), proxy_status)) // RFC 9209 2

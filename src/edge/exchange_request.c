@@ -41,7 +41,10 @@ static bool is_health_check(const struct exchange *x)
 static enum step answer_health(struct exchange *x)
 {
     static const struct exchange_reply good = {200, STR_INIT("text/plain"), STR_INIT("ok\n"), {0}};
-    static const struct exchange_reply bad = {503, STR_INIT("text/plain"), STR_INIT("draining\n"), {0}};
+    static const struct exchange_reply bad = {503,
+                                              STR_INIT("text/plain"),
+                                              STR_INIT("draining\n"),
+                                              {0}};
 
     x->is_silent = true;
     return exchange_answer_with(x, x->host->is_draining ? &bad : &good);

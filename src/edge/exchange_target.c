@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The middle steps: which target (PICK), a connection to it (CONNECT), the request on its way (SEND); and what
- * happens when that fails. Another try is made only while nothing of an answer has come and the request can
- * be said again: always when it never left, else for idempotent methods on a kept connection that was dead.
+ * The middle steps: which target (PICK), a connection to it (CONNECT), the request on its way
+ * (SEND); and what happens when that fails. Another try is made only while nothing of an answer has
+ * come and the request can be said again: always when it never left, else for idempotent methods on
+ * a kept connection that was dead.
  */
 #include "edge/exchange_impl.h"
 
@@ -58,7 +59,8 @@ static uint64_t hash_key(const struct exchange *x)
     return XXH3_64bits(text.p, text.len);
 }
 
-/* The target in the worker's current snapshot, which is the one that balances; NULL: it is no longer in it. */
+/* The target in the worker's current snapshot, which is the one that balances; NULL: it is no
+ * longer in it. */
 static struct balancer_target *balanced(const struct exchange *x, const struct endpoint *endpoint)
 {
     if (x->snapshot && x->snapshot == x->host->snapshot)
@@ -89,7 +91,8 @@ static void use_target(struct exchange *x, int index)
     count_load(x, 1);
 }
 
-/* The balancer's choice that has a place free; BALANCER_NONE: none. *is_full: there was one without. */
+/* The balancer's choice that has a place free; BALANCER_NONE: none. *is_full: there was one
+ * without. */
 static int choose(struct exchange *x, bool *is_full)
 {
     struct service_local *local = local_of(x);
@@ -110,7 +113,8 @@ static int choose(struct exchange *x, bool *is_full)
     }
 }
 
-/* Says that this worker waits, and looks once more: a place may have become free before that was heard. */
+/* Says that this worker waits, and looks once more: a place may have become free before that was
+ * heard. */
 static int choose_or_wait(struct exchange *x)
 {
     bool is_full;
@@ -127,6 +131,13 @@ static struct gate_local *queue_of(const struct exchange *x)
     return &x->service->gate->locals[x->host->loop->worker];
 }
 
+/* A worker that is woken for nothing would leave those of another waiting. */
+static void leave_gate(struct gate_local *queue, unsigned worker)
+{
+    if (!queue->count)
+        gate_leave(queue->gate, worker);
+}
+
 static enum step join_queue(struct exchange *x)
 {
     const struct conf_service *conf = x->service->conf;
@@ -137,6 +148,7 @@ static enum step join_queue(struct exchange *x)
         return exchange_refused(x, REASON_QUEUE_FULL);
     index = choose_or_wait(x);
     if (index != BALANCER_NONE) {
+        leave_gate(queue, x->host->loop->worker);
         use_target(x, index);
         return STEP_CONNECT;
     }
@@ -168,6 +180,7 @@ void exchange_leave_queue(struct exchange *x)
     if (!*at)
         queue->last = at;
     queue->count--;
+    leave_gate(queue, x->host->loop->worker);
     x->is_waiting = false;
     loop_timer_unset(&x->timer);
     exchange_lap(x, ACCESS_QUEUE);
@@ -295,8 +308,8 @@ static struct str host_for(const struct exchange *x)
     return x->request->authority;
 }
 
-/* What every target is told (INTERFACE: headers to the target). What the client claimed is not passed on: no
- * hop before us is trusted yet. */
+/* What every target is told (INTERFACE: headers to the target). What the client claimed is not
+ * passed on: no hop before us is trusted yet. */
 static enum status add_forwarded(struct exchange *x, struct head *head)
 {
     struct arena *arena = &x->arena;
@@ -315,7 +328,8 @@ static enum status add_forwarded(struct exchange *x, struct head *head)
     return OK;
 }
 
-/* Once: what the target gets is derived from the request, which stays as the client said it in x->request. */
+/* Once: what the target gets is derived from the request, which stays as the client said it in
+ * x->request. */
 static enum status prepare(struct exchange *x)
 {
     struct head *head = x->request;

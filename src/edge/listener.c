@@ -40,7 +40,8 @@ static void turn_away(struct listener_home *home, int fd)
     __atomic_store_n(&home->refused, home->refused + 1, __ATOMIC_RELAXED);
 }
 
-/* Descriptors ran out: the reserve makes room to answer one connection, so that none waits unseen. */
+/* Descriptors ran out: the reserve makes room to answer one connection, so that none waits unseen.
+ */
 static bool use_reserve(struct listener_home *home, int listen_fd)
 {
     int fd;

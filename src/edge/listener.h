@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One worker's part of a listener: the sockets it polls, accepted from with a budget a turn. The sockets come from
- * the supervisor, which keeps them open; closing here only stops this worker. One thread (the worker's).
+ * One worker's part of a listener: the sockets it polls, accepted from with a budget a turn. The
+ * sockets come from the supervisor, which keeps them open; closing here only stops this worker. One
+ * thread (the worker's).
  */
 #ifndef EDGE_LISTENER_H
 #define EDGE_LISTENER_H
@@ -13,9 +14,9 @@ enum { LISTENER_HEALTH_MAX = 256 };
 struct listener;
 
 struct listener_spec {
-    char *bind;   /* as in the configuration; owned by the listener */
+    char *bind;                       /* as in the configuration; owned by the listener */
     char health[LISTENER_HEALTH_MAX]; /* path; empty: off */
-    const int *fds; /* this worker's; the listener owns them from here on */
+    const int *fds;                   /* this worker's; the listener owns them from here on */
     unsigned count;
 };
 

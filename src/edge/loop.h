@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What one worker thread shares among its connections: event loop, read buffer, memory, time and the list of
- * connections with output. Every callback that libuv makes enters by loop_enter() and leaves by
- * loop_leave(), which writes what was queued: one write a connection and callback. One thread.
+ * What one worker thread shares among its connections: event loop, read buffer, memory, time and
+ * the list of connections with output. Every callback that libuv makes enters by loop_enter() and
+ * leaves by loop_leave(), which writes what was queued: one write a connection and callback. One
+ * thread.
  */
 #ifndef EDGE_LOOP_H
 #define EDGE_LOOP_H
@@ -31,13 +32,13 @@ struct loop {
     uv_loop_t uv;
     uv_timer_t tick; /* drives the wheel; runs only while something hangs in it */
     struct wheel wheel;
-    unsigned worker; /* index */
-    uint64_t now_us; /* monotonic, of this callback */
+    unsigned worker;         /* index */
+    uint64_t now_us;         /* monotonic, of this callback */
     uint64_t wall_offset_ms; /* add to now_us / 1000 for Unix time */
     struct budget budget;
     struct slab outqs, arenas, partials;
     struct slab clients, targets, exchanges; /* sized by their users, see worker.c */
-    struct conn *dirty, **dirty_last; /* in order of conn_touch, by conn->dirty_next */
+    struct conn *dirty, **dirty_last;        /* in order of conn_touch, by conn->dirty_next */
     char *read_buffer;
     bool is_ticking;
 };
@@ -52,6 +53,7 @@ void loop_leave(struct loop *loop);
 /* Copies what connections with output have borrowed: the memory it lies in is about to change. */
 void loop_own(struct loop *loop);
 
+/* Unix time in milliseconds, of this callback. */
 uint64_t loop_wall_ms(const struct loop *loop);
 
 /* Fires once, not before delay_ms and at most two ticks later; replaces an earlier deadline. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one way into a loop from another thread: letters in a queue and one uv_async. Wake-ups coalesce, so the
- * reader always drains the queue. Letters are embedded in what they speak of, and belong to the mailbox
- * from post to delivery.
+ * The one way into a loop from another thread: letters in a queue and one uv_async. Wake-ups
+ * coalesce, so the reader always drains the queue. Letters are embedded in what they speak of, and
+ * belong to the mailbox from post to delivery.
  */
 #ifndef EDGE_MAILBOX_H
 #define EDGE_MAILBOX_H
@@ -21,8 +21,9 @@ struct mailbox {
     uv_async_t async;
     pthread_mutex_t lock; /* held for a few instructions */
     struct letter *first, **last;
-    void (*read)(void *owner, struct letter *letter); /* on the loop's thread, in order of posting */
-    void (*woken)(void *owner);                       /* after the letters of a wake-up; may be NULL */
+    void (*read)(void *owner,
+                 struct letter *letter); /* on the loop's thread, in order of posting */
+    void (*woken)(void *owner);          /* after the letters of a wake-up; may be NULL */
     void *owner;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Endpoints and gates by identity, so that a new snapshot finds what the last one used. Kept here only
- * while the newest snapshot names them: snapshots hold references of their own.
+ * Endpoints and gates by identity, so that a new snapshot finds what the last one used. Kept here
+ * only while the newest snapshot names them: snapshots hold references of their own.
  */
 #include "edge/registry.h"
 
@@ -97,11 +97,12 @@ static bool has_address(const struct endpoint *endpoint, const struct endpoint_a
     return false;
 }
 
-/* The same identity, and the same addresses in any order; no wish for addresses takes those there are. */
+/* The same identity, and the same addresses in any order; no wish for addresses takes those there
+ * are. */
 static bool fits(const struct endpoint *have, const struct registry_wish *wish)
 {
-    if (!same(have->id, wish->target->id.s) ||
-        !same(have->address, wish->target->address.text.s) || !same(have->service, wish->service))
+    if (!same(have->id, wish->target->id.s) || !same(have->address, wish->target->address.text.s) ||
+        !same(have->service, wish->service))
         return false;
     if (!wish->count)
         return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What lives longer than a snapshot: endpoints and gates, found by identity. One build at a time uses it, on
- * the builder thread.
+ * What lives longer than a snapshot: endpoints and gates, found by identity. One build at a time
+ * uses it, on the builder thread.
  */
 #ifndef EDGE_REGISTRY_H
 #define EDGE_REGISTRY_H
@@ -19,15 +19,16 @@ void registry_free(struct registry **registry);
 /* A build asks between begin and end for all it wants; end forgets the rest. */
 void registry_begin(struct registry *registry);
 void registry_end(struct registry *registry);
-/* Which endpoint: service, id and address text, and what the address resolved to. With count 0 (it did not) one that
- * has addresses from earlier will do. */
+/* Which endpoint: service, id and address text, and what the address resolved to. With count 0 (it
+ * did not) one that has addresses from earlier will do. */
 struct registry_wish {
     struct str service;
     const struct conf_target *target;
     const struct endpoint_address *addresses;
     unsigned count; /* at most ENDPOINT_ADDRESSES_MAX */
 };
-/* The endpoint of that identity, found or new, with a reference for the caller. NULL when memory ends. */
+/* The endpoint of that identity, found or new, with a reference for the caller. NULL when memory
+ * ends. */
 struct endpoint *registry_endpoint(struct registry *registry, const struct registry_wish *wish);
 /* The service's gate; lives as long as the registry. NULL when memory ends. */
 struct gate *registry_gate(struct registry *registry, struct str service);

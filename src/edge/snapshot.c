@@ -141,8 +141,9 @@ static bool fill_local(struct service *service, struct service_local *local, uns
 static bool fill_service(struct snapshot *snapshot, struct service *service,
                          const struct snapshot_build *build, struct diag *diag)
 {
-    struct wishes wishes = {
-        .arena = &snapshot->arena, .overlay = build->overlay, .conf = service->conf};
+    struct wishes wishes = {.arena = &snapshot->arena,
+                            .overlay = build->overlay,
+                            .conf = service->conf};
     const char *name = balance_names[service->conf->balance];
 
     collect(&wishes);
@@ -180,7 +181,7 @@ struct service_index {
     struct named_service {
         struct str name;
         int32_t index;
-    } *items;
+    } * items;
 };
 
 static int compare(const void *a, const void *b)
@@ -231,7 +232,8 @@ static bool fill_rule(struct rules *rules, uint32_t i, const struct chain *plain
 static bool fill_rules(struct rules *rules)
 {
     const struct conf *conf = rules->conf;
-    const struct chain *plain = chain_build(&conf->filters, &(struct conf_filters){0}, &rules->arena);
+    const struct chain *plain =
+        chain_build(&conf->filters, &(struct conf_filters){0}, &rules->arena);
     struct service_index index = {.conf = conf};
     bool is_good;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the workers serve by, immutable, in two levels. `rules`: configuration, route table, filter chains.
- * `snapshot`: one set of rules plus each service's view (targets, split), so that a changed target rebuilds no route. Built on
- * the builder thread, pushed to every worker, pinned by exchanges through a plain count per worker, freed
- * by the manager when the last worker has let go.
+ * What the workers serve by, immutable, in two levels. `rules`: configuration, route table, filter
+ * chains. `snapshot`: one set of rules plus each service's view (targets, split), so that a changed
+ * target rebuilds no route. Built on the builder thread, pushed to every worker, pinned by
+ * exchanges through a plain count per worker, freed by the manager when the last worker has let go.
  */
 #ifndef EDGE_SNAPSHOT_H
 #define EDGE_SNAPSHOT_H
@@ -19,8 +19,8 @@
 /* Beside each conf->routes[i]. */
 struct rule {
     const struct chain *chain;
-    int32_t service; /* index in conf->services; -1: none */
-    uint32_t slot;   /* of its counters; atomic, set again with each snapshot */
+    int32_t service;  /* index in conf->services; -1: none */
+    uint32_t slot;    /* of its counters; atomic, set again with each snapshot */
     struct str label; /* name in logs and metrics: the route's, else its service's */
 };
 
@@ -49,7 +49,8 @@ struct service_local {
 struct service {
     const struct conf_service *conf;
     const struct balancer *balancer;
-    struct gate *gate; /* borrowed from the registry's entry, which lives as long as the edge; NULL: no cap */
+    struct gate *gate; /* borrowed from the registry's entry, which lives as long as the edge; NULL:
+                          no cap */
     struct snapshot_target *targets;
     uint32_t count;
     struct service_local *locals; /* one a worker */
@@ -63,14 +64,15 @@ struct snapshot {
     struct rules *rules;
     struct arena arena;
     uint32_t generation;
-    uint32_t unmatched_slot; /* counters of requests without a route */
+    uint32_t unmatched_slot;  /* counters of requests without a route */
     struct service *services; /* as conf->services */
     uint32_t service_count;
     unsigned workers;
-    uint32_t adopted;  /* atomic: workers that serve by it */
-    uint32_t holding;  /* atomic: workers that have not let go of it */
+    uint32_t adopted; /* atomic: workers that serve by it */
+    uint32_t holding; /* atomic: workers that have not let go of it */
     struct snapshot_local *locals;
-    struct mailbox *home;     /* of the manager: gets `adopted_letter` when all serve by it, `gone` when all let go */
+    struct mailbox *home; /* of the manager: gets `adopted_letter` when all serve by it, `gone` when
+                             all let go */
     struct letter adopted_letter, gone_letter;
 };
 
@@ -82,8 +84,8 @@ struct snapshot_wish {
     bool is_added, is_drained;
 };
 
-/* Compiles the rules of a checked conf, which `arena` holds; takes the arena over on success. Errors go to
- * `diag` (whose arena may be the same). */
+/* Compiles the rules of a checked conf, which `arena` holds; takes the arena over on success.
+ * Errors go to `diag` (whose arena may be the same). */
 struct rules *rules_new(const struct conf *conf, struct arena *arena, struct diag *diag);
 void rules_unref(struct rules **rules);
 
@@ -91,7 +93,8 @@ void rules_unref(struct rules **rules);
 struct snapshot_overlay {
     void *owner;
     /* Calls `add` for every target of `service` beyond those of the file. */
-    void (*added)(void *owner, struct str service, void *to, void (*add)(void *to, const struct snapshot_wish *wish));
+    void (*added)(void *owner, struct str service, void *to,
+                  void (*add)(void *to, const struct snapshot_wish *wish));
     bool (*is_removed)(void *owner, struct str service, struct str id);
     bool (*is_drained)(void *owner, struct str service, struct str id);
 };
@@ -105,17 +108,19 @@ struct snapshot_build {
     unsigned workers;
 };
 
-/* Builds a snapshot; resolves names (blocking; builder thread). A name that does not resolve is a warning in `diag` and keeps
- * the addresses it had; with none it is a target that cannot be reached. NULL: memory. */
+/* Builds a snapshot; resolves names (blocking; builder thread). A name that does not resolve is a
+ * warning in `diag` and keeps the addresses it had; with none it is a target that cannot be
+ * reached. NULL: memory. */
 struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag *diag);
 /* Gives every route and target its counters' slot. Whoever holds the lock of `stats`. */
 void snapshot_assign_slots(struct snapshot *snapshot, struct stats *stats);
 /* Manager, after GONE, or for one that was never published. */
 void snapshot_free(struct snapshot **snapshot);
 
-/* Worker: what balances `endpoint` in this snapshot, NULL when it is not in it. A walk over all services: not for every request. */
-struct balancer_target *snapshot_find(const struct snapshot *snapshot, const struct endpoint *endpoint,
-                                      unsigned worker);
+/* Worker: what balances `endpoint` in this snapshot, NULL when it is not in it. A walk over all
+ * services: not for every request. */
+struct balancer_target *snapshot_find(const struct snapshot *snapshot,
+                                      const struct endpoint *endpoint, unsigned worker);
 /* Worker, before it serves by it: loads are what its endpoints carry already. */
 void snapshot_begin(struct snapshot *snapshot, unsigned worker);
 /* Worker: counts. The last unpin of the last worker sends it home. */

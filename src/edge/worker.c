@@ -36,8 +36,8 @@ struct worker {
     struct mailbox mailbox;
     struct worker_letter stop_letter;
     pthread_t thread;
-    uint64_t probed_us; /* atomic: when the last probe was sent; 0: it has been answered */
-    uint64_t lag_us;    /* atomic */
+    uint64_t probed_us;   /* atomic: when the last probe was sent; 0: it has been answered */
+    uint64_t lag_us;      /* atomic */
     uint64_t memory_used; /* atomic copy of the budget's, for the manager */
     int cpu;
     char via[2][64];
@@ -108,8 +108,9 @@ static void listen_on(struct worker *worker, struct worker_letter *letter)
         return;
     }
     letter->spec.fds = letter->fds;
-    known = worker->listener_count < LISTENERS_MAX ? listener_open(&worker->listening, &letter->spec)
-                                                   : NULL;
+    known = worker->listener_count < LISTENERS_MAX
+                ? listener_open(&worker->listening, &letter->spec)
+                : NULL;
     if (known)
         worker->listeners[worker->listener_count++] = known;
     else

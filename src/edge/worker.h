@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A worker: one thread, one loop, its own listeners' sockets, clients, pools and counters. It is spoken to by
- * letters and never waits for anybody. Made, steered and joined by the manager.
+ * A worker: one thread, one loop, its own listeners' sockets, clients, pools and counters. It is
+ * spoken to by letters and never waits for anybody. Made, steered and joined by the manager.
  */
 #ifndef EDGE_WORKER_H
 #define EDGE_WORKER_H
@@ -21,7 +21,8 @@ struct worker_conf {
     int cpu;                  /* to pin to; -1: none */
 };
 
-/* Starts the thread; the worker serves nothing until it has a snapshot and a listener. E_IO, E_NOMEM. */
+/* Starts the thread; the worker serves nothing until it has a snapshot and a listener. E_IO,
+ * E_NOMEM. */
 MUST_USE enum status worker_start(struct worker **worker, const struct worker_conf *conf);
 /* Ends the thread at once: connections are cut. Frees it. */
 void worker_stop(struct worker **worker);
@@ -29,7 +30,8 @@ void worker_stop(struct worker **worker);
 /* --- any thread */
 /* Serves by this snapshot from now on; posts its ADOPTED letter home when the last worker does. */
 MUST_USE enum status worker_adopt(struct worker *worker, struct snapshot *snapshot);
-/* Accepts on these sockets, too; takes them over. For a bind it knows: only the health path is set anew, and count is 0. */
+/* Accepts on these sockets, too; takes them over. For a bind it knows: only the health path is set
+ * anew, and count is 0. */
 MUST_USE enum status worker_listen(struct worker *worker, const struct listener_spec *spec);
 MUST_USE enum status worker_unlisten(struct worker *worker, const char *bind);
 /* Answers say `Connection: close` from now on. */

@@ -61,7 +61,7 @@ def refusal(house, parts):
                 client.send(part)
         except ConnectionError:
             pass  # refused before it was whole
-        reply = client.reply()
+        reply = client.reply("HEAD" if b"".join(parts).startswith(b"HEAD ") else "GET")
         client.expect_end()
         return reply
 

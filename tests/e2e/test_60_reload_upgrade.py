@@ -403,7 +403,7 @@ def test_after_a_crash_loop_the_last_good_configuration_serves(origin, gateway, 
     assert gw.get().text == "ok"
     members = " ".join(line for _, line in gw.members())
     assert "--last-good" in members
-    assert any(word in str(gw.status()).lower() for word in ("last-good", "last_good", "last good"))
+    assert gw.status()["config"]["last_good"] is True
 
 
 # -- upgrade
@@ -452,9 +452,9 @@ def test_draining_edges_stay_visible(origin, gateway):
     old = gw.edge
     upgrade(gw, "cli")
     until(lambda: any(p != old for p in gw.edges()), "a new edge")
-    until(lambda: "drain" in str(gw.status()).lower() and str(old) in str(gw.status()), "status shows the draining one")
+    until(lambda: gw.draining().get(old, {}).get("in_flight") == 2, "status shows the draining one, and what it still does")
     held.finish(is_idle_kept=False)
-    until(lambda: str(old) not in str(gw.status()), "and no longer")
+    until(lambda: not gw.draining(), "and no longer")
 
 
 def test_at_most_two_generations_drain(origin, gateway):
@@ -466,11 +466,11 @@ def test_at_most_two_generations_drain(origin, gateway):
         upgrade(gw, "cli")
         until(lambda old=old: gw.edges()[-1] != old, "a new edge")
         until(gw.is_ready, "ready")
-        until(lambda old=old: "drain" in str(gw.status()).lower() and str(old) in str(gw.status()), "draining shown")
+        until(lambda old=old: old in gw.draining(), "draining shown")
     done = gw.cli("upgrade")
     assert done.code == 1, done
     reply = gw.admin("POST", "/api/v1/upgrade")
-    assert reply.status in (404, 409), reply
+    assert reply.status == 409, reply
     for held in kept:
         held.finish(is_idle_kept=False)
 

@@ -35,8 +35,7 @@ const struct chain *chain_build(const struct conf_filters *global, const struct 
                                 struct arena *arena)
 {
     size_t most = (size_t)global->count + own->count;
-    struct chain *chain =
-        arena_zero(arena, 1, sizeof(*chain) + most * sizeof(struct chain_link));
+    struct chain *chain = arena_zero(arena, 1, sizeof(*chain) + most * sizeof(struct chain_link));
 
     if (!chain)
         return NULL;

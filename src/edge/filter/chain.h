@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The filters of a route in the order they run, and one walk of them for one exchange. Built with the rules
- * in their arena; immutable then. A walk lives in the exchange's arena. One thread a walk.
+ * The filters of a route in the order they run, and one walk of them for one exchange. Built with
+ * the rules in their arena; immutable then. A walk lives in the exchange's arena. One thread a
+ * walk.
  */
 #ifndef EDGE_FILTER_CHAIN_H
 #define EDGE_FILTER_CHAIN_H
@@ -19,8 +20,8 @@ struct chain {
     struct chain_link links[];
 };
 
-/* The global filters with the route's own merged in: one of the same name is replaced where it stands, `off` removes it, new
- * ones follow. NULL when memory ends. */
+/* The global filters with the route's own merged in: one of the same name is replaced where it
+ * stands, `off` removes it, new ones follow. NULL when memory ends. */
 const struct chain *chain_build(const struct conf_filters *global, const struct conf_filters *own,
                                 struct arena *arena);
 
@@ -34,7 +35,8 @@ struct chain_walk {
 /* Starts a walk; E_NOMEM when the arena is at its limit. `common` is copied into each visit. */
 MUST_USE enum status chain_start(struct chain_walk *walk, const struct chain *chain,
                                  const struct visit *common);
-/* Asks from where it stands; *visit is the filter that did not PASS. Call again after WAIT is over. */
+/* Asks from where it stands; *visit is the filter that did not PASS. Call again after WAIT is over.
+ */
 enum verdict chain_request(struct chain_walk *walk, struct visit **visit);
 /* Tells all that were asked (all filters on an own answer), in reverse; PASS or FAIL. */
 enum verdict chain_response(struct chain_walk *walk, struct head *response, bool is_own,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * headers: sets, adds and removes fields of requests and answers. Fields that carry the framing or the way of a
- * message are not to be touched.
+ * headers: sets, adds and removes fields of requests and answers. Fields that carry the framing or
+ * the way of a message are not to be touched.
  */
 #include <string.h>
 #include <strings.h>
@@ -52,7 +52,8 @@ static const struct field fields[] = {
     FIELD_END,
 };
 
-/* --- checks: a field that could break a message is an error of the configuration, not of a request */
+/* --- checks: a field that could break a message is an error of the configuration, not of a request
+ */
 
 static bool is_token(struct str name)
 {
@@ -78,8 +79,9 @@ static bool is_value(struct str value)
 
 static bool is_ours(struct str name)
 {
-    static const char *const ours[] = {"connection", "content-length", "transfer-encoding", "host",
-                                       "te",         "trailer",        "upgrade",           "keep-alive"};
+    static const char *const ours[] = {
+        "connection", "content-length", "transfer-encoding", "host",
+        "te",         "trailer",        "upgrade",           "keep-alive"};
 
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         if (strlen(ours[i]) == name.len && !strncasecmp(ours[i], name.p, name.len))

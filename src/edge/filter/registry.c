@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every filter there is, in the order they run unless a configuration says otherwise. A new filter is its
- * file, its declaration and its line here.
+ * Every filter there is, in the order they run unless a configuration says otherwise. A new filter
+ * is its file, its declaration and its line here.
  */
 #include "sluice/filter.h"
 

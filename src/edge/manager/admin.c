@@ -159,7 +159,7 @@ void admin_tick(struct admin *admin)
         admin_conn_tick(conn, now);
     }
     events_tick(admin);
-    api_config_tick(admin);
+    api_confirm_tick(admin);
     admin_idle(admin);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The admin API: HTTP/1.1 on the manager's loop, over TCP and the unix socket, with tokens and rights. Serves /metrics,
- * /healthz, /readyz, /, and JSON under /api/v1/ (INTERFACE). Manager thread.
+ * The admin API: HTTP/1.1 on the manager's loop, over TCP and the unix socket, with tokens and
+ * rights. Serves /metrics, /healthz, /readyz, /, and JSON under /api/v1/ (INTERFACE). Manager
+ * thread.
  */
 #ifndef EDGE_MANAGER_ADMIN_H
 #define EDGE_MANAGER_ADMIN_H
@@ -14,21 +15,24 @@ struct admin *admin_open(struct manager *manager);
 void admin_close(struct admin *admin);
 void admin_free(struct admin **admin);
 
-/* Serves on listening->fds (takes them over); ADMIN: everything, METRICS: /metrics and /healthz alone. */
+/* Serves on listening->fds (takes them over); ADMIN: everything, METRICS: /metrics and /healthz
+ * alone. */
 void admin_listen(struct admin *admin, const struct listening *listening);
 void admin_unlisten(struct admin *admin, const struct listening *listening);
 
-/* Tells those who follow /api/v1/events: `event: KIND`, `data: ` one line of JSON made from the format. Cheap when nobody does. */
+/* Tells those who follow /api/v1/events: `event: KIND`, `data: ` one line of JSON made from the
+ * format. Cheap when nobody does. */
 void admin_event(struct admin *admin, const char *kind, const char *format, ...) PRINTF(3, 4);
 /* No change is under way: what waits for that may begin one. */
 void admin_idle(struct admin *admin);
-/* A newer edge answers from now on: stops accepting; what runs is answered, then its connection closes. */
+/* A newer edge answers from now on: stops accepting; what runs is answered, then its connection
+ * closes. */
 void admin_retire(struct admin *admin);
 /* A second has passed: confirm deadlines, keep-alives of event streams. */
 void admin_tick(struct admin *admin);
 
-/* Before the first load: if a configuration waits for a confirmation that never came (the process died), puts the
- * old one back. True: it did. Blocking. */
+/* Before the first load: if a configuration waits for a confirmation that never came (the process
+ * died), puts the old one back. True: it did. Blocking. */
 bool admin_revert_unconfirmed(const char *state_dir, const char *config);
 
 #endif

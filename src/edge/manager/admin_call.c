@@ -38,7 +38,7 @@ void admin_call_free(struct admin_call *call)
         call->conn->call = NULL;
     buf_drop(&call->body, &call->admin->slab);
     arena_reset(&call->arena);
-    free(call->error);
+    free(call->owned);
     free(call);
 }
 

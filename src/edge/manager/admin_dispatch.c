@@ -10,7 +10,7 @@
 
 enum { OPEN = 32 }; /* no right is needed */
 
-struct endpoint {
+struct place {
     enum method method;
     const char *path; /* a star stands for one segment */
     unsigned right;   /* enum conf_right, or OPEN */
@@ -23,7 +23,7 @@ struct endpoint {
 #define ACT(method, path, run) {method, path, CONF_CAN_OPERATE, ADMIN_BODY_SMALL, run, false}
 #define TARGETS "/api/v1/services/*/targets"
 
-static const struct endpoint endpoints[] = {
+static const struct place places[] = {
     {METHOD_GET, "/healthz", OPEN, ADMIN_BODY_SMALL, api_health, true},
     {METHOD_GET, "/readyz", OPEN, ADMIN_BODY_SMALL, api_ready, false},
     {METHOD_GET, "/metrics", CONF_CAN_READ, ADMIN_BODY_SMALL, api_metrics, true},
@@ -100,15 +100,15 @@ static bool identify(struct admin_call *call, const struct conf_admin *conf)
     return false;
 }
 
-static bool check_right(struct admin_call *call, const struct endpoint *endpoint)
+static bool check_right(struct admin_call *call, const struct place *place)
 {
     static const char *const names[] = {"read", "operate", "deploy", "approve"};
 
-    if (call->can >> endpoint->right & 1)
+    if (call->can >> place->right & 1)
         return true;
     if (head_find(&call->head, HDR_AUTHORIZATION))
         admin_problem(call, 403, "forbidden", "The token lacks the right \"%s\".",
-                      names[endpoint->right]);
+                      names[place->right]);
     else
         refuse_stranger(call, "Without a token only reading is allowed over TCP; the unix socket "
                               "of the state directory needs none.");
@@ -148,19 +148,19 @@ static bool fits(const char *pattern, struct str path, struct str parts[ADMIN_PA
     return !left.len && !path.len;
 }
 
-static bool fits_method(const struct endpoint *endpoint, enum method method)
+static bool fits_method(const struct place *place, enum method method)
 {
-    return endpoint->method == method ||
-           (endpoint->method == METHOD_GET && method == METHOD_HEAD);
+    return place->method == method ||
+           (place->method == METHOD_GET && method == METHOD_HEAD);
 }
 
 /* The endpoint; NULL: it was refused. */
-static const struct endpoint *find(struct admin_call *call)
+static const struct place *find(struct admin_call *call)
 {
     struct str allowed = STR_NONE;
 
-    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
-        const struct endpoint *at = &endpoints[i];
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        const struct place *at = &places[i];
 
         if (call->conn->kind == LISTENING_METRICS && !at->is_metrics)
             continue;
@@ -183,21 +183,21 @@ static const struct endpoint *find(struct admin_call *call)
 bool admin_dispatch(struct admin_call *call)
 {
     const struct conf_admin *conf = &manager_conf(call->admin->manager)->admin;
-    const struct endpoint *endpoint;
+    const struct place *place;
     bool is_open = false;
 
     if (!check_site(call, conf))
         return false;
-    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++)
-        is_open |= endpoints[i].right == OPEN && fits(endpoints[i].path, call->head.path, call->parts);
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        is_open |= places[i].right == OPEN && fits(places[i].path, call->head.path, call->parts);
     if (!is_open && !identify(call, conf))
         return false;
-    endpoint = find(call);
-    if (!endpoint || (endpoint->right != OPEN && !check_right(call, endpoint)))
+    place = find(call);
+    if (!place || (place->right != OPEN && !check_right(call, place)))
         return false;
     for (unsigned i = 0; i < ADMIN_PARTS; i++)
         call->parts[i] = admin_decode(call, call->parts[i], false);
-    call->body_max = endpoint->body_max;
-    call->run = endpoint->run;
+    call->body_max = place->body_max;
+    call->run = place->run;
     return true;
 }

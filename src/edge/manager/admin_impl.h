@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "edge/manager/admin.h"
 #include "edge/manager/confirm.h"
+#include "edge/manager/target.h"
 #include "http/h1.h"
 
 enum {
@@ -84,8 +85,9 @@ struct admin_call {
     enum status status;
     uint64_t deadline_ms, generation;
     struct str text;
-    char *error;
-    bool wants_drained;
+    struct target_text target;
+    char *owned; /* freed with the call */
+    bool is_drain;
     struct admin_call *next_waiter;
 };
 

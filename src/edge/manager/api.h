@@ -33,12 +33,14 @@ void api_routes(struct admin_call *call);
 void api_config_get(struct admin_call *call);
 /* Replaces it, for good or until ?confirm= has passed; with ?dry_run=true only checks. */
 void api_config_put(struct admin_call *call);
-/* Keeps it. */
-void api_config_confirm(struct admin_call *call);
 /* Reads the file again. */
 void api_reload(struct admin_call *call);
+
+/* --- api_confirm.c */
+/* Keeps what waits to be confirmed. */
+void api_config_confirm(struct admin_call *call);
 /* A second has passed: takes back what was not confirmed in time. */
-void api_config_tick(struct admin *admin);
+void api_confirm_tick(struct admin *admin);
 
 /* --- api_targets.c */
 /* Adds a target to a service. */

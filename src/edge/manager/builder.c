@@ -33,7 +33,8 @@ static void give_up_sockets(struct builder *builder)
         for (unsigned k = 0; k < at->held; k++)
             close(at->fds[k]);
         status = link_unlisten(builder->link, (struct str){at->bind, strlen(at->bind)});
-        (void)status; // the supervisor is gone, or keeps a socket nobody polls until the next reload
+        (void)
+            status; // the supervisor is gone, or keeps a socket nobody polls until the next reload
     }
 }
 
@@ -105,12 +106,14 @@ static bool listen_on(struct builder *builder, const struct wanted *wanted)
 static bool listen_admin(struct builder *builder, const struct conf *conf)
 {
     const struct conf_admin *admin = &conf->admin;
-    struct str unix_path =
-        arena_format(&builder->arena, "unix:%.*s", STR_FMT(admin->socket.s));
-    struct wanted tcp = {.bind = admin->bind.text.s, .kind = LISTENING_ADMIN, .at = admin->bind.text.at};
+    struct str unix_path = arena_format(&builder->arena, "unix:%.*s", STR_FMT(admin->socket.s));
+    struct wanted tcp = {.bind = admin->bind.text.s,
+                         .kind = LISTENING_ADMIN,
+                         .at = admin->bind.text.at};
     struct wanted local = {.bind = unix_path, .kind = LISTENING_ADMIN, .at = admin->socket.at};
-    struct wanted metrics = {
-        .bind = admin->metrics.text.s, .kind = LISTENING_METRICS, .at = admin->metrics.text.at};
+    struct wanted metrics = {.bind = admin->metrics.text.s,
+                             .kind = LISTENING_METRICS,
+                             .at = admin->metrics.text.at};
     bool is_good = unix_path.p && listen_on(builder, &local);
 
     if (admin->bind.text.s.len)

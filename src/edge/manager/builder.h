@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One change on its way: everything slow, on a thread of libuv's pool. Reads and checks the configuration, compiles the
- * rules, resolves names, asks the supervisor for sockets, writes files. The manager starts it and takes the result;
- * one at a time. The builder thread touches only this struct and what the comments give it.
+ * One change on its way: everything slow, on a thread of libuv's pool. Reads and checks the
+ * configuration, compiles the rules, resolves names, asks the supervisor for sockets, writes files.
+ * The manager starts it and takes the result; one at a time. The builder thread touches only this
+ * struct and what the comments give it.
  */
 #ifndef EDGE_MANAGER_BUILDER_H
 #define EDGE_MANAGER_BUILDER_H
@@ -14,7 +15,8 @@
 enum change_kind {
     CHANGE_RELOAD,  /* the file as it is now */
     CHANGE_CHECK,   /* would this text do? */
-    CHANGE_REPLACE, /* write this text to the file (temporary, fsync, rename), then reload; put back if it will not do */
+    CHANGE_REPLACE, /* write this text to the file (temporary, fsync, rename), then reload; put back
+                       if it will not do */
     CHANGE_TARGETS, /* the overlay changed: save it, new views for the same rules */
 };
 
@@ -35,12 +37,13 @@ struct overlay;
 struct builder {
     /* asked */
     enum change_kind kind;
-    const char *path;    /* of the configuration */
-    struct str text;     /* borrowed: CHECK, REPLACE */
+    const char *path;                    /* of the configuration */
+    struct str text;                     /* borrowed: CHECK, REPLACE */
     const struct filter *const *filters; /* borrowed */
-    const struct conf *loaded; /* RELOAD: what the file said a moment ago, in loaded_arena; NULL: read it */
+    const struct conf
+        *loaded; /* RELOAD: what the file said a moment ago, in loaded_arena; NULL: read it */
     struct arena loaded_arena;
-    struct rules *rules; /* TARGETS: those that run, a reference; else the result */
+    struct rules *rules;       /* TARGETS: those that run, a reference; else the result */
     struct registry *registry; /* used by nobody else meanwhile */
     struct overlay *overlay;   /* changed by nobody meanwhile */
     const struct link *link;
@@ -63,7 +66,8 @@ struct builder {
 
 /* Does the work; any thread. */
 void builder_run(struct builder *builder);
-/* Frees what is left of it: results the manager took are set to NULL. New sockets are closed and given up. */
+/* Frees what is left of it: results the manager took are set to NULL. New sockets are closed and
+ * given up. */
 void builder_free(struct builder **builder);
 /* An empty one, NULL when memory ends. */
 struct builder *builder_new(void);

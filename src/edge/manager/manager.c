@@ -21,8 +21,9 @@
 #include "process/limits.h"
 
 enum {
-    DESCRIPTOR_RESERVE = 64,       /* logs, loops, admin, files being read */
-    CONNECTION_COST = 64 * 1024,   /* bytes of memory a busy connection may take, ours and the kernel's */
+    DESCRIPTOR_RESERVE = 64, /* logs, loops, admin, files being read */
+    CONNECTION_COST =
+        64 * 1024, /* bytes of memory a busy connection may take, ours and the kernel's */
     EXIT_WRONG_CONFIG = 2,
 };
 
@@ -65,13 +66,15 @@ static void name_edge(struct manager *m)
         strcpy(m->edge_name, "edge");
 }
 
-/* Half of the memory there is may go to connections; the rest is the kernel's, the configuration's and the apps'. */
+/* Half of the memory there is may go to connections; the rest is the kernel's, the configuration's
+ * and the apps'. */
 static void derive_limits(struct manager *m, const struct conf *conf)
 {
     uint32_t descriptors = limits_descriptors();
-    uint32_t by_descriptors = descriptors > 4 * DESCRIPTOR_RESERVE
-                                  ? (descriptors - DESCRIPTOR_RESERVE) / 2 // one for the client, one for the target
-                                  : descriptors / 4;
+    uint32_t by_descriptors =
+        descriptors > 4 * DESCRIPTOR_RESERVE
+            ? (descriptors - DESCRIPTOR_RESERVE) / 2 // one for the client, one for the target
+            : descriptors / 4;
     uint64_t by_memory;
 
     m->memory_max = conf->limits.memory ? conf->limits.memory : limits_memory() / 2;
@@ -84,8 +87,7 @@ static void derive_limits(struct manager *m, const struct conf *conf)
                 by_descriptors, descriptors);
     if (m->connections_max < m->worker_count)
         m->connections_max = m->worker_count;
-    fprintf(stderr,
-            "sluice: edge: workers=%u connections=%u memory=%llu MiB descriptors=%u\n",
+    fprintf(stderr, "sluice: edge: workers=%u connections=%u memory=%llu MiB descriptors=%u\n",
             m->worker_count, m->connections_max, (unsigned long long)(m->memory_max >> 20),
             descriptors);
 }
@@ -148,9 +150,10 @@ static const struct conf *load(const char *path, const struct filter *const *fil
     return conf;
 }
 
-/* What the last process left: an unconfirmed configuration is put back, and after crashes the one that lasted is
- * used. Both lie in the state directory, whose name the file itself says. */
-static const struct conf *recover(struct manager *m, const struct conf *conf, char *path, size_t size)
+/* What the last process left: an unconfirmed configuration is put back, and after crashes the one
+ * that lasted is used. Both lie in the state directory, whose name the file itself says. */
+static const struct conf *recover(struct manager *m, const struct conf *conf, char *path,
+                                  size_t size)
 {
     char state[PATH_MAX] = "./state";
     bool is_other = false;
@@ -346,7 +349,8 @@ static int serve(struct manager *m)
     return m->exit_code;
 }
 
-/* Reads the file to learn what this process needs before any thread starts; the first build goes on with it. */
+/* Reads the file to learn what this process needs before any thread starts; the first build goes on
+ * with it. */
 static bool prepare(struct manager *m, char *path, size_t size)
 {
     const struct conf *conf;

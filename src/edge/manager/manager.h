@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The edge process's main thread: it owns the workers, the running configuration and the admin API, and takes
- * changes one at a time: each is built on a helper thread, pushed to every worker, and told back when all serve by
- * it. It never blocks for more than a few milliseconds and no worker waits for it. All functions: manager thread.
+ * The edge process's main thread: it owns the workers, the running configuration and the admin API,
+ * and takes changes one at a time: each is built on a helper thread, pushed to every worker, and
+ * told back when all serve by it. It never blocks for more than a few milliseconds and no worker
+ * waits for it. All functions: manager thread.
  */
 #ifndef EDGE_MANAGER_MANAGER_H
 #define EDGE_MANAGER_MANAGER_H
@@ -17,9 +18,11 @@ enum { MANAGER_PEERS_MAX = 4, MANAGER_LISTENERS_MAX = 64, MANAGER_WATCHES_MAX = 
 /* A change that was asked for. The asker owns it; it is told once, and may free it then. */
 struct manager_change {
     enum change_kind kind;
-    struct str text; /* CHANGE_CHECK and CHANGE_REPLACE: the configuration to try; borrowed until told */
-    /* status OK: `generation` is served by every worker (for CHECK: it would do). Else nothing changed, and `diag` says why.
-     * `diag` (never NULL; warnings also on success) is valid during the call. */
+    struct str
+        text; /* CHANGE_CHECK and CHANGE_REPLACE: the configuration to try; borrowed until told */
+    /* status OK: `generation` is served by every worker (for CHECK: it would do). Else nothing
+     * changed, and `diag` says why. `diag` (never NULL; warnings also on success) is valid during
+     * the call. */
     void (*on_done)(struct manager_change *change, enum status status, uint32_t generation,
                     const struct diag *diag);
     struct manager_change *next;
@@ -35,7 +38,7 @@ struct manager_peer {
 struct manager_options {
     const char *config; /* path of the file */
     bool watch;
-    bool last_good;     /* start with the configuration that lasted */
+    bool last_good; /* start with the configuration that lasted */
     const struct link *link;
 };
 
@@ -56,7 +59,8 @@ struct manager {
     struct snapshot *snapshot; /* newest published */
     struct rules *rules;       /* its, counted */
     uint32_t generation, live_snapshots;
-    const struct conf *loaded; /* at start: what was read to size the process, for the first build */
+    const struct conf
+        *loaded; /* at start: what was read to size the process, for the first build */
     struct arena loaded_arena;
     struct overlay *overlay;
     struct mailbox home;
@@ -81,19 +85,22 @@ struct manager {
     uv_poll_t notices;
     uv_fs_event_t *watches[MANAGER_WATCHES_MAX];
     unsigned watch_count;
-    uint64_t drain_deadline_ms, lasted_ms, ticked_us; /* lasted_ms: since when the configuration serves */
+    uint64_t drain_deadline_ms, lasted_ms,
+        ticked_us; /* lasted_ms: since when the configuration serves */
     char edge_name[64];
     int exit_code;
 };
 
-/* Runs an edge until it has drained; the process's exit code: 0, 2 for a configuration that is wrong at start, 1 else. */
+/* Runs an edge until it has drained; the process's exit code: 0, 2 for a configuration that is
+ * wrong at start, 1 else. */
 int manager_run(const struct manager_options *options, const struct filter *const *filters);
 
 /* Puts a change in the queue. */
 void manager_change(struct manager *manager, struct manager_change *change);
 /* Reloads without anybody waiting (HUP, --watch): problems go to stderr. */
 void manager_reload(struct manager *manager, const char *why);
-/* Begins to drain: readyz says no, answers say close, after `delay_ms` accepting ends, and after the drain time all ends. */
+/* Begins to drain: readyz says no, answers say close, after `delay_ms` accepting ends, and after
+ * the drain time all ends. */
 void manager_drain(struct manager *manager, uint32_t delay_ms);
 
 const struct conf *manager_conf(const struct manager *manager);

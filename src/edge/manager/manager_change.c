@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The queue of changes: one is built at a time, then published, then told when every worker serves by it.
+ * The queue of changes: one is built at a time, then published, then told when every worker serves
+ * by it.
  */
 #include "edge/manager/manager_impl.h"
 
@@ -63,7 +64,8 @@ static struct listening *find(struct listening *list, unsigned count, const char
     return NULL;
 }
 
-/* Each socket has exactly one worker that polls it: with more sockets than workers some get several. */
+/* Each socket has exactly one worker that polls it: with more sockets than workers some get
+ * several. */
 static void share_out(struct manager *m, const struct listening *listening)
 {
     for (unsigned w = 0; w < m->worker_count; w++) {
@@ -168,6 +170,13 @@ static void count(struct manager *m, const struct manager_change *change, bool i
         m->reloads_bad++;
 }
 
+static void tell(struct manager *m, const struct manager_change *change, bool is_good)
+{
+    if (change->kind == CHANGE_RELOAD || change->kind == CHANGE_REPLACE)
+        admin_event(m->admin, "config", "{\"result\":\"%s\",\"generation\":%u}",
+                    is_good ? "success" : "failure", m->generation);
+}
+
 static void finish(struct manager *m, enum status status)
 {
     struct manager_change *change = m->first;
@@ -179,9 +188,11 @@ static void finish(struct manager *m, enum status status)
     if (!m->first)
         m->last = &m->first;
     count(m, change, !status);
+    tell(m, change, !status);
     change->on_done(change, status, m->generation, &builder->diag);
     builder_free(&builder);
     next(m);
+    admin_idle(m->admin);
 }
 
 static void on_built(uv_work_t *work, int cancelled)
@@ -190,8 +201,8 @@ static void on_built(uv_work_t *work, int cancelled)
     struct builder *builder = m->building;
 
     free(work);
-    if (cancelled)
-        builder->status = E_CLOSED;
+    if (cancelled || m->is_stopping)
+        builder->status = E_CLOSED; // the workers are gone, or will be
     if (builder->status || builder->kind == CHANGE_CHECK) {
         finish(m, builder->status);
         return;

@@ -10,7 +10,8 @@
 /* --- manager_change.c */
 /* A builder for this change, with all it borrows; NULL: memory. */
 struct builder *manager_new_builder(struct manager *m, enum change_kind kind);
-/* Makes the builder's result what runs: sockets, snapshot, log. Takes what it needs out of the builder. */
+/* Makes the builder's result what runs: sockets, snapshot, log. Takes what it needs out of the
+ * builder. */
 MUST_USE enum status manager_publish(struct manager *m, struct builder *builder);
 /* A snapshot's letter came home. */
 void manager_take_letter(void *owner, struct letter *letter);

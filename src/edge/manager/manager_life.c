@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What comes from outside the API: the supervisor's notices, changed files, draining; and the configuration that
- * lasted, kept for the day an edge crashes again and again.
+ * What comes from outside the API: the supervisor's notices, changed files, draining; and the
+ * configuration that lasted, kept for the day an edge crashes again and again.
  */
 #include "edge/manager/manager_impl.h"
 
@@ -63,6 +63,9 @@ void manager_drain(struct manager *m, uint32_t delay_ms)
     m->is_draining = true;
     fprintf(stderr, "sluice: edge: draining, %llu requests in flight\n",
             (unsigned long long)manager_in_flight(m));
+    if (m->admin)
+        admin_event(m->admin, "drain", "{\"in_flight\":%llu}",
+                    (unsigned long long)manager_in_flight(m));
     for (unsigned w = 0; w < m->worker_count; w++)
         if (worker_announce_drain(m->workers[w]))
             break;
@@ -87,15 +90,21 @@ static void note_peer(struct manager *m, const struct notice *notice)
             break;
         }
     }
+    if (is_gone)
+        admin_event(m->admin, "peer", "{\"pid\":%d,\"generation\":%u,\"gone\":true}", (int)pid,
+                    notice->peer_generation);
     if (free_place)
-        *free_place = is_gone ? (struct manager_peer){0}
-                              : (struct manager_peer){pid, notice->peer_generation, notice->in_flight};
+        *free_place = is_gone
+                          ? (struct manager_peer){0}
+                          : (struct manager_peer){pid, notice->peer_generation, notice->in_flight};
 }
 
 static void take_notice(struct manager *m, const struct notice *notice)
 {
     switch (notice->kind) {
     case NOTICE_DRAIN:
+        if (notice->is_superseded)
+            admin_retire(m->admin); // whoever asks now asks the newer edge
         manager_drain(m, notice->is_superseded ? 0 : manager_conf(m)->timeouts.drain_delay_ms);
         break;
     case NOTICE_RELOAD:
@@ -179,7 +188,8 @@ void manager_unwatch_files(struct manager *m)
     m->watch_count = 0;
 }
 
-/* The folder is watched rather than the file, since editors put a new file in the old one's place. */
+/* The folder is watched rather than the file, since editors put a new file in the old one's place.
+ */
 static void watch_folder(struct manager *m, struct str file)
 {
     uv_fs_event_t *watch;
@@ -210,7 +220,8 @@ void manager_watch_files(struct manager *m)
         watch_folder(m, conf->files[i]);
 }
 
-/* --- the configuration that lasted: copies of its files below <state>/last-good, by absolute path */
+/* --- the configuration that lasted: copies of its files below <state>/last-good, by absolute path
+ */
 
 static bool kept_path(const char *state_dir, struct str file, char *path, size_t size)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the API changed at run time: targets added, removed, drained. Kept in <state>/edge.json, written (temporary, fsync,
- * rename) before a change is acknowledged, so that it survives a restart. The builder thread reads it while a
- * build runs; it is changed by the manager thread only between builds.
+ * What the API changed at run time: targets added, removed, drained. Kept in <state>/edge.json,
+ * written (temporary, fsync, rename) before a change is acknowledged, so that it survives a
+ * restart. The builder thread reads it while a build runs; it is changed by the manager thread only
+ * between builds.
  */
 #ifndef EDGE_MANAGER_OVERLAY_H
 #define EDGE_MANAGER_OVERLAY_H
@@ -11,17 +12,19 @@
 
 struct overlay;
 
-/* Reads the file; one that is not there is empty, one that is damaged is set aside as edge.json.damaged with a warning in `error`
- * (NULL: fine). NULL when memory ends. Blocking. */
+/* Reads the file; one that is not there is empty, one that is damaged is set aside as
+ * edge.json.damaged with a warning in `error` (NULL: fine). NULL when memory ends. Blocking. */
 struct overlay *overlay_open(const char *state_dir, const char **error);
 void overlay_close(struct overlay **overlay);
 
-/* Changes in memory. E_CONFLICT: exists already; E_NOT_FOUND; E_INVALID: bad address. `base` is what the file has. */
-MUST_USE enum status overlay_add(struct overlay *overlay, const struct conf_service *base, struct str id,
-                                 struct str address, uint32_t weight);
-MUST_USE enum status overlay_remove(struct overlay *overlay, const struct conf_service *base, struct str id);
-MUST_USE enum status overlay_drain(struct overlay *overlay, const struct conf_service *base, struct str id,
-                                   bool drained);
+/* Changes in memory. E_CONFLICT: exists already; E_NOT_FOUND; E_INVALID: bad address. `base` is
+ * what the file has. */
+MUST_USE enum status overlay_add(struct overlay *overlay, const struct conf_service *base,
+                                 struct str id, struct str address, uint32_t weight);
+MUST_USE enum status overlay_remove(struct overlay *overlay, const struct conf_service *base,
+                                    struct str id);
+MUST_USE enum status overlay_drain(struct overlay *overlay, const struct conf_service *base,
+                                   struct str id, bool drained);
 /* Takes the last change back, when it could not be built or saved. */
 void overlay_undo(struct overlay *overlay);
 /* Writes the file: any thread while nothing changes it; errno on E_IO. */

@@ -3,9 +3,26 @@
 
 #include <string.h>
 
-static bool is_encoded_dot(const char *p, const char *end)
+static int hex(char c)
 {
-    return end - p >= 3 && p[0] == '%' && p[1] == '2' && (p[2] | 0x20) == 'e';
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The character that "%HH" at p stands for, when it is one that means the same unencoded (RFC
+ * 3986 6.2.2.2); else '\0'. */
+static char encoded(const char *p, const char *end)
+{
+    char c;
+
+    if (end - p < 3 || *p != '%' || hex(p[1]) < 0 || hex(p[2]) < 0)
+        return '\0';
+    c = (char)(hex(p[1]) << 4 | hex(p[2]));
+    if ((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))
+        return c;
+    return c == '-' || c == '.' || c == '_' || c == '~' ? c : '\0';
 }
 
 static bool is_plain(struct str path)
@@ -15,24 +32,23 @@ static bool is_plain(struct str path)
     for (const char *p = path.p; p < end; p++) {
         if (*p == '/' && p + 1 < end && (p[1] == '/' || p[1] == '.'))
             return false;
-        if (*p == '%' && is_encoded_dot(p, end))
+        if (encoded(p, end))
             return false;
     }
     return true;
 }
 
-static size_t decode_dots(struct str path, char *out)
+static size_t decode(struct str path, char *out)
 {
     const char *end = path.p + path.len;
     size_t n = 0;
 
     for (const char *p = path.p; p < end; p++) {
-        if (is_encoded_dot(p, end)) {
-            out[n++] = '.';
+        char c = encoded(p, end);
+
+        out[n++] = c ? c : *p;
+        if (c)
             p += 2;
-        } else {
-            out[n++] = *p;
-        }
     }
     return n;
 }
@@ -83,7 +99,7 @@ struct str route_path_view(struct str path, char *buffer)
         return path;
     if (path.len > ROUTE_PATH_MAX)
         return STR_NONE;
-    n = decode_dots(path, buffer);
+    n = decode(path, buffer);
     // Merged first, as file systems and most servers read it: in "/a//../b" the dots undo "a".
     n = merge_slashes(buffer, n);
     n = remove_dot_segments(buffer, n);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The path as routes see it: dot segments removed, also those written %2e, and repeated slashes
- * merged, so that
- * "/a/../admin" cannot pass by the route of "/admin". Nothing else is decoded. Private to this
- * folder; pure.
+ * The path as routes see it: dot segments removed, repeated slashes merged, and what need
+ * not be percent-encoded decoded (RFC 3986 6.2.2), so that neither "/a/../admin" nor "/%61dmin"
+ * passes by the route of "/admin". An encoded slash stays one. Private to this folder; pure.
  */
 #ifndef EDGE_ROUTE_PATH_H
 #define EDGE_ROUTE_PATH_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A target as the edge knows it for as long as it stays in the configuration, across snapshots: addresses,
- * connections, counts. Identity is service, id and address. Made and found by the manager thread; each
- * worker touches its own `local` alone, but for the atomic count of a concurrency cap. Counted: a snapshot
- * holds one reference, a tunnel that let go of its snapshot another.
+ * A target as the edge knows it for as long as it stays in the configuration, across snapshots:
+ * addresses, connections, counts. Identity is service, id and address. Made and found by the
+ * manager thread; each worker touches its own `local` alone, but for the atomic count of a
+ * concurrency cap. Counted: a snapshot holds one reference, a tunnel that let go of its snapshot
+ * another.
  */
 #ifndef EDGE_UPSTREAM_ENDPOINT_H
 #define EDGE_UPSTREAM_ENDPOINT_H
@@ -30,30 +31,33 @@ struct endpoint_local {
 } __attribute__((aligned(64)));
 
 struct endpoint {
-    uint32_t refs; /* atomic */
+    uint32_t refs;                   /* atomic */
     struct str service, id, address; /* owned; address as written */
     struct endpoint_address addresses[ENDPOINT_ADDRESSES_MAX];
     unsigned address_count; /* 0: the name did not resolve */
     uint32_t slot;          /* of its counters; atomic, set with each snapshot */
-    uint32_t cap;           /* requests at once over all workers; 0: no cap. Atomic, set by the manager */
-    uint32_t in_use;        /* atomic; counted only by services with a cap */
-    uint32_t idle_max;      /* kept per worker; atomic, set by the manager */
+    uint32_t cap;    /* requests at once over all workers; 0: no cap. Atomic, set by the manager */
+    uint32_t in_use; /* atomic; counted only by services with a cap */
+    uint32_t idle_max; /* kept per worker; atomic, set by the manager */
     unsigned workers;
     struct endpoint_local locals[]; /* one a worker */
 };
 
 /* With one reference. Copies the strings. NULL when memory ends. */
-struct endpoint *endpoint_new(struct str service, struct str id, struct str address, unsigned workers);
+struct endpoint *endpoint_new(struct str service, struct str id, struct str address,
+                              unsigned workers);
 void endpoint_ref(struct endpoint *endpoint);
 /* The last one frees; no connection may be open by then. Clears the pointer. */
 void endpoint_unref(struct endpoint **endpoint);
 
-/* Resolves `address` (blocking: not on a loop thread) into addresses: literal, name (getaddrinfo) or unix path.
- * E_NOT_FOUND with *error (static text) when there is none. */
-MUST_USE enum status endpoint_resolve(const struct conf_address *address, struct endpoint_address *addresses,
-                                      unsigned *count, const char **error);
+/* Resolves `address` (blocking: not on a loop thread) into addresses: literal, name (getaddrinfo)
+ * or unix path. E_NOT_FOUND with *error (static text) when there is none. */
+MUST_USE enum status endpoint_resolve(const struct conf_address *address,
+                                      struct endpoint_address *addresses, unsigned *count,
+                                      const char **error);
 
-/* Takes a place under the cap (none: always). False: full. Any worker; only for services with a gate. */
+/* Takes a place under the cap (none: always). False: full. Any worker; only for services with a
+ * gate. */
 bool endpoint_acquire(struct endpoint *endpoint);
 void endpoint_release(struct endpoint *endpoint);
 

@@ -28,8 +28,7 @@ void gate_release(struct gate *gate)
     uint64_t waiting = __atomic_load_n(&gate->waiting, __ATOMIC_SEQ_CST);
 
     while (waiting) {
-        unsigned worker =
-            next_waiting(waiting, __atomic_load_n(&gate->turn, __ATOMIC_RELAXED));
+        unsigned worker = next_waiting(waiting, __atomic_load_n(&gate->turn, __ATOMIC_RELAXED));
         uint64_t bit = UINT64_C(1) << worker;
 
         if (__atomic_compare_exchange_n(&gate->waiting, &waiting, waiting & ~bit, false,
@@ -39,4 +38,12 @@ void gate_release(struct gate *gate)
             return;
         }
     }
+}
+
+void gate_leave(struct gate *gate, unsigned worker)
+{
+    uint64_t bit = UINT64_C(1) << worker;
+
+    if (!(__atomic_fetch_and(&gate->waiting, ~bit, __ATOMIC_SEQ_CST) & bit))
+        gate_release(gate);
 }

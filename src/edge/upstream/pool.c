@@ -233,8 +233,8 @@ static enum status connect_to(struct target_conn *target)
     return E_IO;
 }
 
-enum status pool_open(struct loop *loop, struct endpoint *endpoint, const struct wire_limits *limits,
-                      struct pool_waiter *waiter)
+enum status pool_open(struct loop *loop, struct endpoint *endpoint,
+                      const struct wire_limits *limits, struct pool_waiter *waiter)
 {
     waiter->conn = NULL;
     if (!endpoint->address_count)
@@ -255,7 +255,8 @@ void pool_cancel(struct pool_waiter *waiter)
 
 /* --- giving back */
 
-/* How long it may idle: ours, or the target's own Keep-Alive less a margin for the way (RFC 2068 19.7.1). */
+/* How long it may idle: ours, or the target's own Keep-Alive less a margin for the way (RFC
+ * 2068 19.7.1). */
 static uint32_t idle_time(const struct target_conn *target, uint32_t idle_ms)
 {
     uint64_t theirs = (uint64_t)target->conn.wire->keep_alive_s * 1000;

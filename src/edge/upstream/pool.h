@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Connections to targets, per worker and endpoint: opened when needed, kept while idle (newest used first), closed
- * by their own idle time, the target's Keep-Alive, age, or when the target ends them. A taken connection
- * belongs to one exchange until given back. One thread (the worker's).
+ * Connections to targets, per worker and endpoint: opened when needed, kept while idle (newest used
+ * first), closed by their own idle time, the target's Keep-Alive, age, or when the target ends
+ * them. A taken connection belongs to one exchange until given back. One thread (the worker's).
  */
 #ifndef EDGE_UPSTREAM_POOL_H
 #define EDGE_UPSTREAM_POOL_H
@@ -20,28 +20,30 @@ struct pool_waiter {
 };
 
 struct target_conn {
-    struct conn conn; /* first */
-    struct endpoint *endpoint; /* borrowed: its holder outlives the connection's use */
+    struct conn conn;                  /* first */
+    struct endpoint *endpoint;         /* borrowed: its holder outlives the connection's use */
     struct target_conn *newer, *older; /* in the idle list */
     struct pool_waiter *waiter;        /* while connecting */
     uv_connect_t connecting;
     uint64_t opened_us;
-    uint32_t idle_ms;  /* how long it may idle */
-    uint8_t address;   /* index tried */
+    uint32_t idle_ms; /* how long it may idle */
+    uint8_t address;  /* index tried */
     bool is_idle, is_reused, is_open;
 };
 
 /* Bytes of a connection with its wire, for the loop's slab. */
 size_t pool_conn_size(void);
 
-/* An idle connection, or NULL. `max_age_ms` 0: any age. With `must_live` the socket is asked whether it still does (one
- * system call), for requests that cannot be repeated. */
-struct target_conn *pool_take(struct loop *loop, struct endpoint *endpoint, uint32_t max_age_ms, bool must_live);
+/* An idle connection, or NULL. `max_age_ms` 0: any age. With `must_live` the socket is asked
+ * whether it still does (one system call), for requests that cannot be repeated. */
+struct target_conn *pool_take(struct loop *loop, struct endpoint *endpoint, uint32_t max_age_ms,
+                              bool must_live);
 
-/* Begins to connect, trying the endpoint's addresses in order; the waiter is told from the loop, never from
- * inside this call. E_NOT_FOUND: no address; E_NOMEM, E_IO: nothing could be begun. `limits` outlives the loop. */
-MUST_USE enum status pool_open(struct loop *loop, struct endpoint *endpoint, const struct wire_limits *limits,
-                               struct pool_waiter *waiter);
+/* Begins to connect, trying the endpoint's addresses in order; the waiter is told from the loop,
+ * never from inside this call. E_NOT_FOUND: no address; E_NOMEM, E_IO: nothing could be begun.
+ * `limits` outlives the loop. */
+MUST_USE enum status pool_open(struct loop *loop, struct endpoint *endpoint,
+                               const struct wire_limits *limits, struct pool_waiter *waiter);
 /* Stops the opening, if any: the waiter is not told. */
 void pool_cancel(struct pool_waiter *waiter);
 

@@ -279,6 +279,10 @@ class Gateway:
         """{id: target} of a service, as status shows them."""
         return {t["id"]: t for t in _service(self.status(), service)["targets"]}
 
+    def draining(self):
+        """{pid: what is known} of older edges that still have something to do."""
+        return {e["pid"]: e for e in self.status()["draining_edges"]}
+
     def metrics(self):
         reply = self.admin("GET", "/metrics", over_socket=False)
         assert reply.status == 200, reply

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/manager/overlay.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "edge/manager/target.h"
+
+/* {"version": 1, "services": {NAME: {"added": [{id, address, weight}], "removed": [id], "drained":
+ * [id]}}} */
+struct overlay {
+    json_t *root;
+    json_t *before; /* the last change; NULL: there is nothing to undo */
+    char path[PATH_MAX];
+    char error[PATH_MAX + 128];
+};
+
+/* --- asking */
+
+static json_t *list_of(const struct overlay *overlay, struct str service, const char *kind)
+{
+    json_t *services = json_object_get(overlay->root, "services");
+
+    return json_object_get(json_object_getn(services, service.p, service.len), kind);
+}
+
+static struct str text_of(const json_t *json)
+{
+    return (struct str){json_string_value(json), json_string_length(json)};
+}
+
+static bool same(struct str a, struct str b)
+{
+    return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
+}
+
+/* Index of an id in a list of ids or of targets; -1: it is not there. */
+static int find(const json_t *list, struct str id)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+
+        if (same(text_of(json_is_object(item) ? json_object_get(item, "id") : item), id))
+            return (int)i;
+    }
+    return -1;
+}
+
+static bool has(const struct overlay *overlay, struct str service, const char *kind, struct str id)
+{
+    return find(list_of(overlay, service, kind), id) >= 0;
+}
+
+static const struct conf_target *in_file(const struct conf_service *base, struct str id)
+{
+    for (uint32_t i = 0; i < base->target_count; i++)
+        if (same(base->targets[i].id.s, id))
+            return &base->targets[i];
+    return NULL;
+}
+
+/* --- a file */
+
+static bool is_text_list(const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!json_is_string(json_array_get(list, i)))
+            return false;
+    return !list || json_is_array(list);
+}
+
+static bool is_target(const json_t *json)
+{
+    const json_t *weight = json_object_get(json, "weight");
+    struct target_text target = {.id = text_of(json_object_get(json, "id")),
+                                 .address = text_of(json_object_get(json, "address")),
+                                 .weight = json_integer_value(weight)};
+    struct arena arena;
+    struct diag diag;
+    bool is_good;
+
+    if (!target.id.p || !target.address.p || !json_is_integer(weight))
+        return false;
+    arena_init(&arena, NULL, 0);
+    diag_init(&diag, &arena);
+    is_good = target_check(&target, &diag);
+    arena_reset(&arena);
+    return is_good;
+}
+
+static bool is_service(const json_t *service)
+{
+    const json_t *added = json_object_get(service, "added");
+
+    if (!json_is_object(service) || (added && !json_is_array(added)))
+        return false;
+    for (size_t i = 0; i < json_array_size(added); i++)
+        if (!is_target(json_array_get(added, i)))
+            return false;
+    return is_text_list(json_object_get(service, "removed")) &&
+           is_text_list(json_object_get(service, "drained"));
+}
+
+static bool is_sound(const json_t *root)
+{
+    json_t *services = json_object_get(root, "services");
+    const char *name;
+    json_t *service;
+
+    if (json_integer_value(json_object_get(root, "version")) != 1 || !json_is_object(services))
+        return false;
+    json_object_foreach(services, name, service) if (!is_service(service)) return false;
+    return true;
+}
+
+static json_t *new_root(void)
+{
+    return json_pack("{s:i,s:{}}", "version", 1, "services");
+}
+
+static void set_aside(struct overlay *overlay)
+{
+    char aside[PATH_MAX + 16];
+    bool is_gone;
+
+    snprintf(aside, sizeof(aside), "%s.damaged", overlay->path);
+    is_gone = rename(overlay->path, aside) != 0;
+    snprintf(overlay->error, sizeof(overlay->error),
+             "%s is damaged: what the API changed is lost%s%s", overlay->path,
+             is_gone ? "" : ", the file is kept with the ending ", is_gone ? "" : ".damaged");
+}
+
+struct overlay *overlay_open(const char *state_dir, const char **error)
+{
+    struct overlay *overlay = calloc(1, sizeof(*overlay));
+
+    if (!overlay)
+        return NULL;
+    snprintf(overlay->path, sizeof(overlay->path), "%s/edge.json", state_dir);
+    if (!access(overlay->path, F_OK)) {
+        overlay->root = json_load_file(overlay->path, JSON_REJECT_DUPLICATES, NULL);
+        if (!is_sound(overlay->root))
+            set_aside(overlay);
+    }
+    if (*overlay->error || !overlay->root) {
+        json_decref(overlay->root);
+        overlay->root = new_root();
+    }
+    if (!overlay->root) {
+        free(overlay);
+        return NULL;
+    }
+    *error = *overlay->error ? overlay->error : NULL;
+    return overlay;
+}
+
+void overlay_close(struct overlay **overlay)
+{
+    struct overlay *gone = *overlay;
+
+    *overlay = NULL;
+    if (!gone)
+        return;
+    json_decref(gone->root);
+    json_decref(gone->before);
+    free(gone);
+}
+
+enum status overlay_save(struct overlay *overlay)
+{
+    char *text = json_dumps(overlay->root, JSON_INDENT(2));
+    enum status status;
+
+    if (!text)
+        return E_NOMEM;
+    status = file_write(overlay->path, (struct str){text, strlen(text)}, 0600);
+    free(text);
+    return status;
+}
+
+/* --- changes */
+
+static bool remember(struct overlay *overlay)
+{
+    json_t *copy = json_deep_copy(overlay->root);
+
+    if (!copy)
+        return false;
+    json_decref(overlay->before);
+    overlay->before = copy;
+    return true;
+}
+
+void overlay_undo(struct overlay *overlay)
+{
+    if (!overlay->before)
+        return;
+    json_decref(overlay->root);
+    overlay->root = overlay->before;
+    overlay->before = NULL;
+}
+
+/* Gives back what `parent` has under that name, made if it is not there; NULL: memory. */
+static json_t *demand(json_t *parent, struct str name, json_t *(*make)(void))
+{
+    json_t *child = json_object_getn(parent, name.p, name.len);
+
+    if (child)
+        return child;
+    if (json_object_setn_new(parent, name.p, name.len, make()))
+        return NULL;
+    return json_object_getn(parent, name.p, name.len);
+}
+
+/* Appends to one of a service's lists; takes the item over. */
+static enum status put(struct overlay *overlay, struct str service, const char *kind, json_t *item)
+{
+    json_t *services = json_object_get(overlay->root, "services");
+    json_t *entry = demand(services, service, json_object);
+    json_t *list = entry ? demand(entry, (struct str){kind, strlen(kind)}, json_array) : NULL;
+
+    if (!list) {
+        json_decref(item);
+        return E_NOMEM;
+    }
+    return json_array_append_new(list, item) ? E_NOMEM : OK;
+}
+
+static void take(struct overlay *overlay, struct str service, const char *kind, struct str id)
+{
+    json_t *services = json_object_get(overlay->root, "services");
+    json_t *entry = json_object_getn(services, service.p, service.len);
+    json_t *list = json_object_get(entry, kind);
+    int at = find(list, id);
+
+    if (at < 0)
+        return;
+    json_array_remove(list, (size_t)at);
+    if (!json_array_size(list))
+        json_object_del(entry, kind);
+    if (!json_object_size(entry))
+        json_object_deln(services, service.p, service.len);
+}
+
+static enum status settle(struct overlay *overlay, enum status status)
+{
+    if (status)
+        overlay_undo(overlay);
+    return status;
+}
+
+static bool exists(const struct overlay *overlay, const struct conf_service *base, struct str id)
+{
+    struct str service = base->name.s;
+
+    return has(overlay, service, "added", id) ||
+           (in_file(base, id) && !has(overlay, service, "removed", id));
+}
+
+static bool is_valid(const struct target_text *target)
+{
+    struct arena arena;
+    struct diag diag;
+    bool is_good;
+
+    arena_init(&arena, NULL, 0);
+    diag_init(&diag, &arena);
+    is_good = target_check(target, &diag);
+    arena_reset(&arena);
+    return is_good;
+}
+
+enum status overlay_add(struct overlay *overlay, const struct conf_service *base, struct str id,
+                        struct str address, uint32_t weight)
+{
+    struct target_text target = {.id = id, .address = address, .weight = weight};
+    const struct conf_target *file = in_file(base, id);
+    struct str service = base->name.s;
+    json_t *item;
+
+    if (exists(overlay, base, id))
+        return E_CONFLICT;
+    if (!is_valid(&target))
+        return E_INVALID;
+    if (base->target_count + json_array_size(list_of(overlay, service, "added")) >=
+        BALANCER_TARGETS_MAX)
+        return E_FULL;
+    if (!remember(overlay))
+        return E_NOMEM;
+    if (file && same(file->address.text.s, address) && file->weight == weight) {
+        take(overlay, service, "removed", id); // the file's own one, back again
+        return OK;
+    }
+    item = json_pack("{s:s%,s:s%,s:i}", "id", id.p, id.len, "address", address.p, address.len,
+                     "weight", (int)weight);
+    return settle(overlay, item ? put(overlay, service, "added", item) : E_NOMEM);
+}
+
+enum status overlay_remove(struct overlay *overlay, const struct conf_service *base, struct str id)
+{
+    struct str service = base->name.s;
+    enum status status = OK;
+
+    if (!exists(overlay, base, id))
+        return E_NOT_FOUND;
+    if (!remember(overlay))
+        return E_NOMEM;
+    take(overlay, service, "added", id);
+    take(overlay, service, "drained", id);
+    if (in_file(base, id) && !has(overlay, service, "removed", id))
+        status = put(overlay, service, "removed", json_stringn(id.p, id.len));
+    return settle(overlay, status);
+}
+
+enum status overlay_drain(struct overlay *overlay, const struct conf_service *base, struct str id,
+                          bool drained)
+{
+    struct str service = base->name.s;
+    enum status status = OK;
+
+    if (!exists(overlay, base, id))
+        return E_NOT_FOUND;
+    if (!remember(overlay))
+        return E_NOMEM;
+    if (!drained)
+        take(overlay, service, "drained", id);
+    else if (!has(overlay, service, "drained", id))
+        status = put(overlay, service, "drained", json_stringn(id.p, id.len));
+    return settle(overlay, status);
+}
+
+/* --- a build asks */
+
+static void tell_added(void *owner, struct str service, void *to,
+                       void (*add)(void *to, const struct snapshot_wish *wish))
+{
+    const json_t *list = list_of(owner, service, "added");
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *item = json_array_get(list, i);
+        struct snapshot_wish wish = {.is_added = true};
+
+        wish.target.id.s = text_of(json_object_get(item, "id"));
+        wish.target.weight = (uint32_t)json_integer_value(json_object_get(item, "weight"));
+        target_split(text_of(json_object_get(item, "address")), &wish.target.address);
+        add(to, &wish);
+    }
+}
+
+/* An added target takes the place of one in the file that got the same id later. */
+static bool tell_removed(void *owner, struct str service, struct str id)
+{
+    return has(owner, service, "removed", id) || has(owner, service, "added", id);
+}
+
+static bool tell_drained(void *owner, struct str service, struct str id)
+{
+    return has(owner, service, "drained", id);
+}
+
+struct snapshot_overlay overlay_view(struct overlay *overlay)
+{
+    return (struct snapshot_overlay){
+        .owner = overlay,
+        .added = tell_added,
+        .is_removed = tell_removed,
+        .is_drained = tell_drained,
+    };
+}

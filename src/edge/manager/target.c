@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/manager/target.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A secret has no place in a target, and nobody may read one by way of an error. */
+static bool has_reference(struct str text)
+{
+    return memmem(text.p, text.len, "${", 2) != NULL;
+}
+
+static const char *no_environment(void *owner, const char *name)
+{
+    (void)owner;
+    (void)name;
+    return NULL;
+}
+
+static bool parse(const char *text, struct diag *diag)
+{
+    static const struct filter *const no_filters[] = {NULL};
+    struct conf_world world = {.env = no_environment, .filters = no_filters};
+    struct str all = {text, strlen(text)};
+
+    return conf_parse(all, "target", &world, diag->arena, diag) != NULL;
+}
+
+bool target_check(const struct target_text *target, struct diag *diag)
+{
+    struct span nowhere = {0};
+    json_t *json;
+    char *text;
+    bool is_good;
+
+    if (has_reference(target->id) || has_reference(target->address)) {
+        diag_error(diag, nowhere, "a target has no ${} in its id or address");
+        return false;
+    }
+    json = json_pack("{s:{s:{s:[{s:s%,s:s%,s:I}]}}}", "services", "service", "targets", "id",
+                     target->id.p, target->id.len, "address", target->address.p,
+                     target->address.len, "weight", (json_int_t)target->weight);
+    text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    if (!text)
+        diag_error(diag, nowhere, "id and address are UTF-8 text");
+    is_good = text && parse(text, diag);
+    free(text);
+    json_decref(json);
+    return is_good;
+}
+
+static uint16_t read_port(const char *p, const char *end)
+{
+    unsigned port = 0;
+
+    for (; p < end && *p >= '0' && *p <= '9'; p++)
+        port = port * 10 + (unsigned)(*p - '0');
+    return (uint16_t)port;
+}
+
+void target_split(struct str address, struct conf_address *parts)
+{
+    const char *end = address.p + address.len;
+    const char *colon = memrchr(address.p, ':', address.len);
+
+    *parts = (struct conf_address){.text.s = address, .host = address};
+    if (address.len > 5 && !memcmp(address.p, "unix:", 5)) {
+        parts->is_unix = true;
+        parts->host = (struct str){address.p + 5, address.len - 5};
+        return;
+    }
+    if (!colon)
+        return;
+    parts->port = read_port(colon + 1, end);
+    parts->host.len = (size_t)(colon - address.p);
+    if (parts->host.len >= 2 && address.p[0] == '[')
+        parts->host = (struct str){address.p + 1, parts->host.len - 2};
+}

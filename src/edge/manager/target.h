@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A target as somebody gives it at run time: held to the rules of the configuration. Pure.
+ */
+#ifndef EDGE_MANAGER_TARGET_H
+#define EDGE_MANAGER_TARGET_H
+
+#include "config/conf.h"
+
+struct target_text {
+    struct str id, address;
+    int64_t weight;
+};
+
+/* Whether a configuration could say this; else the reasons are in `diag`. */
+bool target_check(const struct target_text *target, struct diag *diag);
+/* The parts of an address that was checked; they point into it. */
+void target_split(struct str address, struct conf_address *parts);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of gate.c with endpoint.c's cap: whose turn it is, and that no thread waits while a place
+ * is free.
+ */
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "edge/upstream/endpoint.h"
+
+enum { WORKERS = 3, ROUNDS = 20000, PATIENCE_S = 20 };
+
+struct log {
+    unsigned workers[8], count;
+};
+
+static void note_wake(void *owner, unsigned worker)
+{
+    struct log *log = owner;
+
+    assert_true(log->count < ARRAY_LEN(log->workers));
+    log->workers[log->count++] = worker;
+}
+
+static void test_workers_are_woken_in_turn(void **state)
+{
+    (void)state;
+    static const unsigned waiting[] = {63, 5, 0, 17}, order[] = {5, 17, 63, 0};
+    struct log log = {.count = 0};
+    struct gate gate;
+
+    gate_init(&gate, note_wake, &log);
+    gate_release(&gate);
+    assert_int_equal(log.count, 0);
+    for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
+        gate_wait(&gate, waiting[i]);
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        gate_release(&gate);
+        assert_int_equal(log.count, i + 1);
+        assert_int_equal(log.workers[i], order[i]);
+    }
+    gate_release(&gate);
+    assert_int_equal(log.count, ARRAY_LEN(order));
+}
+
+static void test_one_worker_that_waits_often(void **state)
+{
+    (void)state;
+    struct log log = {.count = 0};
+    struct gate gate;
+
+    gate_init(&gate, note_wake, &log);
+    gate_wait(&gate, 1);
+    gate_wait(&gate, 1);
+    gate_release(&gate);
+    gate_release(&gate);
+    assert_int_equal(log.count, 1);
+    gate_wait(&gate, 1);
+    gate_release(&gate);
+    assert_int_equal(log.count, 2);
+}
+
+static void test_who_left_is_not_woken(void **state)
+{
+    (void)state;
+    struct log log = {.count = 0};
+    struct gate gate;
+
+    gate_init(&gate, note_wake, &log);
+    gate_wait(&gate, 1);
+    gate_wait(&gate, 2);
+    gate_leave(&gate, 1);
+    assert_int_equal(log.count, 0);
+    gate_release(&gate);
+    assert_int_equal(log.workers[0], 2);
+}
+
+static void test_unused_wake_goes_to_another(void **state)
+{
+    (void)state;
+    struct log log = {.count = 0};
+    struct gate gate;
+
+    gate_init(&gate, note_wake, &log);
+    gate_wait(&gate, 1);
+    gate_wait(&gate, 2);
+    gate_release(&gate);
+    assert_int_equal(log.workers[0], 1);
+    gate_leave(&gate, 1);
+    assert_int_equal(log.count, 2);
+    assert_int_equal(log.workers[1], 2);
+    gate_leave(&gate, 2);
+    assert_int_equal(log.count, 2);
+}
+
+static void test_cap(void **state)
+{
+    (void)state;
+    struct endpoint *endpoint = endpoint_new(STR("s"), STR("i"), STR("a"), 1);
+
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(endpoint_acquire(endpoint));
+    __atomic_store_n(&endpoint->cap, 100, __ATOMIC_RELAXED);
+    assert_false(endpoint_acquire(endpoint));
+    endpoint_release(endpoint);
+    assert_true(endpoint_acquire(endpoint));
+    __atomic_store_n(&endpoint->cap, 1, __ATOMIC_RELAXED); /* lowered while more are in use */
+    for (unsigned i = 0; i < 100; i++) {
+        assert_false(endpoint_acquire(endpoint));
+        endpoint_release(endpoint);
+    }
+    assert_true(endpoint_acquire(endpoint));
+    endpoint_unref(&endpoint);
+    assert_null(endpoint);
+}
+
+/* --- threads */
+
+struct crowd {
+    struct gate gate;
+    struct endpoint *endpoint;
+    sem_t woken[WORKERS];
+    unsigned inside, served; /* guarded by the cap of 1 */
+};
+
+struct worker {
+    pthread_t thread;
+    struct crowd *crowd;
+    unsigned index, served, gave_up;
+    uint64_t seed;
+    bool is_lost; /* waited in vain */
+};
+
+static void wake(void *owner, unsigned worker)
+{
+    sem_post(&((struct crowd *)owner)->woken[worker]);
+}
+
+static bool await_wake(struct worker *worker)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    worker->is_lost = sem_timedwait(&worker->crowd->woken[worker->index], &until) != 0;
+    return !worker->is_lost;
+}
+
+static bool acquire_or_wait(struct worker *worker)
+{
+    struct crowd *crowd = worker->crowd;
+
+    if (endpoint_acquire(crowd->endpoint))
+        return true;
+    gate_wait(&crowd->gate, worker->index);
+    return endpoint_acquire(crowd->endpoint);
+}
+
+/* As a worker with one request: it waits, or gives up like one whose time in the queue is over. */
+static bool take_place(struct worker *worker)
+{
+    bool has_place;
+
+    while (!(has_place = acquire_or_wait(worker)))
+        if (random_below(&worker->seed, 4) == 0 || !await_wake(worker))
+            break;
+    gate_leave(&worker->crowd->gate, worker->index);
+    return has_place;
+}
+
+static void *run(void *argument)
+{
+    struct worker *worker = argument;
+    struct crowd *crowd = worker->crowd;
+
+    for (unsigned i = 0; i < ROUNDS && !worker->is_lost; i++) {
+        if (!take_place(worker)) {
+            worker->gave_up++;
+            continue;
+        }
+        worker->served++;
+        crowd->served++;
+        if (++crowd->inside != 1)
+            abort();
+        crowd->inside--;
+        endpoint_release(crowd->endpoint);
+        gate_release(&crowd->gate);
+    }
+    return NULL;
+}
+
+static void run_crowd(unsigned count)
+{
+    struct crowd *crowd = calloc(1, sizeof(*crowd));
+    struct worker workers[WORKERS] = {0};
+    unsigned served = 0;
+
+    crowd->endpoint = endpoint_new(STR("s"), STR("i"), STR("a"), WORKERS);
+    crowd->endpoint->cap = 1;
+    gate_init(&crowd->gate, wake, crowd);
+    for (unsigned i = 0; i < count; i++)
+        sem_init(&crowd->woken[i], 0, 0);
+    for (unsigned i = 0; i < count; i++) {
+        workers[i] = (struct worker){.crowd = crowd, .index = i, .seed = i};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, run, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        pthread_join(workers[i].thread, NULL);
+        assert_false(workers[i].is_lost);
+        assert_int_equal(workers[i].served + workers[i].gave_up, ROUNDS);
+        served += workers[i].served;
+    }
+    assert_int_equal(crowd->served, served);
+    assert_int_equal(crowd->endpoint->in_use, 0);
+    assert_int_equal(crowd->gate.waiting, 0);
+    for (unsigned i = 0; i < count; i++)
+        sem_destroy(&crowd->woken[i]);
+    endpoint_unref(&crowd->endpoint);
+    free(crowd);
+}
+
+static void test_two_threads_lose_no_wake(void **state)
+{
+    (void)state;
+    run_crowd(2);
+}
+
+static void test_three_threads_lose_no_wake(void **state)
+{
+    (void)state;
+    run_crowd(3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_workers_are_woken_in_turn),
+        cmocka_unit_test(test_one_worker_that_waits_often),
+        cmocka_unit_test(test_who_left_is_not_woken),
+        cmocka_unit_test(test_unused_wake_goes_to_another),
+        cmocka_unit_test(test_cap),
+        cmocka_unit_test(test_two_threads_lose_no_wake),
+        cmocka_unit_test(test_three_threads_lose_no_wake),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
