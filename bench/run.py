@@ -47,7 +47,7 @@ class Bench:
 
 
 def print_table(name, rows):
-    columns = list(dict.fromkeys(key for row in rows.values() for key in row if key != "requests"))
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row if key not in ("requests", "note")))
     ratio = next((c for c in RATIO_OF if c in columns), None)
     peers = [p for p in rows if p != "sluice"] if ratio else []
     print(f"\n{name}: {' '.join(scenarios.ALL[name].__doc__.split()) if scenarios.ALL[name].__doc__ else ''}".rstrip(": "))
@@ -57,6 +57,9 @@ def print_table(name, rows):
         ratios = [f"{row[ratio] / rows[p][ratio]:.2f}" if rows[p][ratio] else "-" for p in peers]
         print("  " + f"{proxy:10}" + "".join(f"{c:>22}" for c in cells) + "".join(f"{r:>14}" for r in ratios),
               flush=True)
+    for proxy, row in rows.items():
+        if "note" in row:
+            print(f"  {proxy}: {row['note']}")
 
 
 def check(results):

@@ -195,9 +195,11 @@ def syscalls(bench):
         with tools.origin() as origin, bench.folder() as folder, proxies.running(name, folder, origin) as proxy:
             tools.wrk(proxy.port, {}, 1)
             with tools.counted_calls(tools.busiest(proxy.process.pid)) as calls:
-                requests = tools.wrk(proxy.port, {}, bench.seconds)["requests"]
+                requests = tools.wrk(proxy.port, {}, 2 * bench.seconds)["requests"]
             data = sum(n for call, n in calls.items() if call in tools.DATA_CALLS)
-            rows[name] = {"all": sum(calls.values()) / requests, "data": data / requests}
+            often = sorted(((n / requests, call) for call, n in calls.items()), reverse=True)
+            rows[name] = {"all": sum(calls.values()) / requests, "data": data / requests,
+                          "note": ", ".join(f"{call} {n:.3f}" for n, call in often if n >= 0.002)}
     return rows
 
 

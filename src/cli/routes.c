@@ -28,6 +28,20 @@ static void print_list(json_t *list, const char *none)
     json_array_foreach(list, i, item) printf("%s%s", i ? ", " : "", json_string_value(item));
 }
 
+/* Where a request goes. */
+static void print_action(json_t *route)
+{
+    json_t *redirect = json_object_get(route, "redirect");
+    json_t *respond = json_object_get(route, "respond");
+
+    if (redirect)
+        printf("redirect to %s\n", text(redirect, "to"));
+    else if (respond)
+        printf("respond %lld\n", (long long)json_integer_value(json_object_get(respond, "status")));
+    else
+        printf("service %s\n", text(route, "service"));
+}
+
 static void print_routes(json_t *routes)
 {
     json_t *route;
@@ -39,7 +53,8 @@ static void print_routes(json_t *routes)
         print_list(json_object_get(route, "hosts"), "any host");
         printf("  ");
         print_list(json_object_get(route, "paths"), "any path");
-        printf("  -> %s\n", text(route, "action"));
+        printf("  -> ");
+        print_action(route);
     }
 }
 
@@ -91,9 +106,9 @@ int cli_routes(int argc, char **argv)
     if (!code && client.json)
         client_print(&answer);
     else if (!code && client.match)
-        print_match(answer.body);
+        print_match(json_object_get(answer.body, "matches"));
     else if (!code)
-        print_routes(answer.body);
+        print_routes(json_object_get(answer.body, "routes"));
     client_free(&answer);
     return code;
 }

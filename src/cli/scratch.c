@@ -90,6 +90,8 @@ static void block_signals(void)
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         sigaddset(&set, served[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    // `sluice demo | head` is no reason to leave the directory behind.
+    signal(SIGPIPE, SIG_IGN);
 }
 
 bool scratch_open(struct scratch *scratch, const char *command)

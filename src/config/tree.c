@@ -15,13 +15,13 @@ struct span tree_span(const struct node *node)
 
 bool tree_is_word(const struct node *node, const char *word)
 {
-    return node->kind == NODE_SCALAR && node->is_plain && node->text.len == strlen(word) &&
+    return node->kind == NODE_SCALAR && node->text.len == strlen(word) &&
            memcmp(node->text.p, word, node->text.len) == 0;
 }
 
 bool tree_is_null(const struct node *node)
 {
-    return !node->is_secret &&
+    return !node->is_secret && node->is_plain &&
            (tree_is_word(node, "") || tree_is_word(node, "~") || tree_is_word(node, "null"));
 }
 

@@ -10,7 +10,7 @@
 #include <xxhash.h>
 
 enum {
-    CHECK_MS = 10000, /* how often a busy connection's speed is looked at */
+    CHECK_MS = 5000, /* how often a busy connection's speed is looked at */
     SLOW_CHECKS = 2,  /* readings below the rate in a row that end a slow reader */
 };
 
@@ -20,7 +20,7 @@ struct client {
     struct client_list *list;
     struct client *prev, *next;
     struct exchange_origin origin;
-    const char *health; /* borrowed from the listener */
+    struct client_door *door; /* borrowed from the listener */
     uint64_t mark_read, mark_acked;
     uint8_t slow_checks;
     bool was_behind; /* output waited at the last check */
@@ -132,6 +132,7 @@ static void on_closing(struct conn *conn)
     if (client->next)
         client->next->prev = client->prev;
     __atomic_store_n(&client->list->count, client->list->count - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&client->door->open, client->door->open - 1, __ATOMIC_RELAXED);
 }
 
 static void on_closed(struct conn *conn)
@@ -155,7 +156,7 @@ static struct stream *on_open(void *wire_owner)
 
     if (!client->origin.began_us || client->conn.is_working)
         client->origin.began_us = client->conn.loop->now_us;
-    client->origin.health_path = (struct str){client->health, strlen(client->health)};
+    client->origin.health_path = (struct str){client->door->health, strlen(client->door->health)};
     client->conn.is_working = true;
     client->mark_read = client->conn.read_bytes;
     client->was_behind = false;
@@ -192,8 +193,10 @@ static void set_address(struct client *client, const struct sockaddr *peer)
     client->origin.scheme = STR("http");
 }
 
-static void enlist(struct client *client, struct client_list *list)
+static void enlist(struct client *client, struct client_list *list, struct client_door *door)
 {
+    client->door = door;
+    __atomic_store_n(&door->open, door->open + 1, __ATOMIC_RELAXED);
     client->list = list;
     client->next = list->first;
     if (list->first)
@@ -203,7 +206,7 @@ static void enlist(struct client *client, struct client_list *list)
 }
 
 enum status client_open(const struct client_home *home, int fd, const struct sockaddr *peer,
-                        const char *listener_health)
+                        struct client_door *door)
 {
     struct loop *loop = home->host->loop;
     struct client *client = slab_take(&loop->clients);
@@ -220,13 +223,12 @@ enum status client_open(const struct client_home *home, int fd, const struct soc
     conn->wire->owner = conn;
     conn->wire->limits = &home->host->limits;
     client->host = home->host;
-    client->health = listener_health;
     if (conn_init(conn, is_unix)) {
         slab_give(&loop->clients, client);
         goto fail;
     }
     set_address(client, peer);
-    enlist(client, home->list);
+    enlist(client, home->list, door);
     if (is_unix ? uv_pipe_open(&conn->uv.pipe, fd) : uv_tcp_open(&conn->uv.tcp, fd)) {
         conn_close(conn, REASON_INTERNAL_ERROR);
         goto fail;

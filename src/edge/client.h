@@ -10,7 +10,11 @@
 
 #include "edge/exchange.h"
 
-struct listener;
+/* What clients share with the listener that took them; outlives them. */
+struct client_door {
+    char health[256]; /* path of the platform's checks; empty: off */
+    uint32_t open;    /* clients; atomic: the manager reads it */
+};
 
 /* Clients of a worker, for draining and counting. */
 struct client_list {
@@ -23,10 +27,9 @@ struct client_home {
     struct client_list *list;
 };
 
-/* Takes the accepted descriptor over (closes it on failure). `listener_health` must outlive the
- * worker. */
-MUST_USE enum status client_open(const struct client_home *home, int fd,
-                                 const struct sockaddr *peer, const char *listener_health);
+/* Takes the accepted descriptor over (closes it on failure). */
+MUST_USE enum status client_open(const struct client_home *home, int fd, const struct sockaddr *peer,
+                                 struct client_door *door);
 /* Closes those that idle, and makes the others end with their current request. */
 void client_drain(struct client_list *list);
 /* Closes all, at once. */

@@ -292,8 +292,13 @@ static void write_out(struct conn *conn)
 
     if (wire->codec->pull)
         wire->codec->pull(wire);
-    if (!wire->out || conn->writing)
+    if (!wire->out)
         return;
+    if (conn->writing) { // it goes out behind what is under way; what it borrowed does not wait
+        if (outq_own(wire->out))
+            conn_close(conn, REASON_MEMORY_LIMIT);
+        return;
+    }
     while (outq_pending(wire->out) && write_some(conn))
         ;
     if (!conn->is_closing)

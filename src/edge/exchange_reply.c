@@ -68,6 +68,25 @@ static bool add(struct exchange *x, struct str name, struct str value)
     return value.p && !head_add(x->response, &x->arena, name, value);
 }
 
+/* RFC 9110 15.5.6: the methods that a route would take. */
+static bool add_allow(struct exchange *x)
+{
+    static const char *const names[] = {"GET",   "HEAD",    "POST",  "PUT",
+                                        "PATCH", "DELETE", "OPTIONS"};
+    const struct route_table *table = x->snapshot->rules->table;
+    struct head head = *x->request;
+    char text[64];
+    size_t len = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        head.method_name = (struct str){names[i], strlen(names[i])};
+        if (route_match(table, &head).route)
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? ", " : "",
+                                    names[i]);
+    }
+    return add(x, STR("Allow"), arena_copy(&x->arena, (struct str){text, len}));
+}
+
 static bool add_reason(struct exchange *x)
 {
     const struct reason_info *info = reason_info(x->reason);
@@ -77,6 +96,8 @@ static bool add_reason(struct exchange *x)
     if (!add(x, STR("X-Sluice-Reason"), (struct str){info->slug, strlen(info->slug)}) ||
         !add(x, STR("Proxy-Status"), proxy_status)) // RFC 9209 2
         return false;
+    if (x->reason == REASON_METHOD_NOT_ALLOWED)
+        return add_allow(x);
     if (info->status != 503)
         return true;
     return add(x, STR("Retry-After"), arena_format(&x->arena, "%d", RETRY_AFTER_S));

@@ -20,7 +20,7 @@ struct listener_socket {
 struct listener {
     struct listener_home *home;
     char *bind;
-    char health[LISTENER_HEALTH_MAX];
+    struct client_door door;
     unsigned count, closing;
     bool is_open;
     struct listener_socket sockets[];
@@ -73,7 +73,7 @@ static bool accept_one(struct listener *listener, int listen_fd)
         turn_away(home, fd);
         return true;
     }
-    return !client_open(&home->clients, fd, (struct sockaddr *)&peer, listener->health);
+    return !client_open(&home->clients, fd, (struct sockaddr *)&peer, &listener->door);
 }
 
 static void on_ready(uv_poll_t *poll, int failed, int events)
@@ -158,10 +158,15 @@ const char *listener_bind(const struct listener *listener)
 
 void listener_set_health(struct listener *listener, const char *health)
 {
-    snprintf(listener->health, sizeof(listener->health), "%s", health);
+    snprintf(listener->door.health, sizeof(listener->door.health), "%s", health);
 }
 
 bool listener_is_open(const struct listener *listener)
 {
     return listener->is_open;
+}
+
+uint32_t listener_clients(const struct listener *listener)
+{
+    return __atomic_load_n(&listener->door.open, __ATOMIC_RELAXED);
 }

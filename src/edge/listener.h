@@ -9,7 +9,7 @@
 
 #include "edge/client.h"
 
-enum { LISTENER_HEALTH_MAX = 256 };
+enum { LISTENER_HEALTH_MAX = sizeof(((struct client_door *)NULL)->health) };
 
 struct listener;
 
@@ -37,5 +37,7 @@ void listener_free(struct listener **listener);
 const char *listener_bind(const struct listener *listener);
 void listener_set_health(struct listener *listener, const char *health);
 bool listener_is_open(const struct listener *listener);
+/* Any thread: its clients now. */
+uint32_t listener_clients(const struct listener *listener);
 
 #endif

@@ -21,6 +21,7 @@ enum {
 };
 
 struct conn;
+struct stats;
 
 /* A deadline and what to do then. Embedded in connections and exchanges. */
 struct loop_timer {
@@ -33,6 +34,7 @@ struct loop {
     uv_timer_t tick; /* drives the wheel; runs only while something hangs in it */
     struct wheel wheel;
     unsigned worker;         /* index */
+    struct stats *stats; /* borrowed; of the edge */
     uint64_t now_us;         /* monotonic, of this callback */
     uint64_t wall_offset_ms; /* add to now_us / 1000 for Unix time */
     struct budget budget;

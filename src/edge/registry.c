@@ -88,13 +88,16 @@ void registry_end(struct registry *registry)
     }
 }
 
-static bool has_address(const struct endpoint *endpoint, const struct endpoint_address *address)
+/* How often `address` is among them: a name may resolve to one twice. */
+static unsigned count_address(const struct endpoint_address *list, unsigned count,
+                              const struct endpoint_address *address)
 {
-    for (unsigned i = 0; i < endpoint->address_count; i++)
-        if (endpoint->addresses[i].len == address->len &&
-            !memcmp(&endpoint->addresses[i].socket, &address->socket, address->len))
-            return true;
-    return false;
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        n +=
+            list[i].len == address->len && !memcmp(&list[i].socket, &address->socket, address->len);
+    return n;
 }
 
 /* The same identity, and the same addresses in any order; no wish for addresses takes those there
@@ -109,7 +112,8 @@ static bool fits(const struct endpoint *have, const struct registry_wish *wish)
     if (have->address_count != wish->count)
         return false;
     for (unsigned i = 0; i < wish->count; i++)
-        if (!has_address(have, &wish->addresses[i]))
+        if (count_address(have->addresses, wish->count, &wish->addresses[i]) !=
+            count_address(wish->addresses, wish->count, &wish->addresses[i]))
             return false;
     return true;
 }

@@ -112,7 +112,9 @@ static void listen_on(struct worker *worker, struct worker_letter *letter)
                 ? listener_open(&worker->listening, &letter->spec)
                 : NULL;
     if (known)
-        worker->listeners[worker->listener_count++] = known;
+        worker->listeners[worker->listener_count] = known;
+    if (known) // the manager reads the list
+        __atomic_store_n(&worker->listener_count, worker->listener_count + 1, __ATOMIC_RELEASE);
     else
         free(letter->spec.bind);
 }
@@ -235,7 +237,7 @@ static void fill(struct worker *worker, const struct worker_conf *conf)
 {
     worker->cpu = conf->cpu;
     worker->host.loop = &worker->loop;
-    worker->host.stats = conf->stats;
+    worker->host.stats = worker->loop.stats = conf->stats;
     worker->host.ring = conf->ring;
     worker->host.id_prefix = conf->id_prefix;
     name_edge(worker, conf->edge_name);
@@ -375,6 +377,17 @@ void worker_read(const struct worker *worker, struct worker_numbers *numbers)
         .memory_used = __atomic_load_n(&worker->memory_used, __ATOMIC_RELAXED),
         .lag_us = __atomic_load_n(&worker->lag_us, __ATOMIC_RELAXED),
     };
+}
+
+uint32_t worker_clients(const struct worker *worker, const char *bind)
+{
+    unsigned count = __atomic_load_n(&worker->listener_count, __ATOMIC_ACQUIRE);
+    uint32_t sum = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (!strcmp(listener_bind(worker->listeners[i]), bind))
+            sum += listener_clients(worker->listeners[i]);
+    return sum;
 }
 
 void worker_probe(struct worker *worker)

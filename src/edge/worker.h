@@ -49,6 +49,8 @@ struct worker_numbers {
     uint64_t lag_us; /* of the loop, at the last probe */
 };
 void worker_read(const struct worker *worker, struct worker_numbers *numbers);
+/* Clients that came by a listener. */
+uint32_t worker_clients(const struct worker *worker, const char *bind);
 /* Asks the worker to measure its lag; cheap. */
 void worker_probe(struct worker *worker);
 

@@ -385,6 +385,17 @@ enum reason h1_parse_trailers(struct str block, const struct wire_limits *limits
     return REASON_TRAILER_INVALID;
 }
 
+/* A request line that is whole and wrong is refused at once: an HTTP/0.9 client would wait for ever. */
+static enum reason check_first_line(struct str in, const struct wire_limits *limits)
+{
+    const char *end = memchr(in.p, '\n', in.len);
+    struct head head = {0};
+    struct h1_parse parse = {
+        .head = &head, .limits = limits, .p = in.p, .end = end ? end + 1 : in.p, .is_request = true};
+
+    return end && in.p[0] != '\r' ? parse_request_line(&parse) : REASON_NONE;
+}
+
 enum reason h1_partial_check(struct str in, const struct wire_limits *limits)
 {
     const char *space = memchr(in.p, ' ', in.len <= H1_METHOD_MAX + 1 ? in.len : H1_METHOD_MAX + 1);
@@ -395,5 +406,7 @@ enum reason h1_partial_check(struct str in, const struct wire_limits *limits)
     if (rest > limits->uri_bytes && !memchr(space + 1, ' ', (size_t)limits->uri_bytes + 1) &&
         !memchr(space + 1, '\n', (size_t)limits->uri_bytes + 1))
         return REASON_URI_TOO_LONG;
-    return in.len >= limits->header_bytes ? REASON_HEADERS_TOO_LARGE : REASON_NONE;
+    if (in.len >= limits->header_bytes)
+        return REASON_HEADERS_TOO_LARGE;
+    return check_first_line(in, limits);
 }

@@ -10,7 +10,7 @@ GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 
 def echo_path(conn, request):
     conn.read_body(request)
-    conn.respond(200, request.target.encode() + b" " + request.body)
+    conn.respond(200, b"" if request.method == "HEAD" else request.target.encode() + b" " + request.body)
 
 
 def script_echo(conn):
@@ -201,11 +201,20 @@ def test_http10_post(origin, gateway):
 # -- the end of a connection
 
 
-def test_a_half_closed_client_still_gets_its_answer(origin, gateway):
-    client = gateway(origin).send(GET % 0)
+def test_a_half_closed_client_counts_as_gone(origin, gateway):
+    @origin.on("/wait")
+    def wait(conn, request):
+        conn.read_body(request)
+        conn.wait_end()
+        return "end"
+
+    gw = gateway(origin)
+    client = gw.connect().request("GET", "/wait")
+    origin.wait_requests(1)
     client.half_close()
-    assert client.reply().text == "ok"
+    assert origin.connections[0].wait_ended()
     client.expect_end()
+    assert gw.log("/wait")["reason"] == "client_gone"
 
 
 def test_a_client_that_leaves_cancels_its_request(origin, gateway):

@@ -178,6 +178,20 @@ def test_bytes_after_an_answer_never_reach_a_client(origin, gateway):
     assert len(origin.connections) == 2  # the first was not used again
 
 
+def test_a_body_after_a_head_request_never_reaches_a_client(origin, gateway):
+    evil = HELLO.replace(b"hello", b"evil!")
+
+    def script(conn):
+        while request := conn.read():
+            conn.send(HELLO[:-5] + evil if request.method == "HEAD" else HELLO)
+
+    origin.script = script
+    client = gateway(origin).connect()
+    for _ in range(3):
+        assert client.request("HEAD").reply("HEAD").status == 200
+        assert client.post("/", b"x").text == "hello"
+
+
 def test_an_answer_that_nobody_asked_for(origin, gateway):
     def script(conn):
         if conn.index == 0:

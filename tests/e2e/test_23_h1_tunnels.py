@@ -278,8 +278,9 @@ def test_a_tunnel_is_counted_and_logged(tunnel):
     t.far.send(b"123")
     t.near.exactly(3, "bytes")
     t.gw.wait_metric("sluice_http_requests_in_flight", 1, route="app")
-    t.near.close()
     t.done.set()
+    t.near.to_end()
+    t.near.close()
     record = t.gw.log("/t")
     assert record["status"] == 101
     assert (record["bytes_in"], record["bytes_out"]) == (5, 3)

@@ -260,6 +260,7 @@ def test_term_drains(origin, gateway):
 
 
 def not_ready(gw):
+    """readyz says 503, or nothing any more."""
     with Client(("127.0.0.1", gw.admin_port)) as client:
         reply = client.get("/readyz", host=gw.admin_host)
         return reply.status == 503
@@ -289,7 +290,7 @@ def test_a_second_term_ends_it_now(origin, gateway):
     gw.connect().request("GET", "/forever")
     origin.wait_heads(1)
     gw.signal(signal.SIGTERM)
-    until(lambda: is_refused(gw.port), "no new connections")
+    until(lambda: not_ready(gw), "draining")
     gw.signal(signal.SIGTERM)
     gw.wait_exit()
     until(lambda: not gw.members(), "nothing left")
@@ -302,7 +303,7 @@ def test_keep_alive_connections_are_told_while_draining(origin, gateway):
     busy = gw.connect().request("GET", "/slow")
     origin.wait_heads(1)
     gw.signal(signal.SIGTERM)
-    until(lambda: is_refused(gw.port), "no new connections")
+    until(lambda: not_ready(gw), "draining")
     go.set()
     assert busy.reply().closes
     assert gw.wait_exit() == 0
@@ -397,6 +398,7 @@ def test_after_a_crash_loop_the_last_good_configuration_serves(origin, gateway, 
     gw = gateway(origin, run=False)
     gw.start(env={"LD_PRELOAD": crasher, "CRASH_FILE": str(gw.file), "ASAN_OPTIONS": "verify_asan_link_order=0"})
     assert gw.get().text == "ok"
+    until(lambda: any("last" in p.name for p in gw.state.rglob("*")), "this configuration has lasted", 3 * DEADLINE)
     gw.change(routes=[{"name": "crash-marker", "service": "app"}])
     os.kill(gw.edge, signal.SIGKILL)
     until(lambda: "last" in gw.stderr().lower() and gw.is_ready(), "the last good configuration", 6 * DEADLINE)

@@ -95,8 +95,8 @@ static bool listen_on(struct admin *admin, const struct listening *listening, in
     port->kind = listening->kind;
     port->is_unix = !strncmp(listening->bind, "unix:", 5);
     memcpy(port->bind, listening->bind, sizeof(port->bind));
-    failed = port->is_unix ? uv_pipe_init(loop, &port->uv.pipe, 0)
-                           : uv_tcp_init(loop, &port->uv.tcp);
+    failed =
+        port->is_unix ? uv_pipe_init(loop, &port->uv.pipe, 0) : uv_tcp_init(loop, &port->uv.tcp);
     if (failed) {
         close(fd);
         free(port);

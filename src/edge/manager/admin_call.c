@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A call's memory, its query, and the queue in which calls that change something wait: one has its turn at a time,
- * and only while the manager builds nothing, since a build reads what they change.
+ * A call's memory, its query, and the queue in which calls that change something wait: one has its
+ * turn at a time, and only while the manager builds nothing, since a build reads what they change.
  */
 #include <stdlib.h>
 #include <string.h>

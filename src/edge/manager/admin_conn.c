@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One connection of the admin port: requests in, one at a time, each whole before it is run; answers and events out.
- * What comes while a call runs waits. Owned by the admin's list from accept to its close callback.
+ * One connection of the admin port: requests in, one at a time, each whole before it is run;
+ * answers and events out. What comes while a call runs waits. Owned by the admin's list from accept
+ * to its close callback.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 enum {
     CONNECTIONS_MAX = 64,
+    CONNECTIONS_KEPT = 8, /* of those, for the unix socket alone */
     HEADER_MS = 5 * 1000,
     IDLE_MS = 60 * 1000,
     LINGER_MS = 2 * 1000,
@@ -62,7 +64,8 @@ static void on_shutdown(uv_shutdown_t *shutdown, int failed)
     (void)failed;
 }
 
-/* RFC 9112 9.6: half-close, then read until the client has closed, so that no reset eats the answer. */
+/* RFC 9112 9.6: half-close, then read until the client has closed, so that no reset eats the
+ * answer. */
 static void linger(struct admin_conn *conn)
 {
     conn->state = ADMIN_LINGER;
@@ -117,6 +120,8 @@ static void flush(struct admin_conn *conn)
     bytes = uv_buf_init(conn->out.p, conn->out.len);
     conn->write.data = conn;
     conn->is_writing = true;
+    conn->unsent = conn->out.len;
+    set_deadline(conn, IDLE_MS);
     if (uv_write(&conn->write, &conn->uv.stream, &bytes, 1, on_written)) {
         conn->is_writing = false;
         admin_conn_close(conn);
@@ -132,7 +137,6 @@ void admin_conn_send(struct admin_conn *conn, struct str bytes)
         admin_conn_close(conn);
         return;
     }
-    set_deadline(conn, IDLE_MS);
     if (!conn->is_writing)
         flush(conn);
 }
@@ -210,7 +214,8 @@ static bool read_head(struct admin_conn *conn)
     struct str in = unread(conn);
     size_t len;
 
-    if (in.len >= 2 && !memcmp(in.p, "\r\n", 2) && !conn->scanned) {
+    if (in.len >= 2 && !memcmp(in.p, "\r\n", 2)) {
+        conn->scanned = 0;
         eat(conn, (struct str){in.p + 2, in.len - 2});
         in = unread(conn);
     }
@@ -364,15 +369,32 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
     }
 }
 
+/* A request that does not get whole is told so. */
+static void expire(struct admin_conn *conn)
+{
+    bool is_head = conn->state == ADMIN_READ_HEAD && conn->in.len;
+
+    if (is_head && admin_call_new(conn->admin, conn))
+        refuse(conn, REASON_HEADER_TIMEOUT);
+    else if (conn->state == ADMIN_READ_BODY)
+        refuse(conn, REASON_BODY_TIMEOUT);
+    else
+        admin_conn_close(conn);
+}
+
 void admin_conn_tick(struct admin_conn *conn, uint64_t now_ms)
 {
     bool is_running = conn->state == ADMIN_ANSWER && conn->call;
+    size_t unsent = uv_stream_get_write_queue_size(&conn->uv.stream);
 
+    if (conn->is_writing && unsent < conn->unsent)
+        set_deadline(conn, IDLE_MS); // slow, but it reads
+    conn->unsent = unsent;
     if (is_running || (conn->state == ADMIN_STREAM && !conn->is_writing))
         return;
     if (now_ms >= conn->deadline_ms ||
         (conn->admin->is_retired && conn->state == ADMIN_READ_HEAD && !conn->in.len))
-        admin_conn_close(conn);
+        expire(conn);
 }
 
 /* --- the beginning */
@@ -407,8 +429,7 @@ static int init_handle(struct admin_conn *conn)
 {
     uv_loop_t *loop = &conn->admin->manager->loop;
 
-    return conn->is_unix ? uv_pipe_init(loop, &conn->uv.pipe, 0)
-                         : uv_tcp_init(loop, &conn->uv.tcp);
+    return conn->is_unix ? uv_pipe_init(loop, &conn->uv.pipe, 0) : uv_tcp_init(loop, &conn->uv.tcp);
 }
 
 static bool start(struct admin_conn *conn, struct admin_port *port)
@@ -424,7 +445,7 @@ static bool start(struct admin_conn *conn, struct admin_port *port)
         conn->is_loopback = is_loopback(&peer);
         uv_tcp_nodelay(&conn->uv.tcp, 1);
     }
-    return conn->admin->conn_count <= CONNECTIONS_MAX &&
+    return conn->admin->conn_count <= CONNECTIONS_MAX - (conn->is_unix ? 0 : CONNECTIONS_KEPT) &&
            !uv_read_start(&conn->uv.stream, on_alloc, on_read);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which endpoint a call is for, and whether it may be asked: the table of the API. Refusals come in this order: wrong
- * host or origin, nobody we know, no such path, no such method, not enough rights.
+ * Which endpoint a call is for, and whether it may be asked: the table of the API. Refusals come in
+ * this order: wrong host or origin, nobody we know, no such path, no such method, not enough
+ * rights.
  */
 #include <string.h>
 
@@ -19,8 +20,14 @@ struct place {
     bool is_metrics; /* also served by the port for metrics */
 };
 
-#define READ(path, run) {METHOD_GET, path, CONF_CAN_READ, ADMIN_BODY_SMALL, run, false}
-#define ACT(method, path, run) {method, path, CONF_CAN_OPERATE, ADMIN_BODY_SMALL, run, false}
+#define READ(path, run)                                                                            \
+    {                                                                                              \
+        METHOD_GET, path, CONF_CAN_READ, ADMIN_BODY_SMALL, run, false                              \
+    }
+#define ACT(method, path, run)                                                                     \
+    {                                                                                              \
+        method, path, CONF_CAN_OPERATE, ADMIN_BODY_SMALL, run, false                               \
+    }
 #define TARGETS "/api/v1/services/*/targets"
 
 static const struct place places[] = {
@@ -150,8 +157,7 @@ static bool fits(const char *pattern, struct str path, struct str parts[ADMIN_PA
 
 static bool fits_method(const struct place *place, enum method method)
 {
-    return place->method == method ||
-           (place->method == METHOD_GET && method == METHOD_HEAD);
+    return place->method == method || (place->method == METHOD_GET && method == METHOD_HEAD);
 }
 
 /* The endpoint; NULL: it was refused. */
@@ -180,6 +186,15 @@ static const struct place *find(struct admin_call *call)
     return NULL;
 }
 
+/* An edge that drains changes nothing any more: a newer one has its files. */
+static bool check_draining(struct admin_call *call, const struct place *place)
+{
+    if (!call->admin->manager->is_draining || place->method == METHOD_GET)
+        return true;
+    admin_problem(call, 503, "draining", "The gateway is shutting down.");
+    return false;
+}
+
 bool admin_dispatch(struct admin_call *call)
 {
     const struct conf_admin *conf = &manager_conf(call->admin->manager)->admin;
@@ -193,7 +208,8 @@ bool admin_dispatch(struct admin_call *call)
     if (!is_open && !identify(call, conf))
         return false;
     place = find(call);
-    if (!place || (place->right != OPEN && !check_right(call, place)))
+    if (!place || (place->right != OPEN && !check_right(call, place)) ||
+        !check_draining(call, place))
         return false;
     for (unsigned i = 0; i < ADMIN_PARTS; i++)
         call->parts[i] = admin_decode(call, call->parts[i], false);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shared by the files of the admin API: a connection, and a call (one request until it is answered). A call outlives its
- * connection when the client goes; whoever runs it answers exactly once, which frees it. Manager thread.
+ * Shared by the files of the admin API: a connection, and a call (one request until it is
+ * answered). A call outlives its connection when the client goes; whoever runs it answers exactly
+ * once, which frees it. Manager thread.
  */
 #ifndef EDGE_MANAGER_ADMIN_IMPL_H
 #define EDGE_MANAGER_ADMIN_IMPL_H
@@ -21,7 +22,6 @@ enum {
     ADMIN_STREAM_MAX = 256 * 1024, /* of events that wait for a slow reader */
     ADMIN_PARTS = 2,               /* stars in a path */
 };
-
 enum admin_state {
     ADMIN_READ_HEAD,
     ADMIN_READ_BODY,
@@ -36,7 +36,6 @@ union admin_handle {
     uv_tcp_t tcp;
     uv_pipe_t pipe;
 };
-
 struct admin_port {
     union admin_handle uv;
     struct admin *admin;
@@ -54,6 +53,7 @@ struct admin_conn {
     bool is_unix, is_loopback;
     enum admin_state state;
     bool is_writing, is_eof, is_paused, close_after;
+    size_t unsent;              /* at the last tick */
     struct buf in, out, queued; /* read; being written; to be written next */
     size_t scanned;             /* of an incomplete head */
     uint64_t body_left;         /* of a body with a length */
@@ -80,8 +80,7 @@ struct admin_call {
     struct manager_change change;
     void (*turn)(struct admin_call *call);
     struct admin_call *next_turn;
-    /* the endpoint's own */
-    uv_work_t work;
+    uv_work_t work; /* from here on: the endpoint's own */
     enum status status;
     uint64_t deadline_ms, generation;
     struct str text;
@@ -103,8 +102,8 @@ struct admin {
     uv_timer_t poll;
     struct confirm confirm;
     bool is_reverting;
-    uint64_t last_event, commented_ms;
     bool is_retired;
+    uint64_t last_event, commented_ms;
     char read[64 * 1024];
 };
 
@@ -119,7 +118,7 @@ void admin_conn_send(struct admin_conn *conn, struct str bytes);
 void admin_conn_tick(struct admin_conn *conn, uint64_t now_ms);
 
 /* --- admin_dispatch.c */
-/* Looks at the head: may this be asked, and who answers? False: it was refused, and the call is gone. */
+/* May this head be asked, and who answers? False: it was refused, and the call is gone. */
 bool admin_dispatch(struct admin_call *call);
 
 /* --- admin_call.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Answers: heads, JSON, and every error as application/problem+json (RFC 9457) with a stable reason.
+ * Answers: heads, JSON, and every error as application/problem+json (RFC 9457) with a stable
+ * reason.
  */
 #include <stdarg.h>
 #include <stdio.h>

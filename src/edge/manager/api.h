@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The endpoints of the admin API, one function each, named in the table of admin_dispatch.c. Each gets a call whose
- * rights were checked and whose body is whole, and answers it exactly once, at once or later. Manager thread.
+ * The endpoints of the admin API, one function each, named in the table of admin_dispatch.c. Each
+ * gets a call whose rights were checked and whose body is whole, and answers it exactly once, at
+ * once or later. Manager thread.
  */
 #ifndef EDGE_MANAGER_API_H
 #define EDGE_MANAGER_API_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The configuration over the API: read, checked, replaced, kept or taken back. A replacement that waits for a
- * confirmation is written down with the old text before it happens, so that a crash takes it back too.
+ * The configuration over the API: read, checked, replaced, kept or taken back. A replacement that
+ * waits for a confirmation is written down with the old text before it happens, so that a crash
+ * takes it back too.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,8 +21,8 @@ static const char *state_dir(const struct admin *admin)
     return manager_conf(admin->manager)->state.s.p;
 }
 
-/* Blocking work on a thread of the pool, then `after` on the loop. The thread touches the call's arena, text, owned
- * and status alone. */
+/* Blocking work on a thread of the pool, then `after` on the loop. The thread touches the call's
+ * arena, text, owned and status alone. */
 static void work(struct admin_call *call, uv_work_cb on_thread, uv_after_work_cb after)
 {
     call->work.data = call;
@@ -137,11 +138,11 @@ static void remove_unconfirmed(uv_work_t *task)
 static void reply_replaced(struct admin_call *call)
 {
     const struct confirm *confirm = &call->admin->confirm;
-    json_t *json =
-        json_pack("{s:b,s:I}", "ok", 1, "generation", (json_int_t)call->generation);
+    json_t *json = json_pack("{s:b,s:I}", "ok", 1, "generation", (json_int_t)call->generation);
 
     if (confirm->old)
-        json_object_set_new(json, "confirm_until_ms", json_integer((json_int_t)confirm->deadline_ms));
+        json_object_set_new(json, "confirm_until_ms",
+                            json_integer((json_int_t)confirm->deadline_ms));
     admin_field(call, "ETag", "\"%llu\"", (unsigned long long)call->generation);
     admin_reply_json(call, 200, json);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A configuration that waits to be confirmed is kept by POST /api/v1/config/confirm, or taken back when its time is
- * over. Both wait for their turn, so that no other change comes between.
+ * A configuration that waits to be confirmed is kept by POST /api/v1/config/confirm, or taken back
+ * when its time is over. Both wait for their turn, so that no other change comes between.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -103,8 +103,9 @@ static void on_reverted(struct manager_change *change, enum status status, uint3
         finish(call);
         return;
     }
-    fprintf(stderr, "sluice: edge: nobody confirmed the configuration: the old one is back as "
-                    "generation %u\n",
+    fprintf(stderr,
+            "sluice: edge: nobody confirmed the configuration: the old one is back as "
+            "generation %u\n",
             generation);
     admin_event(admin, "config", "{\"result\":\"reverted\",\"generation\":%u}", generation);
     work(call, on_noted);

@@ -42,21 +42,33 @@ static void put_lag(struct prometheus *text, const struct manager *m,
     prometheus_double(text, NULL, (double)m->lag_us / 1e6);
 }
 
+static void put_listeners(struct prometheus *text, const struct manager *m)
+{
+    prometheus_family(text, "sluice_connections_open", PROMETHEUS_GAUGE,
+                      "Client connections that are open, by listener.");
+    for (unsigned i = 0; i < m->listener_count; i++) {
+        const struct listening *at = &m->listeners[i];
+        struct prometheus_label labels[] = {{"listener", {at->bind, strlen(at->bind)}}, {0}};
+        uint64_t open = 0;
+
+        for (unsigned w = 0; at->kind == LISTENING_PUBLIC && w < m->worker_count; w++)
+            open += worker_clients(m->workers[w], at->bind);
+        if (at->kind == LISTENING_PUBLIC)
+            prometheus_u64(text, labels, open);
+    }
+}
+
 static void put_workers(struct prometheus *text, const struct manager *m)
 {
-    const struct prometheus_label all[] = {{"listener", STR("all")}, {0}};
     struct worker_numbers numbers[STAT_WORKERS_MAX];
-    uint64_t open = 0, refused = 0, memory = 0;
+    uint64_t refused = 0, memory = 0;
 
     for (unsigned w = 0; w < m->worker_count; w++) {
         worker_read(m->workers[w], &numbers[w]);
-        open += numbers[w].connections;
         refused += numbers[w].refused;
         memory += numbers[w].memory_used;
     }
-    prometheus_family(text, "sluice_connections_open", PROMETHEUS_GAUGE,
-                      "Client connections that are open.");
-    prometheus_u64(text, all, open);
+    put_listeners(text, m);
     prometheus_family(text, "sluice_connections_refused_total", PROMETHEUS_COUNTER,
                       "Connections answered with 503 at once, for lack of room.");
     prometheus_u64(text, NULL, refused);

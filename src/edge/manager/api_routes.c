@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * GET /api/v1/routes: all routes in the order of the file, or with ?match=URL (&method= &header=Name:value, any number)
- * those that could take such a request, best first, each with the reason why it does or does not.
+ * GET /api/v1/routes: all routes in the order of the file, or with ?match=URL (&method=
+ * &header=Name:value, any number) those that could take such a request, best first, each with the
+ * reason why it does or does not.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -71,8 +72,8 @@ static void set_paths(json_t *json, const struct conf_route *route, struct arena
 static json_t *route_json(const struct rules *rules, uint32_t index, struct arena *arena)
 {
     const struct conf_route *route = &rules->conf->routes[index];
-    json_t *json = json_pack("{s:i,s:o}", "index", (int)index, "name",
-                             text_json(rules->list[index].label));
+    json_t *json =
+        json_pack("{s:i,s:o}", "index", (int)index, "name", text_json(rules->list[index].label));
 
     set_texts(json, "hosts", &route->hosts);
     set_paths(json, route, arena);
@@ -104,9 +105,10 @@ static void list(struct admin_call *call)
     routes = json_array();
     for (uint32_t i = 0; i < rules->conf->route_count && i < shown; i++)
         json_array_append_new(routes, route_json(rules, i, &call->arena));
-    admin_reply_json(call, 200, json_pack("{s:I,s:I,s:o}", "generation",
-                                          (json_int_t)call->admin->manager->generation, "total",
-                                          (json_int_t)rules->conf->route_count, "routes", routes));
+    admin_reply_json(call, 200,
+                     json_pack("{s:I,s:I,s:o}", "generation",
+                               (json_int_t)call->admin->manager->generation, "total",
+                               (json_int_t)rules->conf->route_count, "routes", routes));
 }
 
 /* --- match */
@@ -145,7 +147,8 @@ static struct str header_lines(struct admin_call *call)
     return lines;
 }
 
-/* The request that is asked about, by way of its text, so that it means what it would mean on the wire. */
+/* The request that is asked about, by way of its text, so that it means what it would mean on the
+ * wire. */
 static enum reason make_request(struct admin_call *call, struct str url, struct head *head)
 {
     static const struct wire_limits limits = {ADMIN_HEAD_MAX, ADMIN_HEAD_MAX, HEADERS + 1};
@@ -175,8 +178,7 @@ static void explain(struct admin_call *call, const struct head *head)
 {
     const struct rules *rules = call->admin->manager->rules;
     struct route_explained *found = arena_zero(&call->arena, EXPLAINED, sizeof(*found));
-    uint32_t count =
-        found ? route_explain(rules->table, head, &call->arena, found, EXPLAINED) : 0;
+    uint32_t count = found ? route_explain(rules->table, head, &call->arena, found, EXPLAINED) : 0;
     json_t *matches = json_array();
 
     for (uint32_t i = 0; i < count && i < EXPLAINED; i++) {

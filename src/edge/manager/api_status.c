@@ -80,9 +80,9 @@ static json_t *services_json(const struct manager *m)
 
         for (uint32_t k = 0; k < service->count; k++)
             json_array_append_new(targets, target_json(&service->targets[k]));
-        json_array_append_new(list, json_pack("{s:o,s:s,s:o}", "name",
-                                              text_json(service->conf->name.s), "balance",
-                                              service->balancer->name, "targets", targets));
+        json_array_append_new(list,
+                              json_pack("{s:o,s:s,s:o}", "name", text_json(service->conf->name.s),
+                                        "balance", service->balancer->name, "targets", targets));
     }
     return list;
 }
@@ -95,8 +95,7 @@ static json_t *peers_json(const struct manager *m)
         if (m->peers[i].pid)
             json_array_append_new(list, json_pack("{s:i,s:i,s:I}", "pid", m->peers[i].pid,
                                                   "generation", (int)m->peers[i].generation,
-                                                  "in_flight",
-                                                  (json_int_t)m->peers[i].in_flight));
+                                                  "in_flight", (json_int_t)m->peers[i].in_flight));
     return list;
 }
 
@@ -121,11 +120,11 @@ void api_status(struct admin_call *call)
         admin_problem(call, 503, "starting", "The gateway is starting.");
         return;
     }
-    json = json_pack("{s:s,s:I,s:i,s:I,s:b,s:b,s:I}", "version", SLUICE_VERSION, "uptime_s",
-                     (json_int_t)((clock_wall_ms() - m->started_ms) / 1000), "pid", (int)getpid(),
-                     "generation", (json_int_t)m->generation, "ready",
-                     m->is_ready && !m->is_draining, "draining", m->is_draining, "live_snapshots",
-                     (json_int_t)m->live_snapshots);
+    json =
+        json_pack("{s:s,s:I,s:i,s:I,s:b,s:b,s:I}", "version", SLUICE_VERSION, "uptime_s",
+                  (json_int_t)((clock_wall_ms() - m->started_ms) / 1000), "pid", (int)getpid(),
+                  "generation", (json_int_t)m->generation, "ready", m->is_ready && !m->is_draining,
+                  "draining", m->is_draining, "live_snapshots", (json_int_t)m->live_snapshots);
     json_object_set_new(json, "config", config_json(call->admin));
     json_object_set_new(json, "workers", workers_json(m));
     json_object_set_new(json, "listeners", listeners_json(m));

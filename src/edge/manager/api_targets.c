@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Targets at run time: added, removed, drained, enabled. Each waits for its turn, changes the overlay, and is answered
- * when every worker serves by it; what could not be built or saved is taken back.
+ * Targets at run time: added, removed, drained, enabled. Each waits for its turn, changes the
+ * overlay, and is answered when every worker serves by it; what could not be built or saved is
+ * taken back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -248,7 +249,8 @@ static const char *check_members(struct admin_call *call, json_t *json)
 
     if (!json_is_object(json))
         return "the body is a JSON object: {\"id\": \"b\", \"address\": \"127.0.0.1:3000\"}";
-    json_object_foreach (json, key, value) {
+    json_object_foreach(json, key, value)
+    {
         const char *near = diag_nearest((struct str){key, strlen(key)}, known, ARRAY_LEN(known));
 
         if (strcmp(key, "id") && strcmp(key, "address") && strcmp(key, "weight"))
@@ -275,9 +277,9 @@ static const char *check_values(struct admin_call *call, json_t *json)
 
     target.address = arena_copy(&call->arena, (struct str){json_string_value(address),
                                                            json_string_length(address)});
-    target.id = id ? arena_copy(&call->arena, (struct str){json_string_value(id),
-                                                           json_string_length(id)})
-                   : target.address;
+    target.id =
+        id ? arena_copy(&call->arena, (struct str){json_string_value(id), json_string_length(id)})
+           : target.address;
     if (!target.address.p || !target.id.p)
         return "out of memory";
     diag_init(&diag, &call->arena);
@@ -290,8 +292,8 @@ static const char *check_values(struct admin_call *call, json_t *json)
 
 void api_target_add(struct admin_call *call)
 {
-    json_t *json = json_loadb(call->body.p ? call->body.p : "", call->body.len,
-                              JSON_REJECT_DUPLICATES, NULL);
+    json_t *json =
+        json_loadb(call->body.p ? call->body.p : "", call->body.len, JSON_REJECT_DUPLICATES, NULL);
     const char *wrong = json ? check_members(call, json) : "the body is not valid JSON";
 
     if (!wrong)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A configuration that waits to be confirmed: the text before it and until when, kept in <state>/unconfirmed.json
- * so that a crash reverts it too. Whoever calls owns the struct; the functions block.
+ * A configuration that waits to be confirmed: the text before it and until when, kept in
+ * <state>/unconfirmed.json so that a crash reverts it too. Whoever calls owns the struct; the
+ * functions block.
  */
 #ifndef EDGE_MANAGER_CONFIRM_H
 #define EDGE_MANAGER_CONFIRM_H
@@ -9,7 +10,7 @@
 #include "sluice/types.h"
 
 struct confirm {
-    char *old;            /* text to go back to, owned; NULL: nothing waits */
+    char *old; /* text to go back to, owned; NULL: nothing waits */
     size_t old_len;
     uint64_t deadline_ms; /* Unix time */
 };
@@ -19,7 +20,8 @@ MUST_USE enum status confirm_save(const char *state_dir, const char *config, str
                                   uint64_t deadline_ms);
 /* Removes it. One that is not there is fine. E_IO with errno. */
 MUST_USE enum status confirm_remove(const char *state_dir);
-/* Puts the old text back if the file is there and of this configuration, then removes it. True: it did. */
+/* Puts the old text back if the file is there and of this configuration, then removes it. True: it
+ * did. */
 bool confirm_revert(const char *state_dir, const char *config);
 /* Forgets it in memory. */
 void confirm_clear(struct confirm *confirm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Server-sent events: connections that follow get each event as `id`, `event` and `data` lines, and a comment when
- * nothing happened for a while. One that reads too slowly is cut. Manager thread.
+ * Server-sent events: connections that follow get each event as `id`, `event` and `data` lines, and
+ * a comment when nothing happened for a while. One that reads too slowly is cut. Manager thread.
  */
 
 #include "edge/manager/api.h"

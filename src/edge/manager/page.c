@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The page at /: what runs, fetched from /api/v1/status every two seconds. One text, nothing loaded from elsewhere.
+ * The page at /: what runs, fetched from /api/v1/status every two seconds. One text, nothing loaded
+ * from elsewhere.
  */
 #include "edge/manager/api.h"
 

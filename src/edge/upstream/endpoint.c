@@ -97,8 +97,10 @@ enum status endpoint_resolve(const struct conf_address *address, struct endpoint
     *count = 0;
     *error = "the name or path is too long";
     if (address->is_unix) {
-        *count = 1;
-        return resolve_unix(address->host, addresses);
+        enum status status = resolve_unix(address->host, addresses);
+
+        *count = !status;
+        return status;
     }
     if (address->host.len >= sizeof(host))
         return E_INVALID;

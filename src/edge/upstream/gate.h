@@ -2,8 +2,8 @@
  *
  * Which workers have requests of a service waiting for a target to become free. A service with a
  * concurrency cap has one gate for its life, across snapshots. Whoever frees a place wakes one
- * waiting worker, in turn. To wait without losing a wake-up: gate_wait, then try once more. Any
- * thread, no lock.
+ * waiting worker, in turn. To wait without losing a wake-up: gate_wait, then try once more;
+ * gate_leave once nothing waits. Any thread, no lock.
  */
 #ifndef EDGE_UPSTREAM_GATE_H
 #define EDGE_UPSTREAM_GATE_H

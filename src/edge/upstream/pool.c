@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/upstream/pool.h"
 
+#include "edge/metric/stat.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/un.h>
@@ -14,6 +16,22 @@ struct slot {
 static struct endpoint_local *local_of(const struct target_conn *target)
 {
     return &target->endpoint->locals[target->conn.loop->worker];
+}
+
+static struct stat_target *stat_of(const struct target_conn *target)
+{
+    const struct loop *loop = target->conn.loop;
+    uint32_t slot = __atomic_load_n(&target->endpoint->slot, __ATOMIC_RELAXED);
+
+    return stats_target(loop->stats, loop->worker, slot);
+}
+
+static void count_open(const struct target_conn *target, int change)
+{
+    struct endpoint_local *local = local_of(target);
+
+    __atomic_store_n(&local->open, local->open + (uint32_t)change, __ATOMIC_RELAXED);
+    stat_gauge(&stat_of(target)->open, change);
 }
 
 size_t pool_conn_size(void)
@@ -35,7 +53,8 @@ static void unlist(struct target_conn *target)
         target->older->newer = target->newer;
     target->newer = target->older = NULL;
     target->is_idle = false;
-    local->idle_count--;
+    __atomic_store_n(&local->idle_count, local->idle_count - 1, __ATOMIC_RELAXED);
+    stat_gauge(&stat_of(target)->idle, -1);
 }
 
 static void enlist(struct target_conn *target)
@@ -47,8 +66,9 @@ static void enlist(struct target_conn *target)
     if (local->idle)
         local->idle->newer = target;
     local->idle = target;
-    local->idle_count++;
+    __atomic_store_n(&local->idle_count, local->idle_count + 1, __ATOMIC_RELAXED);
     target->is_idle = true;
+    stat_gauge(&stat_of(target)->idle, 1);
 }
 
 static bool is_too_old(const struct target_conn *target, uint32_t max_age_ms)
@@ -97,7 +117,7 @@ static void on_closing(struct conn *conn)
     if (target->is_idle)
         unlist(target);
     if (target->is_open)
-        local_of(target)->open--;
+        count_open(target, -1);
     target->is_open = false;
 }
 
@@ -187,7 +207,7 @@ static void finish_connect(struct target_conn *target, int failed)
     if (!failed) {
         target->opened_us = target->conn.loop->now_us;
         target->is_open = true;
-        local_of(target)->open++;
+        count_open(target, 1);
     }
     tell(target, failed);
 }

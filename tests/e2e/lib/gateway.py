@@ -103,7 +103,7 @@ class Gateway:
 
     # -- life
 
-    def start(self, env=None, wrap=(), extra=(), ready=True, preexec=None, pass_fds=()):
+    def start(self, env=None, wrap=(), extra=(), ready=True, preexec=None, stdout=None):
         """Starts `sluice run FILE`; `wrap` goes before it, `extra` after it."""
         self._stderr = open(self.home / "stderr", "ab")
         self.process = subprocess.Popen(
@@ -111,11 +111,10 @@ class Gateway:
             cwd=self.home,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
-            stdout=open(self.home / "stdout", "ab"),
+            stdout=open(self.home / "stdout", "ab") if stdout is None else stdout,
             stderr=self._stderr,
             start_new_session=True,
             preexec_fn=preexec,
-            pass_fds=pass_fds,
         )
         if ready:
             self.wait_ready()
@@ -292,9 +291,13 @@ class Gateway:
         return self.metrics().sum(name, **labels)
 
     def wait_metric(self, name, value, timeout=DEADLINE, **labels):
-        """A series reaches exactly `value`."""
+        """The series with these labels, of which there must be one at least, add up to exactly `value`."""
+        def reached():
+            found = self.metrics().series(name, **labels)
+            return found and sum(found.values()) == value
+
         try:
-            until(lambda: self.metric(name, **labels) == value, name, timeout)
+            until(reached, name, timeout)
         except AssertionError:
             found = self.metrics().series(name)
             raise AssertionError(f"{name}{labels} is not {value}: {found}") from None

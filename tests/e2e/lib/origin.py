@@ -82,6 +82,10 @@ class Connection(Stream):
         request = self.read_head(timeout)
         return request and self.read_body(request)
 
+    def wait_ended(self, timeout=DEADLINE):
+        """Waits until the thread of this connection has seen its end; "eof" or "reset"."""
+        return until(lambda: self.ended, "the end of the gateway's connection", timeout)
+
     def respond(self, status=200, body=b"", headers=(), phrase="X", version="1.1"):
         lines = [f"HTTP/{version} {status} {phrase}"] + [f"{n}: {v}" for n, v in headers]
         if status >= 200 and status not in (204, 304):
@@ -110,7 +114,6 @@ class Origin:
         self.connections, self.heads, self.requests = [], [], []
         self.cut = []  # heads that never became whole
         self.errors = []
-        self.active = self.most_active = 0
         self._handlers = {}
         self._changed = threading.Condition()
         self._accepting = True
@@ -206,20 +209,12 @@ class Origin:
 
     def _serve(self, conn):
         while (request := conn.read_head()) is not None:
-            with self._changed:
-                self.active += 1
-                self.most_active = max(self.most_active, self.active)
-            try:
-                handler = self._handlers.get(request.path)
-                if handler:
-                    if handler(conn, request) == "end":
-                        return
-                else:
-                    conn.read_body(request)
-                    conn.send(self.answer)
-            finally:
-                with self._changed:
-                    self.active -= 1
+            handler = self._handlers.get(request.path)
+            if not handler:
+                conn.read_body(request, self.patience)
+                conn.send(self.answer)
+            elif handler(conn, request) == "end":
+                break
         conn.close()
 
 

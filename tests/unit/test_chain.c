@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of chain.c with filters that write down each call: order, merging, and that on_done comes
+ * once for all that were asked.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "edge/filter/chain.h"
+
+/* Each filter's conf: its letter, and what its hooks say. */
+struct note {
+    char letter;
+    enum verdict asks, tells;
+};
+
+struct state {
+    unsigned asked;
+};
+
+static char journal[64];
+
+static void write_down(char what, const struct visit *visit)
+{
+    size_t len = strlen(journal);
+
+    assert_true(len + 3 < sizeof(journal));
+    journal[len] = what;
+    journal[len + 1] = ((const struct note *)visit->conf)->letter;
+    journal[len + 2] = ' ';
+    journal[len + 3] = '\0';
+}
+
+static void assert_journal(const char *want)
+{
+    assert_string_equal(journal, want);
+    journal[0] = '\0';
+}
+
+static enum verdict ask(struct visit *visit)
+{
+    struct state *state = visit->state;
+
+    write_down('?', visit);
+    assert_int_equal(state->asked, 0);
+    state->asked++;
+    return ((const struct note *)visit->conf)->asks;
+}
+
+static enum verdict tell(struct visit *visit)
+{
+    write_down('!', visit);
+    assert_non_null(visit->response);
+    return ((const struct note *)visit->conf)->tells;
+}
+
+static void finish(struct visit *visit)
+{
+    write_down('.', visit);
+}
+
+#define FILTER(name_)                                                                              \
+    {                                                                                              \
+        .name = name_, .state_size = sizeof(struct state), .on_request = ask, .on_response = tell, \
+        .on_done = finish                                                                          \
+    }
+
+static const struct filter filters[] = {FILTER("a"), FILTER("b"), FILTER("c"), {.name = "mute"}};
+
+struct bench {
+    struct arena arena;
+    struct note notes[4], others[4];
+    struct conf_filter items[4], own[4];
+    struct conf_filters global;
+    struct head request, response;
+    const struct chain *chain;
+    struct chain_walk walk;
+    struct visit *visit;
+};
+
+static int make_bench(void **state)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+
+    *state = bench;
+    journal[0] = '\0';
+    arena_init(&bench->arena, NULL, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        bench->notes[i].letter = (char)('a' + i);
+        bench->others[i].letter = (char)('A' + i);
+        bench->items[i] = (struct conf_filter){.filter = &filters[i], .conf = &bench->notes[i]};
+    }
+    bench->global = (struct conf_filters){bench->items, 3};
+    return 0;
+}
+
+static int remove_bench(void **state)
+{
+    struct bench *bench = *state;
+
+    arena_reset(&bench->arena);
+    free(bench);
+    return 0;
+}
+
+/* A route's own filters, by letter: small is `off`, capital is on with the other conf. */
+static struct conf_filters own(struct bench *bench, const char *letters)
+{
+    uint32_t n = 0;
+
+    for (; letters[n]; n++) {
+        bool is_on = letters[n] < 'a';
+        unsigned index = (unsigned)(letters[n] - (is_on ? 'A' : 'a'));
+
+        bench->own[n] = (struct conf_filter){.filter = &filters[index],
+                                             .conf = is_on ? &bench->others[index] : NULL};
+    }
+    return (struct conf_filters){bench->own, n};
+}
+
+static void start(struct bench *bench, const char *letters)
+{
+    struct conf_filters route = own(bench, letters);
+    struct visit common = {.arena = &bench->arena, .request = &bench->request};
+
+    bench->chain = chain_build(&bench->global, &route, &bench->arena);
+    assert_non_null(bench->chain);
+    assert_int_equal(chain_start(&bench->walk, bench->chain, &common), OK);
+}
+
+static enum verdict request(struct bench *bench)
+{
+    return chain_request(&bench->walk, &bench->visit);
+}
+
+static enum verdict response(struct bench *bench, bool is_own)
+{
+    return chain_response(&bench->walk, &bench->response, is_own, &bench->visit);
+}
+
+static void assert_order(struct bench *bench, const char *letters, const char *want)
+{
+    start(bench, letters);
+    assert_int_equal(request(bench), VERDICT_PASS);
+    assert_journal(want);
+    chain_end(&bench->walk);
+    journal[0] = '\0';
+}
+
+static void test_merge(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_order(bench, "", "?a ?b ?c ");
+    assert_order(bench, "B", "?a ?B ?c ");
+    assert_order(bench, "b", "?a ?c ");
+    assert_order(bench, "abc", "");
+    assert_order(bench, "bB", "?a ?c ?B ");
+    bench->global.count = 1;
+    assert_order(bench, "CB", "?a ?C ?B ");
+    assert_order(bench, "c", "?a ");
+    bench->global.count = 0;
+    assert_order(bench, "", "");
+    assert_order(bench, "CA", "?C ?A ");
+}
+
+static void test_one_exchange(void **state)
+{
+    struct bench *bench = *state;
+
+    start(bench, "");
+    assert_int_equal(request(bench), VERDICT_PASS);
+    assert_journal("?a ?b ?c ");
+    assert_int_equal(response(bench, false), VERDICT_PASS);
+    assert_journal("!c !b !a ");
+    chain_end(&bench->walk);
+    assert_journal(".c .b .a ");
+    chain_end(&bench->walk);
+    assert_journal("");
+}
+
+static void test_reply_tells_all(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->notes[1].asks = VERDICT_REPLY;
+    start(bench, "");
+    assert_int_equal(request(bench), VERDICT_REPLY);
+    assert_ptr_equal(bench->visit->conf, &bench->notes[1]);
+    assert_journal("?a ?b ");
+    assert_int_equal(response(bench, true), VERDICT_PASS);
+    assert_journal("!c !b !a ");
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(bench->walk.visits[i].is_own);
+    chain_end(&bench->walk);
+    assert_journal(".b .a ");
+}
+
+/* An answer that is not our own can come before all were asked only if an exchange asks no more. */
+static void test_answer_tells_those_that_were_asked(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->notes[1].asks = VERDICT_WAIT;
+    start(bench, "");
+    assert_int_equal(request(bench), VERDICT_WAIT);
+    assert_int_equal(response(bench, false), VERDICT_PASS);
+    assert_journal("?a ?b !b !a ");
+    chain_end(&bench->walk);
+    assert_journal(".b .a ");
+}
+
+static void test_wait_goes_on_after_it(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->notes[0].asks = bench->notes[2].asks = VERDICT_WAIT;
+    start(bench, "");
+    assert_int_equal(request(bench), VERDICT_WAIT);
+    assert_journal("?a ");
+    assert_int_equal(request(bench), VERDICT_WAIT);
+    assert_journal("?b ?c ");
+    assert_int_equal(request(bench), VERDICT_PASS);
+    assert_journal("");
+    chain_end(&bench->walk);
+    assert_journal(".c .b .a ");
+}
+
+static void test_cancelled_while_waiting(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->notes[0].asks = VERDICT_WAIT;
+    start(bench, "");
+    assert_int_equal(request(bench), VERDICT_WAIT);
+    chain_end(&bench->walk);
+    assert_journal("?a .a ");
+}
+
+static void test_failing_answer(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->notes[1].tells = VERDICT_FAIL;
+    start(bench, "");
+    assert_int_equal(request(bench), VERDICT_PASS);
+    assert_int_equal(response(bench, false), VERDICT_FAIL);
+    assert_ptr_equal(bench->visit->conf, &bench->notes[1]);
+    assert_journal("?a ?b ?c !c !b ");
+    chain_end(&bench->walk);
+    assert_journal(".c .b .a ");
+}
+
+static void test_filter_without_hooks(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->global.count = 4;
+    start(bench, "");
+    assert_int_equal(bench->chain->count, 4);
+    assert_int_equal(request(bench), VERDICT_PASS);
+    assert_int_equal(response(bench, false), VERDICT_PASS);
+    chain_end(&bench->walk);
+    assert_journal("?a ?b ?c !c !b !a .c .b .a ");
+    assert_null(bench->walk.visits[3].state);
+}
+
+static void test_walk_that_never_began(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->walk = (struct chain_walk){0};
+    assert_int_equal(response(bench, true), VERDICT_PASS);
+    chain_end(&bench->walk);
+    assert_journal("");
+}
+
+static void test_without_memory(void **state)
+{
+    struct bench *bench = *state;
+    struct conf_filters none = own(bench, "");
+    const struct chain *chain = chain_build(&bench->global, &none, &bench->arena);
+    struct arena full;
+    struct visit common = {.arena = &full};
+
+    arena_init(&full, NULL, 1);
+    assert_null(chain_build(&bench->global, &none, &full));
+    assert_int_equal(chain_start(&bench->walk, chain, &common), E_NOMEM);
+    assert_int_equal(response(bench, true), VERDICT_PASS);
+    chain_end(&bench->walk);
+    assert_journal("");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_merge, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_one_exchange, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_reply_tells_all, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_answer_tells_those_that_were_asked, make_bench,
+                                        remove_bench),
+        cmocka_unit_test_setup_teardown(test_wait_goes_on_after_it, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_cancelled_while_waiting, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_failing_answer, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_filter_without_hooks, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_walk_that_never_began, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_without_memory, make_bench, remove_bench),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

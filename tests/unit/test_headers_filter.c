@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of filter/headers.c, from its YAML to the head it leaves.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "config/conf.h"
+#include "sluice/filter.h"
+
+struct bench {
+    struct arena arena, small;
+    struct diag diag;
+    const struct conf *conf;
+    struct head head;
+    struct visit visit;
+};
+
+static const char *no_env(void *owner, const char *name)
+{
+    (void)owner;
+    (void)name;
+    return NULL;
+}
+
+static int make_bench(void **state)
+{
+    struct bench *bench = calloc(1, sizeof(*bench));
+
+    *state = bench;
+    arena_init(&bench->arena, NULL, 0);
+    diag_init(&bench->diag, &bench->arena);
+    return head_init(&bench->head, &bench->arena, 4);
+}
+
+static int remove_bench(void **state)
+{
+    struct bench *bench = *state;
+
+    arena_reset(&bench->arena);
+    arena_reset(&bench->small);
+    free(bench);
+    return 0;
+}
+
+/* False when the configuration is refused. */
+static bool load(struct bench *bench, const char *headers)
+{
+    const struct conf_world world = {.env = no_env, .filters = filter_registry};
+    struct str text = arena_format(&bench->arena,
+                                   "services: {app: {targets: [\"127.0.0.1:1\"]}}\n"
+                                   "filters: [{headers: {%s}}]\n",
+                                   headers);
+
+    bench->conf = conf_parse(text, "test", &world, &bench->arena, &bench->diag);
+    if (!bench->conf)
+        return false;
+    bench->visit = (struct visit){.conf = bench->conf->filters.items[0].conf,
+                                  .arena = &bench->arena,
+                                  .request = &bench->head,
+                                  .response = &bench->head};
+    return true;
+}
+
+static const struct filter *filter(const struct bench *bench)
+{
+    return bench->conf->filters.items[0].filter;
+}
+
+static void add(struct bench *bench, const char *name, const char *value)
+{
+    assert_int_equal(head_add(&bench->head, &bench->arena, (struct str){name, strlen(name)},
+                              (struct str){value, strlen(value)}),
+                     OK);
+}
+
+static void assert_head(const struct bench *bench, const char *want)
+{
+    char have[512] = "";
+    size_t len = 0;
+
+    for (unsigned i = 0; i < bench->head.count; i++) {
+        const struct header *header = &bench->head.headers[i];
+
+        len += (size_t)snprintf(have + len, sizeof(have) - len, "%.*s=%.*s;", header->name_len,
+                                header->name, (int)header->value_len, header->value);
+        assert_true(len < sizeof(have));
+    }
+    assert_string_equal(have, want);
+}
+
+static void test_request(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(load(bench, "request: {remove: [X-Gone, x-none], set: {x-set: new, x-made: m}, "
+                            "add: {x-list: two}}"));
+    add(bench, "x-gone", "1");
+    add(bench, "X-Set", "old");
+    add(bench, "x-list", "one");
+    add(bench, "x-set", "old too");
+    add(bench, "X-GONE", "2");
+    assert_int_equal(filter(bench)->on_request(&bench->visit), VERDICT_PASS);
+    assert_non_null(head_find_name(&bench->head, STR("x-set")));
+    assert_int_equal(head_remove_name(&bench->head, STR("x-set")), 1);
+    assert_head(bench, "x-list=one;x-made=m;x-list=two;");
+    assert_int_equal(filter(bench)->on_response(&bench->visit), VERDICT_PASS);
+    assert_head(bench, "x-list=one;x-made=m;x-list=two;");
+}
+
+/* Removed first, then set, then added. */
+static void test_response(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(load(bench, "response: {remove: [server], set: {Server: mine}, "
+                            "add: {server: and mine}}"));
+    add(bench, "Server", "theirs");
+    assert_int_equal(filter(bench)->on_request(&bench->visit), VERDICT_PASS);
+    assert_head(bench, "Server=theirs;");
+    assert_int_equal(filter(bench)->on_response(&bench->visit), VERDICT_PASS);
+    assert_head(bench, "Server=mine;server=and mine;");
+}
+
+static void test_without_memory(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(load(bench, "request: {add: {x-a: a, x-b: b}}, response: {set: {x-c: c}}"));
+    arena_init(&bench->small, NULL, 1);
+    bench->visit.arena = &bench->small;
+    for (unsigned i = bench->head.count; i < bench->head.capacity; i++)
+        add(bench, "x", "y");
+    assert_int_equal(filter(bench)->on_request(&bench->visit), VERDICT_FAIL);
+    assert_int_equal(bench->visit.reason, REASON_HEADERS_TOO_LARGE);
+    assert_int_equal(filter(bench)->on_response(&bench->visit), VERDICT_FAIL);
+    assert_int_equal(bench->visit.reason, REASON_HTTP_RESPONSE_HEADER_SIZE);
+}
+
+static void test_what_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const refused[] = {
+        "request: {set: {Connection: close}}",
+        "request: {add: {content-length: \"0\"}}",
+        "request: {remove: [Host]}",
+        "response: {remove: [TRANSFER-ENCODING]}",
+        "response: {set: {upgrade: h2c}}",
+        "response: {set: {\"x y\": z}}",
+        "response: {set: {\"x:\": z}}",
+        "response: {set: {\"\": z}}",
+        "response: {add: {x-split: \"a\\r\\nset-cookie: b\"}}",
+        "response: {add: {x-nul: \"a\\0b\"}}",
+        "response: {add: {\"x-\\u00e9\": b}}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        unsigned before = bench->diag.errors;
+
+        assert_false(load(bench, refused[i]));
+        assert_true(bench->diag.errors > before);
+    }
+    assert_true(load(bench, "response: {add: {x-fine: \"tab\\tand \\u00e9\"}}"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_request, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_response, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_without_memory, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_what_is_refused, make_bench, remove_bench),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
