@@ -129,6 +129,7 @@ static void say_commands(const struct demo *demo)
 
     printf("  export SLUICE_ADMIN=unix:%s/state/admin.sock\n", path);
     printf("  %s status\n", program);
+    printf("  %s routes --match http://127.0.0.1:%u/api/headers\n", program, demo->port);
     printf("  %s target drain shop one     # nothing is cut; two answers alone\n", program);
     printf("  %s target enable shop one\n", program);
     printf("  %s reload                    # after a change of %s\n", program,

@@ -53,7 +53,8 @@ static void feed(struct conn *conn, struct str in)
     conn->is_feeding = false;
     if (conn->is_closing)
         return;
-    if (conn->partial.len) // output of others may point into it
+    conn_touch(conn);
+    if (conn->partial.len) // output may point into it
         loop_own(conn->loop);
     if (buf_keep(&conn->partial, &conn->loop->partials, in)) {
         conn_close(conn, REASON_MEMORY_LIMIT);
@@ -61,7 +62,6 @@ static void feed(struct conn *conn, struct str in)
     }
     if (was_idle && wire->is_partial)
         conn->ops->on_begin(conn);
-    conn_touch(conn);
 }
 
 static void take_input(struct conn *conn, struct str in)

@@ -112,12 +112,15 @@ uint64_t loop_wall_ms(const struct loop *loop)
 
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms)
 {
+    uint64_t since_tick_ms;
+
     if (!loop->is_ticking) {
         wheel_advance(&loop->wheel, loop->now_us / 1000, fire, loop);
         uv_timer_start(&loop->tick, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
         loop->is_ticking = true;
     }
-    wheel_set(&loop->wheel, &timer->entry, delay_ms);
+    since_tick_ms = loop->now_us / 1000 - loop->wheel.now * WHEEL_TICK_MS;
+    wheel_set(&loop->wheel, &timer->entry, since_tick_ms + delay_ms);
 }
 
 void loop_timer_unset(struct loop_timer *timer)

@@ -137,6 +137,7 @@ EXPECTED = {
     r"curl http://\S+/robots\.txt": r"User-agent: \*\nDisallow: /api/",
     r"curl http://\S+/metrics": r'sluice_http_requests_total\{route="shop",code="200"\} \d',
     r"\S+ status$": r"shop .*\bone\b",
+    r"\S+ routes --match http": r"=> api ",
     r"\S+ target drain shop one": r"generation 2",
     r"\S+ target enable shop one": r"generation 3",
     r"\S+ reload": r"generation 4",

@@ -4,6 +4,7 @@
  * is free.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,7 @@
 #include "base/random.h"
 #include "edge/upstream/endpoint.h"
 
-enum { WORKERS = 3, ROUNDS = 20000, PATIENCE_S = 20 };
+enum { WORKERS = 3, ROUNDS = 5000, PATIENCE_S = 10 };
 
 struct log {
     unsigned workers[8], count;
@@ -127,7 +128,9 @@ struct crowd {
     struct gate gate;
     struct endpoint *endpoint;
     sem_t woken[WORKERS];
+    pthread_barrier_t round;
     unsigned inside, served; /* guarded by the cap of 1 */
+    bool is_lost;            /* atomic: one waited in vain */
 };
 
 struct worker {
@@ -135,7 +138,6 @@ struct worker {
     struct crowd *crowd;
     unsigned index, served, gave_up;
     uint64_t seed;
-    bool is_lost; /* waited in vain */
 };
 
 static void wake(void *owner, unsigned worker)
@@ -149,8 +151,10 @@ static bool await_wake(struct worker *worker)
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += PATIENCE_S;
-    worker->is_lost = sem_timedwait(&worker->crowd->woken[worker->index], &until) != 0;
-    return !worker->is_lost;
+    if (!sem_timedwait(&worker->crowd->woken[worker->index], &until))
+        return true;
+    __atomic_store_n(&worker->crowd->is_lost, true, __ATOMIC_RELAXED);
+    return false;
 }
 
 static bool acquire_or_wait(struct worker *worker)
@@ -163,35 +167,55 @@ static bool acquire_or_wait(struct worker *worker)
     return endpoint_acquire(crowd->endpoint);
 }
 
-/* As a worker with one request: it waits, or gives up like one whose time in the queue is over. */
+/* As one whose time in the queue is over, perhaps just when it is woken. */
+static bool gives_up(struct worker *worker)
+{
+    if (random_below(&worker->seed, 3))
+        return false;
+    sched_yield();
+    return true;
+}
+
+/* As a worker with one request. */
 static bool take_place(struct worker *worker)
 {
     bool has_place;
 
     while (!(has_place = acquire_or_wait(worker)))
-        if (random_below(&worker->seed, 4) == 0 || !await_wake(worker))
+        if (gives_up(worker) || !await_wake(worker))
             break;
     gate_leave(&worker->crowd->gate, worker->index);
     return has_place;
 }
 
+static void use_place(struct worker *worker)
+{
+    struct crowd *crowd = worker->crowd;
+
+    worker->served++;
+    crowd->served++;
+    if (++crowd->inside != 1)
+        abort();
+    sched_yield();
+    crowd->inside--;
+    endpoint_release(crowd->endpoint);
+    gate_release(&crowd->gate);
+}
+
+/* One request of each worker a round, so that no later one makes up for a wake that was lost. */
 static void *run(void *argument)
 {
     struct worker *worker = argument;
     struct crowd *crowd = worker->crowd;
 
-    for (unsigned i = 0; i < ROUNDS && !worker->is_lost; i++) {
-        if (!take_place(worker)) {
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        if (__atomic_load_n(&crowd->is_lost, __ATOMIC_RELAXED))
             worker->gave_up++;
-            continue;
-        }
-        worker->served++;
-        crowd->served++;
-        if (++crowd->inside != 1)
-            abort();
-        crowd->inside--;
-        endpoint_release(crowd->endpoint);
-        gate_release(&crowd->gate);
+        else if (take_place(worker))
+            use_place(worker);
+        else
+            worker->gave_up++;
+        pthread_barrier_wait(&crowd->round);
     }
     return NULL;
 }
@@ -205,6 +229,7 @@ static void run_crowd(unsigned count)
     crowd->endpoint = endpoint_new(STR("s"), STR("i"), STR("a"), WORKERS);
     crowd->endpoint->cap = 1;
     gate_init(&crowd->gate, wake, crowd);
+    pthread_barrier_init(&crowd->round, NULL, count);
     for (unsigned i = 0; i < count; i++)
         sem_init(&crowd->woken[i], 0, 0);
     for (unsigned i = 0; i < count; i++) {
@@ -213,15 +238,16 @@ static void run_crowd(unsigned count)
     }
     for (unsigned i = 0; i < count; i++) {
         pthread_join(workers[i].thread, NULL);
-        assert_false(workers[i].is_lost);
         assert_int_equal(workers[i].served + workers[i].gave_up, ROUNDS);
         served += workers[i].served;
     }
+    assert_false(crowd->is_lost);
     assert_int_equal(crowd->served, served);
     assert_int_equal(crowd->endpoint->in_use, 0);
     assert_int_equal(crowd->gate.waiting, 0);
     for (unsigned i = 0; i < count; i++)
         sem_destroy(&crowd->woken[i]);
+    pthread_barrier_destroy(&crowd->round);
     endpoint_unref(&crowd->endpoint);
     free(crowd);
 }

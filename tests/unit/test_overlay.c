@@ -240,8 +240,8 @@ static void test_damaged_files_are_set_aside(void **state)
         "{\"version\":1,\"services\":{\"a\":1}}",
         "{\"version\":1,\"services\":{\"a\":{\"added\":{}}}}",
         "{\"version\":1,\"services\":{\"a\":{\"added\":[{\"id\":\"x\"}]}}}",
-        "{\"version\":1,\"services\":{\"a\":{\"added\":[{\"id\":\"x\",\"address\":\"h\",\"weight\":"
-        "1}]}}}",
+        ("{\"version\":1,\"services\":{\"a\":{\"added\":"
+         "[{\"id\":\"x\",\"address\":\"h\",\"weight\":1}]}}}"),
         "{\"version\":1,\"services\":{\"a\":{\"removed\":[1]}}}",
         "{\"version\":1,\"services\":{\"a\":{\"drained\":\"x\"}}}",
     };

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "edge/metric/stat.h"
 #include "edge/upstream/pool.h"
 
 enum { PATIENCE_S = 20, IDLE_MS = 60000, CONNS = 3 };
@@ -66,6 +67,8 @@ static int make_bench(void **state)
     bench->waiter.on_connect = on_connect;
     bench->endpoint = endpoint_new(STR("s"), STR("i"), STR("a"), 1);
     bench->endpoint->idle_max = CONNS;
+    bench->loop.stats = stats_new(1);
+    bench->endpoint->slot = stats_target_slot(bench->loop.stats, STR("s"), STR(""), STR("i"));
     bench->endpoint->address_count = 1;
     bench->listening = make_socket(&bench->endpoint->addresses[0], 16);
     memset(bench->peers, -1, sizeof(bench->peers));
@@ -86,6 +89,8 @@ static int remove_bench(void **state)
     run_until_closed(bench);
     assert_int_equal(bench->endpoint->locals[0].open, 0);
     assert_int_equal(bench->endpoint->locals[0].idle_count, 0);
+    assert_int_equal(stats_target(bench->loop.stats, 0, bench->endpoint->slot)->open, 0);
+    stats_free(&bench->loop.stats);
     loop_fini(&bench->loop);
     assert_int_equal(bench->loop.budget.used, 0);
     endpoint_unref(&bench->endpoint);
@@ -120,6 +125,7 @@ static void open_conns(struct bench *bench, unsigned n)
         assert_true(bench->peers[i] >= 0);
     }
     assert_int_equal(bench->endpoint->locals[0].open, n);
+    assert_int_equal(stats_target(bench->loop.stats, 0, bench->endpoint->slot)->open, n);
 }
 
 static void give(struct bench *bench, unsigned i)

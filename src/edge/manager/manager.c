@@ -380,6 +380,7 @@ int manager_run(const struct manager_options *options, const struct filter *cons
     name_edge(m);
     if (prepare(m, path, sizeof(path)))
         code = serve(m);
+    arena_reset(&m->loaded_arena);
     free(m);
     return code;
 }

@@ -43,6 +43,7 @@ struct builder *manager_new_builder(struct manager *m, enum change_kind kind)
     if (kind == CHANGE_RELOAD && m->loaded) {
         builder->loaded = m->loaded;
         builder->loaded_arena = m->loaded_arena;
+        arena_init(&m->loaded_arena, NULL, 0);
         m->loaded = NULL;
     }
     builder->uid = getuid();
