@@ -49,18 +49,18 @@ static void set_timer(struct client *client, uint64_t ms)
 static bool is_body_slow(struct client *client, uint64_t least)
 {
     uint64_t came = client->conn.read_bytes - client->mark_read;
+    const struct exchange *x = client->origin.current;
     bool is_ours =
         client->conn.wire->unpaid >= WIRE_WINDOW; // we do not read: not the client's fault
 
     client->mark_read = client->conn.read_bytes;
-    return client->origin.current && !client->origin.current->down.received && !is_ours &&
-           came < least;
+    return x && !x->down.received && !x->awaits_continue && !is_ours && came < least;
 }
 
 static bool is_reader_slow(struct client *client, uint64_t least)
 {
     bool is_behind = outq_pending(client->conn.wire->out) > 0;
-    uint64_t acked = is_behind ? conn_acked(&client->conn) : 0;
+    uint64_t waiting, acked = is_behind ? conn_acked(&client->conn, &waiting) : 0;
     bool is_slow = is_behind && client->was_behind && acked - client->mark_acked < least;
 
     client->mark_acked = acked;
@@ -86,16 +86,28 @@ static void check_speed(struct client *client)
         exchange_fail(x, REASON_BODY_TIMEOUT);
 }
 
+/* The head's time runs from its first byte, whatever else the connection is busy with. */
+static void check_head(struct client *client)
+{
+    uint64_t allowed_ms = conf_of(client)->timeouts.header_ms;
+    uint64_t taken_ms = (client->conn.loop->now_us - client->origin.began_us) / 1000;
+
+    if (taken_ms < allowed_ms)
+        set_timer(client, allowed_ms - taken_ms);
+    else
+        client->conn.wire->codec->refuse(client->conn.wire, REASON_HEADER_TIMEOUT);
+}
+
 /* --- the connection's callbacks */
 
 static void on_timeout(struct conn *conn)
 {
     struct client *client = (struct client *)conn;
 
-    if (conn->is_working || outq_pending(conn->wire->out))
+    if (conn->wire->is_partial)
+        check_head(client);
+    else if (conn->is_working || outq_pending(conn->wire->out))
         check_speed(client);
-    else if (conn->wire->is_partial)
-        conn->wire->codec->refuse(conn->wire, REASON_HEADER_TIMEOUT);
     else
         conn_close(conn, REASON_CLIENT_GONE);
 }
@@ -158,6 +170,7 @@ static struct stream *on_open(void *wire_owner)
         client->origin.began_us = client->conn.loop->now_us;
     client->origin.health_path = (struct str){client->door->health, strlen(client->door->health)};
     client->conn.is_working = true;
+    client->slow_checks = 0;
     client->mark_read = client->conn.read_bytes;
     client->was_behind = false;
     set_timer(client, CHECK_MS);
@@ -255,10 +268,4 @@ void client_drain(struct client_list *list)
         else
             wire->codec->bye(wire);
     }
-}
-
-void client_close_all(struct client_list *list)
-{
-    while (list->first)
-        conn_close(&list->first->conn, REASON_DRAINING);
 }

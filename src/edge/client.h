@@ -32,8 +32,6 @@ MUST_USE enum status client_open(const struct client_home *home, int fd, const s
                                  struct client_door *door);
 /* Closes those that idle, and makes the others end with their current request. */
 void client_drain(struct client_list *list);
-/* Closes all, at once. */
-void client_close_all(struct client_list *list);
 /* Bytes of one with its wire, for the loop's slab. */
 size_t client_size(void);
 

@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 enum { VECTORS = 16, LINGER_MS = 2000 };
 
@@ -24,12 +25,27 @@ enum status conn_init(struct conn *conn, bool is_unix)
     uv_loop_t *uv = &conn->loop->uv;
     int failed = is_unix ? uv_pipe_init(uv, &conn->uv.pipe, 0) : uv_tcp_init(uv, &conn->uv.tcp);
 
+    if (failed)
+        return E_IO;
     conn->uv.handle.data = conn;
     conn->timer.fire = fire_timer;
-    return failed ? E_IO : OK;
+    conn->next = conn->loop->conns;
+    if (conn->next)
+        conn->next->prev = conn;
+    conn->loop->conns = conn;
+    return OK;
 }
 
 /* --- input */
+
+/* A client that pipelines and does not read gets no further request taken. */
+static bool may_feed(const struct conn *conn)
+{
+    const struct wire *wire = conn->wire;
+
+    return !wire->wants_close &&
+           (!wire->is_idle || outq_pending(wire->out) < WIRE_HIGH_WATER);
+}
 
 static void feed(struct conn *conn, struct str in)
 {
@@ -49,7 +65,9 @@ static void feed(struct conn *conn, struct str in)
         }
         in.p += used;
         in.len -= used;
-    } while (in.len && wire->is_idle && !wire->is_partial && !wire->wants_close);
+        if (!used)
+            break;
+    } while (in.len && may_feed(conn) && wire->is_idle && !wire->is_partial);
     conn->is_feeding = false;
     if (conn->is_closing)
         return;
@@ -75,14 +93,19 @@ static void take_input(struct conn *conn, struct str in)
         }
         in = (struct str){conn->partial.p, conn->partial.len};
     }
-    feed(conn, in);
+    if (may_feed(conn))
+        feed(conn, in);
+    else if (!conn->partial.len && buf_append(&conn->partial, &conn->loop->partials, in))
+        conn_close(conn, REASON_MEMORY_LIMIT);
+    else
+        conn_touch(conn);
 }
 
 void conn_resume(struct conn *conn)
 {
     if (conn->is_feeding || conn->is_closing || conn->is_lingering)
         return;
-    if (conn->partial.len)
+    if (conn->partial.len && may_feed(conn))
         feed(conn, (struct str){conn->partial.p, conn->partial.len});
     conn_touch(conn);
 }
@@ -129,8 +152,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 static void update_reading(struct conn *conn)
 {
     const struct wire *wire = conn->wire;
-    bool wanted =
-        !conn->got_eof && wire->unpaid < WIRE_WINDOW && conn->partial.len < conn->partial_max;
+    bool wanted = !conn->got_eof && wire->unpaid < WIRE_WINDOW &&
+                  conn->partial.len < conn->partial_max && (may_feed(conn) || wire->wants_close);
 
     if (wanted == conn->is_reading || conn->is_closing)
         return;
@@ -147,8 +170,9 @@ enum status conn_start(struct conn *conn, const struct codec *codec, enum role r
     conn->wire->codec = codec;
     if (codec->open(conn->wire, role))
         return E_NOMEM;
-    if (!conn->partial_max)
-        conn->partial_max = WIRE_WINDOW;
+    conn->partial_max = WIRE_WINDOW;
+    if (conn->wire->limits->header_bytes >= WIRE_WINDOW) // a head that is not whole must fit
+        conn->partial_max = conn->wire->limits->header_bytes + 1;
     if (uv_read_start(&conn->uv.stream, on_alloc, on_read))
         return E_IO;
     conn->is_reading = true;
@@ -164,6 +188,20 @@ static void finish_write(struct conn *conn)
     if (!outq_pending(wire->out))
         outq_give(&wire->out);
     wire->codec->wrote(wire);
+    if (conn->partial.len && wire->is_idle && !conn->is_closing)
+        conn_resume(conn); // a pipelined request waited for room
+}
+
+/* The other end takes no more. A target may have answered already, and its answer lie unread in the socket: go on
+ * reading, the end will come. */
+static void fail_write(struct conn *conn)
+{
+    if (conn->wire->role == ROLE_SERVER) {
+        conn_close(conn, REASON_CLIENT_GONE);
+        return;
+    }
+    conn->is_mute = true;
+    outq_give(&conn->wire->out);
 }
 
 static void on_written(uv_write_t *request, int failed)
@@ -177,7 +215,7 @@ static void on_written(uv_write_t *request, int failed)
         return;
     loop_enter(loop);
     if (failed) {
-        conn_close(conn, REASON_CLIENT_GONE);
+        fail_write(conn);
     } else {
         conn->written_bytes += conn->writing_len;
         outq_sent(conn->wire->out, conn->writing_len);
@@ -222,8 +260,7 @@ static bool write_some(struct conn *conn)
     int written = uv_try_write(&conn->uv.stream, (const uv_buf_t *)vectors, n);
 
     if (written < 0 && written != UV_EAGAIN) {
-        conn_close(conn,
-                   wire->role == ROLE_SERVER ? REASON_CLIENT_GONE : REASON_CONNECTION_TERMINATED);
+        fail_write(conn);
         return false;
     }
     if (written > 0) {
@@ -292,6 +329,8 @@ static void write_out(struct conn *conn)
 
     if (wire->codec->pull)
         wire->codec->pull(wire);
+    if (conn->is_mute)
+        outq_give(&wire->out);
     if (!wire->out)
         return;
     if (conn->writing) { // it goes out behind what is under way; what it borrowed does not wait
@@ -352,7 +391,7 @@ void conn_shutdown(struct conn *conn)
     conn_touch(conn);
 }
 
-uint64_t conn_acked(const struct conn *conn)
+uint64_t conn_acked(const struct conn *conn, uint64_t *waiting)
 {
     uint64_t written = conn->written_bytes;
     int unacked = 0;
@@ -362,6 +401,7 @@ uint64_t conn_acked(const struct conn *conn)
         written += conn->writing_len - uv_stream_get_write_queue_size(&conn->uv.stream);
     if (!uv_fileno(&conn->uv.handle, &fd))
         ioctl(fd, SIOCOUTQ, &unacked);
+    *waiting = (uint64_t)unacked + outq_pending(conn->wire->out);
     return written > (uint64_t)unacked ? written - (uint64_t)unacked : 0;
 }
 
@@ -390,6 +430,32 @@ static void on_close(uv_handle_t *handle)
     conn->ops->on_closed(conn);
 }
 
+static void unlink_conn(struct conn *conn)
+{
+    if (conn->prev)
+        conn->prev->next = conn->next;
+    else
+        conn->loop->conns = conn->next;
+    if (conn->next)
+        conn->next->prev = conn->prev;
+}
+
+void conn_close_all(struct loop *loop)
+{
+    while (loop->conns)
+        conn_close(loop->conns, REASON_DRAINING);
+}
+
+void conn_reset(struct conn *conn, enum reason why)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    uv_os_fd_t fd;
+
+    if (!conn->is_closing && !uv_fileno(&conn->uv.handle, &fd))
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    conn_close(conn, why);
+}
+
 void conn_close(struct conn *conn, enum reason why)
 {
     if (conn->is_closing)
@@ -397,8 +463,9 @@ void conn_close(struct conn *conn, enum reason why)
     conn->is_closing = true;
     unlist(conn);
     loop_timer_remove(conn->loop, &conn->timer);
+    unlink_conn(conn);
+    conn->ops->on_closing(conn); // first: what the streams let go of may take its owner with it
     if (conn->wire->codec)
         conn->wire->codec->close(conn->wire, why);
-    conn->ops->on_closing(conn);
     uv_close(&conn->uv.handle, on_close);
 }

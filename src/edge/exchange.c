@@ -138,6 +138,7 @@ static void on_interim(struct stream *up, struct head *head)
     if (x->is_answering || !x->down.wire)
         return;
     head_strip_hop_by_hop(head, false);
+    x->awaits_continue = x->awaits_continue && head->status != 100;
     if (x->down.codec->interim(&x->down, head))
         exchange_abort(x, REASON_MEMORY_LIMIT);
     else
@@ -167,6 +168,18 @@ static const struct sink up_sink = {
 
 /* --- the timer: what it means depends on where the exchange stands */
 
+/* The client takes what lies in the sockets' buffers: that is no silence, however long it needs. */
+static bool is_draining_out(struct exchange *x)
+{
+    uint64_t waiting = 0, acked = x->down.wire ? conn_acked(x->down.wire->owner, &waiting) : 0;
+    bool is_moving = waiting && acked != x->acked;
+
+    x->acked = acked;
+    if (is_moving)
+        x->active_us = x->host->loop->now_us;
+    return is_moving;
+}
+
 /* Silence of both sides while a stream or a tunnel is open. */
 static void check_silence(struct exchange *x)
 {
@@ -176,6 +189,8 @@ static void check_silence(struct exchange *x)
 
     if (!allowed_ms)
         return;
+    if (silent_ms >= allowed_ms && is_draining_out(x))
+        silent_ms = 0;
     if (silent_ms >= allowed_ms)
         exchange_abort(x, x->is_tunnel ? REASON_TUNNEL_IDLE : REASON_STREAM_IDLE);
     else
@@ -188,6 +203,8 @@ static void check_answer(struct exchange *x)
     uint64_t allowed_ms = x->route->timeouts.first_byte_ms;
     uint64_t waited_ms = (x->host->loop->now_us - x->active_us) / 1000;
 
+    if (!allowed_ms)
+        return;
     if (waited_ms < allowed_ms) {
         loop_timer_set(x->host->loop, &x->timer, allowed_ms - waited_ms);
         return;

@@ -12,7 +12,7 @@ enum step exchange_step_answer(struct exchange *x)
     exchange_lap(x, ACCESS_ANSWER);
     buf_drop(&x->held, &x->host->loop->partials);
     x->can_replay = false;
-    if (x->response->status == 101 && !x->request->is_upgrade)
+    if (x->response->status == 101 && (!x->request->is_upgrade || !x->down.received))
         return exchange_refused(x, REASON_HTTP_UPGRADE_FAILED);
     return STEP_TELL;
 }

@@ -95,6 +95,7 @@ void exchange_take_request_body(struct stream *down, struct str bytes, bool last
     x->owed_down += (uint32_t)bytes.len;
     x->active_us = x->host->loop->now_us;
     x->down_ended |= last;
+    x->held_last |= last && !x->is_tunnel;
     if (x->is_own || x->is_over) { // answered without it: read on and forget
         pay(&x->down, &x->owed_down);
         return;
@@ -110,7 +111,6 @@ void exchange_take_request_body(struct stream *down, struct str bytes, bool last
     }
     if (x->is_answering)
         return;
-    x->held_last |= last;
     if (!hold(x, bytes))
         exchange_fail(x, REASON_MEMORY_LIMIT);
 }
@@ -199,6 +199,8 @@ void exchange_begin_tunnel(struct exchange *x)
     route->timeouts = x->route->timeouts;
     x->kept = x->service->targets[x->index].endpoint;
     endpoint_ref(x->kept);
+    chain_end(&x->walk); // its filters' configuration goes with the snapshot
+    x->walk = (struct chain_walk){0};
     exchange_unpin(x);
     x->route = route;
 out:

@@ -161,7 +161,9 @@ void exchange_abort(struct exchange *x, enum reason why)
     exchange_let_go(x, false);
     if (x->down.wire)
         x->down.codec->detach(&x->down);
-    if (client)
+    if (client && x->is_answering)
+        conn_reset(client, why);
+    else if (client)
         conn_close(client, why);
     if (x->is_running)
         return; // exchange_run() ends it

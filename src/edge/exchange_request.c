@@ -37,6 +37,17 @@ static bool is_health_check(const struct exchange *x)
            !memcmp(x->request->path.p, health.p, health.len);
 }
 
+/* An HTTP/2 connection inside a tunnel would pass by routes and filters: such a wish is not passed on
+ * (RFC 9110 7.8 lets us ignore it; RFC 9113 3.1 has dropped it). */
+static void refuse_h2c(struct head *request)
+{
+    if (!request->is_upgrade || !head_list_has(head_value(request, HDR_UPGRADE), STR("h2c")))
+        return;
+    request->is_upgrade = false;
+    head_remove(request, HDR_UPGRADE);
+    head_remove_name(request, STR("HTTP2-Settings"));
+}
+
 /* For the platform's own checker: before routes, limits and the log. */
 static enum step answer_health(struct exchange *x)
 {
@@ -60,6 +71,8 @@ enum step exchange_step_head(struct exchange *x)
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (request->method == METHOD_CONNECT || request->method == METHOD_OTHER)
         return exchange_refused(x, REASON_METHOD_UNKNOWN); // no forward proxy, no tunnels by wish
+    x->awaits_continue = request->expects_continue && !x->down_ended;
+    refuse_h2c(x->request);
     if (is_health_check(x))
         return answer_health(x);
     if (conf->limits.body && request->content_length > 0 &&

@@ -354,8 +354,9 @@ enum step exchange_step_send(struct exchange *x)
 {
     struct wire *wire = x->target->conn.wire;
 
-    if (!x->sent_us && prepare(x))
+    if (!x->is_prepared && prepare(x))
         return exchange_refused(x, REASON_HEADERS_TOO_LARGE);
+    x->is_prepared = true;
     x->up.received = x->up.sent = x->up.in_tunnel = false;
     x->target->conn.is_working = true;
     if (wire->codec->begin(wire, &x->up))
@@ -365,7 +366,8 @@ enum step exchange_step_send(struct exchange *x)
     if (send_head(x) || exchange_send_held(x))
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     exchange_touch(&x->up);
-    loop_timer_set(x->host->loop, &x->timer, x->route->timeouts.first_byte_ms);
+    if (x->route->timeouts.first_byte_ms)
+        loop_timer_set(x->host->loop, &x->timer, x->route->timeouts.first_byte_ms);
     return STEP_WAIT;
 }
 
@@ -397,6 +399,8 @@ void exchange_let_go(struct exchange *x, bool is_good)
         if (is_good)
             pool_give(target, x->route->timeouts.upstream_idle_ms,
                       x->service->conf->pool.max_age_ms);
+        else if (x->is_tunnel && x->down_ended && x->up_ended)
+            pool_finish(target);
         else
             pool_drop(target, REASON_CONNECTION_TERMINATED);
     }

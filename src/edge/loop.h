@@ -41,6 +41,7 @@ struct loop {
     struct slab outqs, arenas, partials;
     struct slab clients, targets, exchanges; /* sized by their users, see worker.c */
     struct conn *dirty, **dirty_last;        /* in order of conn_touch, by conn->dirty_next */
+    struct conn *conns; /* all that are not closing */
     char *read_buffer;
     bool is_ticking;
 };

@@ -34,7 +34,7 @@ struct worker {
     struct listener *listeners[LISTENERS_MAX]; /* closed ones stay: clients point at them */
     unsigned listener_count;
     struct mailbox mailbox;
-    struct worker_letter stop_letter;
+    struct letter stop_letter;
     pthread_t thread;
     uint64_t probed_us;   /* atomic: when the last probe was sent; 0: it has been answered */
     uint64_t lag_us;      /* atomic */
@@ -148,7 +148,7 @@ static void stop(struct worker *worker)
     const struct snapshot *snapshot = worker->host.snapshot;
 
     close_listeners(worker);
-    client_close_all(&worker->clients);
+    conn_close_all(&worker->loop);
     for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
         for (uint32_t k = 0; k < snapshot->services[i].count; k++)
             pool_close_idle(&worker->loop, snapshot->services[i].targets[k].endpoint, true);
@@ -183,7 +183,7 @@ static void read_letter(void *owner, struct letter *letter)
         break;
     }
     loop_leave(&worker->loop);
-    if (mine != &worker->stop_letter)
+    if (letter != &worker->stop_letter)
         free(mine);
 }
 
@@ -250,7 +250,7 @@ static void fill(struct worker *worker, const struct worker_conf *conf)
         .reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC),
     };
     worker->mailbox = (struct mailbox){.read = read_letter, .woken = woken, .owner = worker};
-    worker->stop_letter.letter.kind = LETTER_STOP;
+    worker->stop_letter.kind = LETTER_STOP;
 }
 
 enum status worker_start(struct worker **worker, const struct worker_conf *conf)
@@ -282,7 +282,7 @@ void worker_stop(struct worker **worker)
     *worker = NULL;
     if (!w)
         return;
-    mailbox_post(&w->mailbox, &w->stop_letter.letter);
+    mailbox_post(&w->mailbox, &w->stop_letter);
     pthread_join(w->thread, NULL);
     for (unsigned i = 0; i < w->listener_count; i++)
         listener_free(&w->listeners[i]);
@@ -300,7 +300,7 @@ static struct worker_letter *new_letter(enum letter_kind kind, unsigned fds)
     struct worker_letter *letter = calloc(1, sizeof(*letter) + fds * sizeof(int));
 
     if (letter)
-        letter->letter.kind = kind;
+        letter->letter.kind = (int)kind;
     return letter;
 }
 

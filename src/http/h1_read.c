@@ -40,10 +40,13 @@ static bool fail(struct h1 *h1, struct str *in, struct head *head, enum reason w
     return false;
 }
 
-static void finish(struct h1 *h1)
+/* The message is in. What lies behind an answer is nobody's, and must not become the next one's. */
+static void finish(struct h1 *h1, const struct str *rest)
 {
     h1->read = H1_READ_DONE;
     h1->stream->received = true;
+    if (h1->wire.role == ROLE_CLIENT && rest->len)
+        h1->is_closing = true;
 }
 
 /* No memory in the arena: because of its own ceiling, or the worker's? */
@@ -74,8 +77,11 @@ static bool skip_empty_line(struct h1 *h1, struct str *in)
 {
     if (in->p[0] != '\r' || h1->has_skipped)
         return true;
-    if (in->len == 1)
+    if (in->len == 1) {
+        h1->wire.is_partial = true;
+        h1->wire.is_idle = false;
         return false;
+    }
     if (in->p[1] == '\n') {
         advance(in, 2);
         h1->has_skipped = true;
@@ -172,13 +178,13 @@ static bool step_request(struct h1 *h1, struct str *in)
     h1->is_closing = head->wants_close;
     h1->asked_connect = head->method == METHOD_CONNECT;
     if (!begin_body(h1, head))
-        finish(h1);
+        finish(h1, in);
     stream->sink->on_head(stream, head, h1->read == H1_READ_DONE);
     return true;
 }
 
 /* Body length of a response (RFC 9112 6.3). */
-static void begin_answer(struct h1 *h1, const struct head *head)
+static void begin_answer(struct h1 *h1, const struct head *head, const struct str *rest)
 {
     bool is_bodiless = h1->stream->is_head || head->status == 204 || head->status == 304;
 
@@ -188,13 +194,13 @@ static void begin_answer(struct h1 *h1, const struct head *head)
     }
     h1->is_closing = h1->is_closing || head->wants_close;
     if (is_bodiless || (!begin_body(h1, head) && head->content_length == 0)) {
-        finish(h1);
+        finish(h1, rest);
         return;
     }
     if (h1->read != H1_READ_HEAD)
         return;
     if (head->status == 205) { // RFC 9110 15.3.6
-        finish(h1);
+        finish(h1, rest);
         return;
     }
     h1->read = H1_READ_TO_CLOSE;
@@ -236,7 +242,7 @@ static bool take_answer(struct h1 *h1, struct str *in, struct head *head)
         return true;
     }
     note_keep_alive(h1, head);
-    begin_answer(h1, head);
+    begin_answer(h1, head, in);
     stream->sink->on_head(stream, head, h1->read == H1_READ_DONE);
     return true;
 }
@@ -302,7 +308,7 @@ static bool step_length(struct h1 *h1, struct str *in)
     h1->in_left -= bytes.len;
     advance(in, bytes.len);
     if (!h1->in_left)
-        finish(h1);
+        finish(h1, in);
     give(h1, bytes, !h1->in_left);
     return true;
 }
@@ -331,9 +337,9 @@ static bool step_chunked(struct h1 *h1, struct str *in)
     }
 }
 
-static bool end_chunked(struct h1 *h1, struct head *trailers)
+static bool end_chunked(struct h1 *h1, struct head *trailers, const struct str *rest)
 {
-    finish(h1);
+    finish(h1, rest);
     if (trailers && trailers->count)
         h1->stream->sink->on_trailers(h1->stream, trailers);
     else
@@ -361,7 +367,7 @@ static bool step_trailers(struct h1 *h1, struct str *in)
         return false;
     if (in->p[0] == '\r' && in->p[1] == '\n') {
         advance(in, 2);
-        return end_chunked(h1, NULL);
+        return end_chunked(h1, NULL, in);
     }
     if (in->p[0] == '\r' || in->p[0] == '\n')
         return fail(h1, in, NULL, body_reason(h1, REASON_TRAILER_INVALID));
@@ -374,7 +380,7 @@ static bool step_trailers(struct h1 *h1, struct str *in)
         return fail(h1, in, NULL, memory_reason(h1, h1->stream->arena, block.len + sizeof(*head)));
     advance(in, block.len);
     why = h1_parse_trailers(block, h1->wire.limits, h1->stream->arena, head);
-    return why ? fail(h1, in, NULL, body_reason(h1, why)) : end_chunked(h1, head);
+    return why ? fail(h1, in, NULL, body_reason(h1, why)) : end_chunked(h1, head, in);
 }
 
 static bool step_raw(struct h1 *h1, struct str *in)

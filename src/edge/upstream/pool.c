@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+enum { FINISH_MS = 10000 };
+
 /* The memory of one: the connection, then its wire. */
 struct slot {
     struct target_conn target;
@@ -295,13 +297,24 @@ void pool_give(struct target_conn *target, uint32_t idle_ms, uint32_t max_age_ms
     if (target->conn.is_closing)
         return;
     if (!wire->is_idle || wire->wants_close || wire->out || target->conn.partial.len ||
-        local->is_retired || target->conn.got_eof || is_too_old(target, max_age_ms) ||
+        local->is_retired || target->conn.got_eof || target->conn.is_mute || is_too_old(target, max_age_ms) ||
         local->idle_count >= __atomic_load_n(&target->endpoint->idle_max, __ATOMIC_RELAXED)) {
         conn_close(&target->conn, REASON_CONNECTION_TERMINATED);
         return;
     }
     enlist(target);
     loop_timer_set(target->conn.loop, &target->conn.timer, idle_time(target, idle_ms));
+}
+
+void pool_finish(struct target_conn *target)
+{
+    if (target->conn.is_closing)
+        return;
+    count_open(target, -1);
+    target->is_open = false; // from here on it touches its endpoint no more
+    target->conn.wire->wants_close = true;
+    loop_timer_set(target->conn.loop, &target->conn.timer, FINISH_MS);
+    conn_touch(&target->conn);
 }
 
 void pool_drop(struct target_conn *target, enum reason why)
