@@ -10,8 +10,9 @@
 #include <xxhash.h>
 
 enum {
-    CHECK_MS = 5000, /* how often a busy connection's speed is looked at */
-    SLOW_CHECKS = 2,  /* readings below the rate in a row that end a slow reader */
+    DRAIN_IDLE_MS = 1000, /* how long a kept connection may still bring a request while draining */
+    CHECK_MS = 5000,      /* how often a busy connection's speed is looked at */
+    SLOW_CHECKS = 2,      /* readings below the rate in a row that end a slow reader */
 };
 
 struct client {
@@ -50,10 +51,10 @@ static bool is_body_slow(struct client *client, uint64_t least)
 {
     uint64_t came = client->conn.read_bytes - client->mark_read;
     const struct exchange *x = client->origin.current;
-    bool is_ours =
-        client->conn.wire->unpaid >= WIRE_WINDOW; // we do not read: not the client's fault
+    bool is_ours = client->conn.was_paused || !client->conn.is_reading; // we did not read
 
     client->mark_read = client->conn.read_bytes;
+    client->conn.was_paused = false;
     return x && !x->down.received && !x->awaits_continue && !is_ours && came < least;
 }
 
@@ -126,11 +127,8 @@ static void on_idle(struct conn *conn)
 
     conn->is_working = false;
     client->origin.began_us = 0;
-    if (client->host->is_draining) {
-        conn_close(conn, REASON_DRAINING);
-        return;
-    }
-    set_timer(client, conf_of(client)->timeouts.idle_ms);
+    set_timer(client,
+              client->host->is_draining ? DRAIN_IDLE_MS : conf_of(client)->timeouts.idle_ms);
 }
 
 static void on_closing(struct conn *conn)
@@ -259,13 +257,13 @@ fail:
 
 void client_drain(struct client_list *list)
 {
-    for (struct client *client = list->first, *next; client; client = next) {
+    for (struct client *client = list->first; client; client = client->next) {
         struct wire *wire = client->conn.wire;
 
-        next = client->next;
-        if (!client->conn.is_working && !wire->is_partial)
-            conn_close(&client->conn, REASON_DRAINING);
-        else
+        if (client->conn.is_working || wire->is_partial)
             wire->codec->bye(wire);
+        else
+            set_timer(client,
+                      DRAIN_IDLE_MS); // a request may be on its way: it is answered, with close
     }
 }

@@ -28,9 +28,10 @@ struct client_home {
 };
 
 /* Takes the accepted descriptor over (closes it on failure). */
-MUST_USE enum status client_open(const struct client_home *home, int fd, const struct sockaddr *peer,
-                                 struct client_door *door);
-/* Closes those that idle, and makes the others end with their current request. */
+MUST_USE enum status client_open(const struct client_home *home, int fd,
+                                 const struct sockaddr *peer, struct client_door *door);
+/* Those that idle are closed in a moment, in case a request is on its way; the others end with
+ * their current one. */
 void client_drain(struct client_list *list);
 /* Bytes of one with its wire, for the loop's slab. */
 size_t client_size(void);

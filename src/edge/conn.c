@@ -43,8 +43,7 @@ static bool may_feed(const struct conn *conn)
 {
     const struct wire *wire = conn->wire;
 
-    return !wire->wants_close &&
-           (!wire->is_idle || outq_pending(wire->out) < WIRE_HIGH_WATER);
+    return !wire->wants_close && (!wire->is_idle || outq_pending(wire->out) < WIRE_HIGH_WATER);
 }
 
 static void feed(struct conn *conn, struct str in)
@@ -162,6 +161,7 @@ static void update_reading(struct conn *conn)
     else
         uv_read_stop(&conn->uv.stream);
     conn->is_reading = wanted;
+    conn->was_paused |= !wanted;
 }
 
 enum status conn_start(struct conn *conn, const struct codec *codec, enum role role)
@@ -192,8 +192,8 @@ static void finish_write(struct conn *conn)
         conn_resume(conn); // a pipelined request waited for room
 }
 
-/* The other end takes no more. A target may have answered already, and its answer lie unread in the socket: go on
- * reading, the end will come. */
+/* The other end takes no more. A target may have answered already, and its answer lie unread in the
+ * socket: go on reading, the end will come. */
 static void fail_write(struct conn *conn)
 {
     if (conn->wire->role == ROLE_SERVER) {

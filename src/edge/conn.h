@@ -40,13 +40,14 @@ struct conn {
     struct loop_timer timer;
     struct conn *dirty_next;
     struct conn *prev, *next; /* all of the loop's */
-    struct buf partial;   /* input the wire has not eaten */
-    uint32_t partial_max; /* bytes; past it reading stops until the wire eats */
+    struct buf partial;       /* input the wire has not eaten */
+    uint32_t partial_max;     /* bytes; past it reading stops until the wire eats */
     uint64_t read_bytes, written_bytes;
     uv_write_t *writing; /* the uv_write in flight, owned; NULL: none */
     size_t writing_len;
     bool is_dirty : 1, is_reading : 1, is_feeding : 1, is_closing : 1;
     bool got_eof : 1, is_lingering : 1, wants_shutdown : 1, did_shutdown : 1, is_working : 1;
+    bool was_paused : 1; /* reading stood still because its consumer was behind; the owner clears it */
     bool is_mute : 1;   /* writing failed: output is dropped, input goes on */
     bool is_broken : 1; /* output was lost for want of memory: close instead of writing */
     uv_shutdown_t *shutting;
@@ -75,8 +76,8 @@ void conn_close(struct conn *conn, enum reason why);
 void conn_reset(struct conn *conn, enum reason why);
 /* Closes every connection of the loop. */
 void conn_close_all(struct loop *loop);
-/* Bytes written so far that the peer's kernel has acknowledged; *waiting: those that are on their way or still here. One
- * system call. */
+/* Bytes written so far that the peer's kernel has acknowledged; *waiting: those that are on their
+ * way or still here. One system call. */
 uint64_t conn_acked(const struct conn *conn, uint64_t *waiting);
 
 #endif

@@ -101,9 +101,9 @@ struct exchange {
     bool wants_fresh : 1;              /* the next connection may not be a kept one */
     bool down_ended : 1, up_ended : 1; /* that end said its last byte */
     bool is_routed : 1;                /* counted as in flight of its route */
-    bool is_prepared : 1;  /* the request is as the target gets it */
+    bool is_prepared : 1;              /* the request is as the target gets it */
     bool awaits_continue : 1; /* the client sends its body only after a 100 that has not come yet */
-    bool is_silent : 1;                /* neither counted nor logged: a platform's health check */
+    bool is_silent : 1;       /* neither counted nor logged: a platform's health check */
     /* numbers for the log */
     struct str id, path, route_label, service_name, target_id;
     uint32_t generation, route_slot, target_slot;

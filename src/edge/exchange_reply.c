@@ -71,8 +71,7 @@ static bool add(struct exchange *x, struct str name, struct str value)
 /* RFC 9110 15.5.6: the methods that a route would take. */
 static bool add_allow(struct exchange *x)
 {
-    static const char *const names[] = {"GET",   "HEAD",    "POST",  "PUT",
-                                        "PATCH", "DELETE", "OPTIONS"};
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
     const struct route_table *table = x->snapshot->rules->table;
     struct head head = *x->request;
     char text[64];
@@ -81,8 +80,8 @@ static bool add_allow(struct exchange *x)
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         head.method_name = (struct str){names[i], strlen(names[i])};
         if (route_match(table, &head).route)
-            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? ", " : "",
-                                    names[i]);
+            len +=
+                (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? ", " : "", names[i]);
     }
     return add(x, STR("Allow"), arena_copy(&x->arena, (struct str){text, len}));
 }

@@ -37,8 +37,8 @@ static bool is_health_check(const struct exchange *x)
            !memcmp(x->request->path.p, health.p, health.len);
 }
 
-/* An HTTP/2 connection inside a tunnel would pass by routes and filters: such a wish is not passed on
- * (RFC 9110 7.8 lets us ignore it; RFC 9113 3.1 has dropped it). */
+/* An HTTP/2 connection inside a tunnel would pass by routes and filters: such a wish is not passed
+ * on (RFC 9110 7.8 lets us ignore it; RFC 9113 3.1 has dropped it). */
 static void refuse_h2c(struct head *request)
 {
     if (!request->is_upgrade || !head_list_has(head_value(request, HDR_UPGRADE), STR("h2c")))

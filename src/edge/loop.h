@@ -34,14 +34,14 @@ struct loop {
     uv_timer_t tick; /* drives the wheel; runs only while something hangs in it */
     struct wheel wheel;
     unsigned worker;         /* index */
-    struct stats *stats; /* borrowed; of the edge */
+    struct stats *stats;     /* borrowed; of the edge */
     uint64_t now_us;         /* monotonic, of this callback */
     uint64_t wall_offset_ms; /* add to now_us / 1000 for Unix time */
     struct budget budget;
     struct slab outqs, arenas, partials;
     struct slab clients, targets, exchanges; /* sized by their users, see worker.c */
     struct conn *dirty, **dirty_last;        /* in order of conn_touch, by conn->dirty_next */
-    struct conn *conns; /* all that are not closing */
+    struct conn *conns;                      /* all that are not closing */
     char *read_buffer;
     bool is_ticking;
 };

@@ -62,7 +62,7 @@ static enum reason parse_version(struct h1_parse *parse, enum reason otherwise)
 {
     const char *p = parse->p;
 
-    if (parse->end - p < 10 || memcmp(p, "HTTP/", 5) || !h1_is(p[5], H1_DIGIT) || p[6] != '.' ||
+    if (parse->end - p < 9 || memcmp(p, "HTTP/", 5) || !h1_is(p[5], H1_DIGIT) || p[6] != '.' ||
         !h1_is(p[7], H1_DIGIT))
         return otherwise;
     parse->p = p + 8;
@@ -310,6 +310,8 @@ enum reason h1_parse_request(struct str block, const struct wire_limits *limits,
 
     if (!why && block.len > 2 && !memcmp(block.p, "\r\n", 2)) // RFC 9112 2.2
         parse.p += 2;
+    if (why == REASON_HEADERS_TOO_LARGE && h1_partial_check(block, limits) == REASON_URI_TOO_LONG)
+        why = REASON_URI_TOO_LONG; // the same whether it comes whole or in pieces
     if (!why)
         why = parse_request_line(&parse);
     if (!why)
@@ -385,13 +387,17 @@ enum reason h1_parse_trailers(struct str block, const struct wire_limits *limits
     return REASON_TRAILER_INVALID;
 }
 
-/* A request line that is whole and wrong is refused at once: an HTTP/0.9 client would wait for ever. */
+/* A request line that is whole and wrong is refused at once: an HTTP/0.9 client would wait for
+ * ever. */
 static enum reason check_first_line(struct str in, const struct wire_limits *limits)
 {
     const char *end = memchr(in.p, '\n', in.len);
     struct head head = {0};
-    struct h1_parse parse = {
-        .head = &head, .limits = limits, .p = in.p, .end = end ? end + 1 : in.p, .is_request = true};
+    struct h1_parse parse = {.head = &head,
+                             .limits = limits,
+                             .p = in.p,
+                             .end = end ? end + 1 : in.p,
+                             .is_request = true};
 
     return end && in.p[0] != '\r' ? parse_request_line(&parse) : REASON_NONE;
 }

@@ -7,7 +7,7 @@ import pytest
 
 from lib.client import Client
 from lib.gateway import full_listener
-from lib.wait import DEADLINE, QUIET, SLOW, Stopwatch, ms, until
+from lib.wait import DEADLINE, SLOW, Stopwatch, ms, until
 
 SHORT = 500  # milliseconds, before stretching
 EARLY = 0.8 * SHORT / 1000 * SLOW

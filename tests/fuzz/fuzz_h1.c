@@ -235,19 +235,34 @@ static void check_head(struct str block, const struct head *head)
     require(length < 0 || parser.content_length == (uint64_t)length, "the same length");
 }
 
+/* llhttp takes a space after a length, but no tab, which is white space as well (RFC 9110 5.6.3).
+ * What we accept has tabs nowhere but where a space may stand. */
+static void blank_tabs(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '\t')
+            text[i] = ' ';
+}
+
 static void compare(struct str in)
 {
     struct arena arena;
     struct head head;
     size_t scanned = 0;
+    char *copy;
 
     in.len = h1_head_length(in, &scanned);
     if (!in.len)
         return;
     arena_init(&arena, NULL, 0);
-    in = arena_copy(&arena, in);
-    if (h1_parse_request(in, &limits, &arena, &head) == REASON_NONE)
+    copy = arena_text(&arena, in.len);
+    require(copy != NULL, "memory");
+    memcpy(copy, in.p, in.len);
+    in.p = copy;
+    if (h1_parse_request(in, &limits, &arena, &head) == REASON_NONE) {
+        blank_tabs(copy, in.len);
         check_head(in, &head);
+    }
     arena_reset(&arena);
 }
 

@@ -2,6 +2,7 @@
 #include "edge/manager/builder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,24 @@ static bool open_sockets(struct builder *builder, const struct conf *conf)
     return is_good;
 }
 
+/* --- the log: a path that cannot be written is found before anything changes */
+
+static void check_log(struct builder *builder, const struct conf_log *log)
+{
+    struct str path = log->path.s;
+    int fd;
+
+    if (log->format == CONF_LOG_OFF || !path.len || path.p[0] != '/' )
+        return;
+    fd = open(path.p, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
+    if (fd < 0 && errno != ENXIO) { // a pipe without a reader is none of our business
+        diag_error(&builder->diag, log->path.at, "cannot open the log: %s", strerror(errno));
+        builder->status = E_INVALID;
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
 /* --- configuration */
 
 static const char *from_environment(void *owner, const char *name)
@@ -165,6 +184,8 @@ static void load(struct builder *builder)
     if (conf)
         builder->rules = rules_new(conf, arena, &builder->diag);
     arena_reset(arena);
+    if (builder->rules)
+        check_log(builder, &builder->rules->conf->log);
     if (!builder->rules || builder->diag.errors)
         builder->status = E_INVALID;
 }

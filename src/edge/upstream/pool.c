@@ -297,7 +297,8 @@ void pool_give(struct target_conn *target, uint32_t idle_ms, uint32_t max_age_ms
     if (target->conn.is_closing)
         return;
     if (!wire->is_idle || wire->wants_close || wire->out || target->conn.partial.len ||
-        local->is_retired || target->conn.got_eof || target->conn.is_mute || is_too_old(target, max_age_ms) ||
+        local->is_retired || target->conn.got_eof || target->conn.is_mute ||
+        is_too_old(target, max_age_ms) ||
         local->idle_count >= __atomic_load_n(&target->endpoint->idle_max, __ATOMIC_RELAXED)) {
         conn_close(&target->conn, REASON_CONNECTION_TERMINATED);
         return;

@@ -49,7 +49,8 @@ void pool_cancel(struct pool_waiter *waiter);
 
 /* Back from an exchange whose stream is detached: kept when it may be, else closed. */
 void pool_give(struct target_conn *conn, uint32_t idle_ms, uint32_t max_age_ms);
-/* Ends a taken one once what it has queued is written, or after a while; its endpoint may go at once. */
+/* Ends a taken one once what it has queued is written, or after a while; its endpoint may go at
+ * once. */
 void pool_finish(struct target_conn *conn);
 /* Ends a taken one. */
 void pool_drop(struct target_conn *conn, enum reason why);
