@@ -53,6 +53,7 @@ struct head {
     struct str method_name; /* as written: "GET" */
     struct str path;        /* "/a/b"; "*" for TARGET_ASTERISK; never empty otherwise */
     struct str query;       /* after '?', without it; absent when there was none */
+    struct str scheme;      /* of an absolute target, as written; absent otherwise */
     struct str authority;   /* host[:port] that the request is for, from the target or from Host */
     /* response */
     uint16_t status;   /* 100..599 */

@@ -5,6 +5,7 @@
 #include "edge/exchange_impl.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/text.h"
 
@@ -27,6 +28,14 @@ bool exchange_make_id(struct exchange *x)
     at = text_hex(at, host->id_next++);
     x->id = (struct str){start, (size_t)(at - start)};
     return true;
+}
+
+/* An absolute target of another scheme than the connection's is not for us. */
+static bool is_ours(const struct exchange *x)
+{
+    struct str wanted = x->request->scheme, scheme = x->origin->scheme;
+
+    return wanted.len == scheme.len && !strncasecmp(wanted.p, scheme.p, scheme.len);
 }
 
 static bool is_health_check(const struct exchange *x)
@@ -71,6 +80,8 @@ enum step exchange_step_head(struct exchange *x)
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (request->method == METHOD_CONNECT || request->method == METHOD_OTHER)
         return exchange_refused(x, REASON_METHOD_UNKNOWN); // no forward proxy, no tunnels by wish
+    if (request->scheme.p && !is_ours(x))
+        return exchange_refused(x, REASON_MISDIRECTED); // RFC 9110 15.5.20
     x->awaits_continue = request->expects_continue && !x->down_ended;
     refuse_h2c(x->request);
     if (is_health_check(x))

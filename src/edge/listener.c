@@ -96,12 +96,12 @@ static void on_closed(uv_handle_t *handle)
 
     close(socket->fd);
     socket->is_closed = true;
-    socket->listener->closing--;
+    __atomic_store_n(&socket->listener->closing, socket->listener->closing - 1, __ATOMIC_RELEASE);
 }
 
 static void close_socket(struct listener_socket *socket)
 {
-    socket->listener->closing++;
+    __atomic_store_n(&socket->listener->closing, socket->listener->closing + 1, __ATOMIC_RELAXED);
     uv_close((uv_handle_t *)&socket->poll, on_closed);
 }
 
@@ -139,13 +139,21 @@ void listener_close(struct listener *listener)
 {
     if (!listener->is_open)
         return;
-    listener->is_open = false;
     for (unsigned i = 0; i < listener->count; i++)
         close_socket(&listener->sockets[i]);
+    __atomic_store_n(&listener->is_open, false, __ATOMIC_RELEASE);
+}
+
+bool listener_is_spent(const struct listener *listener)
+{
+    return !__atomic_load_n(&listener->is_open, __ATOMIC_ACQUIRE) &&
+           !__atomic_load_n(&listener->closing, __ATOMIC_ACQUIRE) && !listener_clients(listener);
 }
 
 void listener_free(struct listener **listener)
 {
+    if (!*listener)
+        return;
     free((*listener)->bind);
     free(*listener);
     *listener = NULL;

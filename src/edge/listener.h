@@ -33,10 +33,13 @@ struct listener_home {
 struct listener *listener_open(struct listener_home *home, const struct listener_spec *spec);
 /* Stops accepting; the memory stays until listener_free since clients point at the health path. */
 void listener_close(struct listener *listener);
-void listener_free(struct listener **listener);
 const char *listener_bind(const struct listener *listener);
 void listener_set_health(struct listener *listener, const char *health);
 bool listener_is_open(const struct listener *listener);
+/* Any thread: closed, its sockets too, and without clients: it may be freed. */
+bool listener_is_spent(const struct listener *listener);
+/* Frees it; NULL is fine. */
+void listener_free(struct listener **listener);
 /* Any thread: its clients now. */
 uint32_t listener_clients(const struct listener *listener);
 

@@ -16,7 +16,8 @@ struct registry *registry_new(unsigned workers, void (*wake)(void *owner, unsign
 /* After the last snapshot. */
 void registry_free(struct registry **registry);
 
-/* A build asks between begin and end for all it wants; end forgets the rest. */
+/* A build asks after begin for all it wants; end, once what it built will be used, forgets the rest.
+ */
 void registry_begin(struct registry *registry);
 void registry_end(struct registry *registry);
 /* Which endpoint: service, id and address text, and what the address resolved to. With count 0 (it

@@ -97,8 +97,6 @@ static bool fill_targets(struct service *service, const struct wishes *wishes,
 
         if (!endpoint)
             return false;
-        __atomic_store_n(&endpoint->cap, conf->limits.concurrency, __ATOMIC_RELAXED);
-        __atomic_store_n(&endpoint->idle_max, conf->pool.idle_connections, __ATOMIC_RELAXED);
         service->targets[i] = (struct snapshot_target){
             .endpoint = endpoint,
             .weight = wish->target.weight,
@@ -309,9 +307,24 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
         snapshot_free(&snapshot);
         return NULL;
     }
-    registry_end(build->registry);
     memset(snapshot->locals, 0, build->workers * sizeof(struct snapshot_local));
     return snapshot;
+}
+
+void snapshot_commit(const struct snapshot *snapshot, struct registry *registry)
+{
+    for (uint32_t i = 0; i < snapshot->service_count; i++) {
+        const struct service *service = &snapshot->services[i];
+
+        for (uint32_t k = 0; k < service->count; k++) {
+            struct endpoint *endpoint = service->targets[k].endpoint;
+
+            __atomic_store_n(&endpoint->cap, service->conf->limits.concurrency, __ATOMIC_RELAXED);
+            __atomic_store_n(&endpoint->idle_max, service->conf->pool.idle_connections,
+                             __ATOMIC_RELAXED);
+        }
+    }
+    registry_end(registry);
 }
 
 void snapshot_assign_slots(struct snapshot *snapshot, struct stats *stats)

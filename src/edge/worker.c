@@ -21,7 +21,6 @@ enum letter_kind {
 
 struct worker_letter {
     struct letter letter; /* first */
-    struct snapshot *snapshot;
     struct listener_spec spec;
     int fds[];
 };
@@ -31,7 +30,8 @@ struct worker {
     struct exchange_host host;
     struct client_list clients;
     struct listener_home listening;
-    struct listener *listeners[LISTENERS_MAX]; /* closed ones stay: clients point at them */
+    pthread_mutex_t listeners_lock; /* taken to change the list, and by other threads to read it */
+    struct listener *listeners[LISTENERS_MAX]; /* closed ones stay while clients point at them */
     unsigned listener_count;
     struct mailbox mailbox;
     struct letter stop_letter;
@@ -92,15 +92,28 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
 static struct listener *find_listener(struct worker *worker, const char *bind)
 {
     for (unsigned i = 0; i < worker->listener_count; i++)
-        if (listener_is_open(worker->listeners[i]) &&
+        if (worker->listeners[i] && listener_is_open(worker->listeners[i]) &&
             !strcmp(listener_bind(worker->listeners[i]), bind))
             return worker->listeners[i];
     return NULL;
 }
 
+/* Where the next one goes: the place of one that is closed and without clients, or behind the last.
+ * NULL: all are taken. */
+static struct listener **find_place(struct worker *worker)
+{
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        if (!worker->listeners[i] || listener_is_spent(worker->listeners[i])) {
+            listener_free(&worker->listeners[i]);
+            return &worker->listeners[i];
+        }
+    return worker->listener_count < LISTENERS_MAX ? &worker->listeners[worker->listener_count]
+                                                  : NULL;
+}
+
 static void listen_on(struct worker *worker, struct worker_letter *letter)
 {
-    struct listener *known = find_listener(worker, letter->spec.bind);
+    struct listener *known = find_listener(worker, letter->spec.bind), **place;
 
     if (known) {
         listener_set_health(known, letter->spec.health);
@@ -108,14 +121,17 @@ static void listen_on(struct worker *worker, struct worker_letter *letter)
         return;
     }
     letter->spec.fds = letter->fds;
-    known = worker->listener_count < LISTENERS_MAX
-                ? listener_open(&worker->listening, &letter->spec)
-                : NULL;
+    pthread_mutex_lock(&worker->listeners_lock);
+    place = find_place(worker);
+    known = place ? listener_open(&worker->listening, &letter->spec) : NULL;
     if (known)
-        worker->listeners[worker->listener_count] = known;
-    if (known) // the manager reads the list
-        __atomic_store_n(&worker->listener_count, worker->listener_count + 1, __ATOMIC_RELEASE);
-    else
+        *place = known;
+    if (known && place == &worker->listeners[worker->listener_count])
+        worker->listener_count++;
+    pthread_mutex_unlock(&worker->listeners_lock);
+    for (unsigned i = 0; !place && i < letter->spec.count; i++)
+        close(letter->fds[i]);
+    if (!known)
         free(letter->spec.bind);
 }
 
@@ -131,7 +147,8 @@ static void unlisten(struct worker *worker, struct worker_letter *letter)
 static void close_listeners(struct worker *worker)
 {
     for (unsigned i = 0; i < worker->listener_count; i++)
-        listener_close(worker->listeners[i]);
+        if (worker->listeners[i])
+            listener_close(worker->listeners[i]);
 }
 
 /* --- letters */
@@ -152,19 +169,21 @@ static void stop(struct worker *worker)
     for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
         for (uint32_t k = 0; k < snapshot->services[i].count; k++)
             pool_close_idle(&worker->loop, snapshot->services[i].targets[k].endpoint, true);
-    mailbox_close(&worker->mailbox);
-    uv_stop(&worker->loop.uv);
+    // The loop ends when the connections are closed; others may wake us until all have ended.
+    uv_unref((uv_handle_t *)&worker->mailbox.async);
+    uv_unref((uv_handle_t *)&worker->loop.tick);
 }
 
 static void read_letter(void *owner, struct letter *letter)
 {
     struct worker *worker = owner;
     struct worker_letter *mine = CONTAINER_OF(letter, struct worker_letter, letter);
+    bool is_ours = letter->kind != LETTER_ADOPT && letter->kind != LETTER_STOP;
 
     loop_enter(&worker->loop);
     switch ((enum letter_kind)letter->kind) {
     case LETTER_ADOPT:
-        adopt(worker, mine->snapshot);
+        adopt(worker, CONTAINER_OF(letter, struct snapshot_local, letter)->snapshot);
         break;
     case LETTER_LISTEN:
         listen_on(worker, mine);
@@ -183,7 +202,7 @@ static void read_letter(void *owner, struct letter *letter)
         break;
     }
     loop_leave(&worker->loop);
-    if (letter != &worker->stop_letter)
+    if (is_ours)
         free(mine);
 }
 
@@ -219,7 +238,6 @@ static void *run(void *argument)
 
     pin(worker->cpu);
     uv_run(&worker->loop.uv, UV_RUN_DEFAULT);
-    loop_fini(&worker->loop);
     return NULL;
 }
 
@@ -251,6 +269,7 @@ static void fill(struct worker *worker, const struct worker_conf *conf)
     };
     worker->mailbox = (struct mailbox){.read = read_letter, .woken = woken, .owner = worker};
     worker->stop_letter.kind = LETTER_STOP;
+    pthread_mutex_init(&worker->listeners_lock, NULL);
 }
 
 enum status worker_start(struct worker **worker, const struct worker_conf *conf)
@@ -275,21 +294,33 @@ enum status worker_start(struct worker **worker, const struct worker_conf *conf)
     return OK;
 }
 
-void worker_stop(struct worker **worker)
+void worker_end(struct worker *worker)
+{
+    mailbox_post(&worker->mailbox, &worker->stop_letter);
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+    if (worker->host.snapshot)
+        snapshot_unpin(worker->host.snapshot, worker->loop.worker);
+    worker->host.snapshot = NULL;
+}
+
+void worker_free(struct worker **worker)
 {
     struct worker *w = *worker;
 
     *worker = NULL;
     if (!w)
         return;
-    mailbox_post(&w->mailbox, &w->stop_letter);
-    pthread_join(w->thread, NULL);
+    mailbox_close(&w->mailbox);
+    loop_fini(&w->loop);
     for (unsigned i = 0; i < w->listener_count; i++)
         listener_free(&w->listeners[i]);
     if (w->listening.reserve_fd >= 0)
         close(w->listening.reserve_fd);
-    if (w->host.snapshot)
-        snapshot_unpin(w->host.snapshot, w->loop.worker);
+    pthread_mutex_destroy(&w->listeners_lock);
     free(w);
 }
 
@@ -312,27 +343,28 @@ static enum status post(struct worker *worker, struct worker_letter *letter)
     return OK;
 }
 
-enum status worker_adopt(struct worker *worker, struct snapshot *snapshot)
+void worker_adopt(struct worker *worker, struct snapshot *snapshot)
 {
-    struct worker_letter *letter = new_letter(LETTER_ADOPT, 0);
+    struct snapshot_local *local = &snapshot->locals[worker->loop.worker];
 
-    if (letter)
-        letter->snapshot = snapshot;
-    return post(worker, letter);
+    local->snapshot = snapshot;
+    local->letter.kind = LETTER_ADOPT;
+    mailbox_post(&worker->mailbox, &local->letter);
 }
 
 enum status worker_listen(struct worker *worker, const struct listener_spec *spec)
 {
     struct worker_letter *letter = new_letter(LETTER_LISTEN, spec->count);
+    char *bind = letter ? strdup(spec->bind) : NULL;
 
-    if (!letter)
-        return E_NOMEM;
-    letter->spec = *spec;
-    letter->spec.bind = strdup(spec->bind);
-    if (!letter->spec.bind) {
+    if (!bind) {
+        for (unsigned i = 0; i < spec->count; i++)
+            close(spec->fds[i]);
         free(letter);
         return E_NOMEM;
     }
+    letter->spec = *spec;
+    letter->spec.bind = bind;
     if (spec->count)
         memcpy(letter->fds, spec->fds, spec->count * sizeof(int));
     return post(worker, letter);
@@ -379,15 +411,28 @@ void worker_read(const struct worker *worker, struct worker_numbers *numbers)
     };
 }
 
-uint32_t worker_clients(const struct worker *worker, const char *bind)
+uint32_t worker_clients(struct worker *worker, const char *bind)
 {
-    unsigned count = __atomic_load_n(&worker->listener_count, __ATOMIC_ACQUIRE);
     uint32_t sum = 0;
 
-    for (unsigned i = 0; i < count; i++)
-        if (!strcmp(listener_bind(worker->listeners[i]), bind))
+    pthread_mutex_lock(&worker->listeners_lock);
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        if (worker->listeners[i] && !strcmp(listener_bind(worker->listeners[i]), bind))
             sum += listener_clients(worker->listeners[i]);
+    pthread_mutex_unlock(&worker->listeners_lock);
     return sum;
+}
+
+unsigned worker_listener_room(struct worker *worker)
+{
+    unsigned room;
+
+    pthread_mutex_lock(&worker->listeners_lock);
+    room = LISTENERS_MAX - worker->listener_count;
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        room += !worker->listeners[i] || listener_is_spent(worker->listeners[i]);
+    pthread_mutex_unlock(&worker->listeners_lock);
+    return room;
 }
 
 void worker_probe(struct worker *worker)

@@ -24,14 +24,18 @@ struct worker_conf {
 /* Starts the thread; the worker serves nothing until it has a snapshot and a listener. E_IO,
  * E_NOMEM. */
 MUST_USE enum status worker_start(struct worker **worker, const struct worker_conf *conf);
-/* Ends the thread at once: connections are cut. Frees it. */
-void worker_stop(struct worker **worker);
+/* The end has three steps, each for all workers before the next, since they wake each other until
+ * the last one has ended. Cuts the connections; the thread ends by itself. */
+void worker_end(struct worker *worker);
+/* Waits for the thread; the snapshot is let go. */
+void worker_join(struct worker *worker);
+void worker_free(struct worker **worker);
 
 /* --- any thread */
 /* Serves by this snapshot from now on; posts its ADOPTED letter home when the last worker does. */
-MUST_USE enum status worker_adopt(struct worker *worker, struct snapshot *snapshot);
-/* Accepts on these sockets, too; takes them over. For a bind it knows: only the health path is set
- * anew, and count is 0. */
+void worker_adopt(struct worker *worker, struct snapshot *snapshot);
+/* Accepts on these sockets, too; takes them over, whatever it returns. For a bind it knows: only the
+ * health path is set anew, and count is 0. */
 MUST_USE enum status worker_listen(struct worker *worker, const struct listener_spec *spec);
 MUST_USE enum status worker_unlisten(struct worker *worker, const char *bind);
 /* Answers say `Connection: close` from now on. */
@@ -50,7 +54,10 @@ struct worker_numbers {
 };
 void worker_read(const struct worker *worker, struct worker_numbers *numbers);
 /* Clients that came by a listener. */
-uint32_t worker_clients(const struct worker *worker, const char *bind);
+uint32_t worker_clients(struct worker *worker, const char *bind);
+/* Manager: how many more listeners it has places for; closed ones keep theirs while they have
+ * clients. */
+unsigned worker_listener_room(struct worker *worker);
 /* Asks the worker to measure its lag; cheap. */
 void worker_probe(struct worker *worker);
 

@@ -98,6 +98,7 @@ static enum reason parse_absolute(struct head *head, struct str s)
     while (end < s.len && s.p[end] != '/' && s.p[end] != '?')
         end++;
     head->form = TARGET_ABSOLUTE;
+    head->scheme = (struct str){s.p, start - 3};
     head->authority = (struct str){s.p + start, end - start};
     if (!h1_host_is_valid(head->authority))
         return REASON_TARGET_INVALID;

@@ -67,6 +67,7 @@ static _Noreturn void become(const struct child_command *command, char **env, pi
     unsigned first = command->link ? CHILD_NOTICE_FD + 1 : STDERR_FILENO + 1;
     close_range(first, ~0U, CLOSE_RANGE_CLOEXEC);
     prctl(PR_SET_PDEATHSIG, command->death_signal);
+    signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (getppid() != parent)
         _exit(EXIT_NOT_EXECUTED);

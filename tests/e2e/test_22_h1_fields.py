@@ -239,3 +239,11 @@ def test_own_answers_have_a_date(gateway, origin):
     for path in ("/r", "/x"):
         date = gw.get(path).header("Date")
         assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", date)
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+def test_a_target_of_another_scheme_is_misdirected(origin, gateway, scheme):
+    client = gateway(origin).send(f"GET {scheme}://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n".encode())
+    reply = client.reply()
+    assert (reply.status, reply.reason) == (421, "misdirected")  # RFC 9110 15.5.20
+    assert not origin.heads

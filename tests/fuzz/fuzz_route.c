@@ -71,7 +71,8 @@ static void check_clean(struct str text)
         require((unsigned char)text.p[i] > ' ' && text.p[i] != 0x7f, "no blank, no control");
 }
 
-static struct str check_view(struct str path)
+/* The path as routes see it. */
+static struct str check_view(struct str path, struct arena *arena)
 {
     static const char *const dots[] = {"//", "/./", "/../"};
     static const char *const hidden[] = {"%2e", "%2E", "%61", "%7e", "%5F"};
@@ -88,15 +89,14 @@ static struct str check_view(struct str path)
     require(!ends(view, "/.") && !ends(view, "/.."), "nor at the end");
     for (size_t i = 0; i < ARRAY_LEN(hidden); i++)
         require(!holds(view, hidden[i]), "nothing is encoded that need not be");
-    return view;
+    return arena_copy(arena, view);
 }
 
 static void check_normal_form(struct run *run, struct head request, struct route_match match)
 {
-    struct str view = arena_copy(&run->arena, check_view(request.path));
     struct route_match other;
 
-    request.path = view;
+    request.path = check_view(request.path, &run->arena);
     other = route_match(run->table, &request);
     require(other.route == match.route, "a path and its normal form take the same route");
     require(other.method_mismatch == match.method_mismatch, "or none for the same reason");

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "edge/manager/api.h"
 
 enum { BACKLOG = 128, BUFFER = 16 * 1024, EVENT_MAX = 4 * 1024 };
@@ -165,5 +166,15 @@ void admin_tick(struct admin *admin)
 
 bool admin_revert_unconfirmed(const char *state_dir, const char *config)
 {
-    return confirm_revert(state_dir, config);
+    return confirm_revert(state_dir, config, clock_wall_ms());
+}
+
+void admin_resume(struct admin *admin)
+{
+    const struct manager *m = admin->manager;
+    enum status status = confirm_load(m->state_dir, m->options.config, &admin->confirm);
+
+    if (status == E_NOMEM)
+        fprintf(stderr, "sluice: edge: out of memory: the configuration that waits to be confirmed "
+                        "is kept\n");
 }

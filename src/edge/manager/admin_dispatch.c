@@ -66,7 +66,9 @@ static bool check_site(struct admin_call *call, const struct conf_admin *conf)
 
     if (call->conn->is_unix || call->conn->kind == LISTENING_METRICS)
         return true;
-    if (!token_host_is_ours(conf, host)) {
+    // A page that was led here by its own name cannot know a token.
+    if (!token_host_is_ours(conf, host) &&
+        !token_rights(conf, head_value(&call->head, HDR_AUTHORIZATION))) {
         admin_problem(call, 421, "misdirected",
                       "The admin port answers to an IP address, to localhost and to the name it is "
                       "bound to, not to \"%.*s\".",

@@ -18,7 +18,7 @@ enum { CONFIRM_MAX_MS = 24 * 60 * 60 * 1000 };
 
 static const char *state_dir(const struct admin *admin)
 {
-    return manager_conf(admin->manager)->state.s.p;
+    return admin->manager->state_dir;
 }
 
 /* Blocking work on a thread of the pool, then `after` on the loop. The thread touches the call's
@@ -230,20 +230,35 @@ static void replace(struct admin_call *call)
     manager_change(call->admin->manager, &call->change);
 }
 
-/* The old text, kept and written down. */
-static void note_old(uv_work_t *task)
+/* The file as it is now, in call->owned too. */
+static enum status keep_old(uv_work_t *task)
 {
     struct admin_call *call = task->data;
-    const char *config = call->admin->manager->options.config;
 
     read_file(task);
     if (call->status)
-        return;
+        return call->status;
     call->owned = malloc(call->text.len + 1);
-    call->status = E_NOMEM;
     if (!call->owned)
-        return;
+        return E_NOMEM;
     memcpy(call->owned, call->text.p, call->text.len + 1);
+    return OK;
+}
+
+/* The old text, kept and written down. While another one waits, its old text stays the one to go
+ * back to, and only the time is new; nobody changes it while this call has its turn. */
+static void note_old(uv_work_t *task)
+{
+    struct admin_call *call = task->data;
+    const struct confirm *waiting = &call->admin->confirm;
+    const char *config = call->admin->manager->options.config;
+
+    if (waiting->old)
+        call->text = (struct str){waiting->old, waiting->old_len};
+    else
+        call->status = keep_old(task);
+    if (call->status)
+        return;
     call->status = confirm_save(state_dir(call->admin), config, call->text,
                                 clock_wall_ms() + call->deadline_ms);
     if (call->status)
@@ -282,7 +297,7 @@ static void put(struct admin_call *call)
         admin_problem(call, 412, "precondition_failed",
                       "The configuration has changed since: its generation is %u.",
                       call->admin->manager->generation);
-    } else if (call->deadline_ms && !call->admin->confirm.old) {
+    } else if (call->deadline_ms) {
         work(call, note_old, on_noted);
     } else {
         replace(call);

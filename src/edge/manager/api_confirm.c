@@ -16,7 +16,7 @@ static void remove_note(uv_work_t *task)
 {
     struct admin_call *call = task->data;
 
-    call->status = confirm_remove(manager_conf(call->admin->manager)->state.s.p);
+    call->status = confirm_remove(call->admin->manager->state_dir);
     call->generation = call->status ? (uint64_t)errno : 0;
 }
 
@@ -116,14 +116,25 @@ static bool is_late(const struct admin *admin)
     return admin->confirm.old && clock_wall_ms() >= admin->confirm.deadline_ms;
 }
 
-static void revert(struct admin_call *call)
+/* The edge before this one may have been told to keep it after this one had read the note. */
+static void look_again(uv_work_t *task)
 {
+    struct admin_call *call = task->data;
+    const struct manager *m = call->admin->manager;
+    struct confirm noted = {0};
+
+    call->status = confirm_load(m->state_dir, m->options.config, &noted);
+    confirm_clear(&noted);
+}
+
+static void on_looked(uv_work_t *task, int cancelled)
+{
+    struct admin_call *call = task->data;
     const struct confirm *confirm = &call->admin->confirm;
 
-    if (!is_late(call->admin)) {
-        call->admin->is_reverting = false; // confirmed or replaced meanwhile
-        admin_turn_over(call);
-        admin_call_free(call);
+    if (cancelled || call->status == E_NOT_FOUND || call->admin->manager->is_stopping) {
+        confirm_clear(&call->admin->confirm);
+        finish(call);
         return;
     }
     call->change = (struct manager_change){
@@ -132,6 +143,18 @@ static void revert(struct admin_call *call)
         .on_done = on_reverted,
     };
     manager_change(call->admin->manager, &call->change);
+}
+
+static void revert(struct admin_call *call)
+{
+    if (is_late(call->admin)) {
+        call->work.data = call;
+        uv_queue_work(&call->admin->manager->loop, &call->work, look_again, on_looked);
+        return;
+    }
+    call->admin->is_reverting = false; // confirmed or replaced meanwhile
+    admin_turn_over(call);
+    admin_call_free(call);
 }
 
 void api_confirm_tick(struct admin *admin)

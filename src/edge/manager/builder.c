@@ -73,6 +73,23 @@ struct wanted {
     struct span at;
 };
 
+/* Workers keep a place for a closed listener while it has clients. */
+static bool has_room(struct builder *builder, const struct wanted *wanted)
+{
+    bool is_public = wanted->kind == LISTENING_PUBLIC;
+
+    if (builder->listening_count >= builder->listeners_max)
+        diag_error(&builder->diag, wanted->at, "cannot listen: more than %u listeners",
+                   builder->listeners_max);
+    else if (is_public && !builder->public_room)
+        diag_error(&builder->diag, wanted->at,
+                   "cannot listen: closed listeners still have clients; try again when these are "
+                   "gone");
+    else
+        return true;
+    return false;
+}
+
 static bool listen_on(struct builder *builder, const struct wanted *wanted)
 {
     struct listening *to = &builder->listening[builder->listening_count];
@@ -94,8 +111,11 @@ static bool listen_on(struct builder *builder, const struct wanted *wanted)
             builder->listening_count++;
             return true;
         }
+        if (!has_room(builder, wanted))
+            return false;
         if (!link_listen(builder->link, &ask, to->fds, &to->held, error)) {
             to->is_new = true;
+            builder->public_room -= wanted->kind == LISTENING_PUBLIC;
             builder->listening_count++;
             return true;
         }
@@ -217,9 +237,7 @@ static void build(struct builder *builder)
     if (!builder->snapshot) {
         diag_error(&builder->diag, (struct span){0}, "out of memory");
         builder->status = E_NOMEM;
-        return;
     }
-    assign_slots(builder);
 }
 
 /* --- REPLACE: the old text is kept until the new one is known to do */
@@ -272,4 +290,6 @@ void builder_run(struct builder *builder)
         change_targets(builder);
         break;
     }
+    if (!builder->status && builder->kind != CHANGE_CHECK)
+        assign_slots(builder); // nothing can fail from here on, so what runs may lose its own
 }

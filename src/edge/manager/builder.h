@@ -54,7 +54,9 @@ struct builder {
     pthread_mutex_t *stats_lock;
     unsigned workers;
     uint32_t generation;
-    uint32_t uid, gid; /* owner of the admin socket */
+    uint32_t uid, gid;      /* owner of the admin socket */
+    unsigned listeners_max; /* of all kinds */
+    unsigned public_room;   /* for how many new ones the workers have places */
     /* given */
     enum status status;
     struct arena arena; /* of the diag */

@@ -54,38 +54,59 @@ enum status confirm_remove(const char *state_dir)
     return unlink(path) && errno != ENOENT ? E_IO : OK;
 }
 
-static bool put_back(const json_t *json, const char *config)
+static enum status fill(const json_t *json, const char *config, struct confirm *confirm)
 {
     const char *of = json_string_value(json_object_get(json, "config"));
     const json_t *old = json_object_get(json, "old");
-    struct str text = {json_string_value(old), json_string_length(old)};
+    json_int_t deadline_ms = json_integer_value(json_object_get(json, "deadline_ms"));
     char full[PATH_MAX];
 
     resolve(config, full);
-    if (!of || !text.p || strcmp(of, full))
-        return false;
-    if (!file_write(full, text, 0))
-        return true;
-    fprintf(stderr, "sluice: edge: cannot put the old configuration back: %s: %s\n", full,
-            strerror(errno));
-    return false;
+    if (!of || !json_is_string(old) || strcmp(of, full))
+        return E_NOT_FOUND;
+    confirm->old_len = json_string_length(old);
+    confirm->old = malloc(confirm->old_len + 1);
+    if (!confirm->old)
+        return E_NOMEM;
+    memcpy(confirm->old, json_string_value(old), confirm->old_len + 1);
+    confirm->deadline_ms = deadline_ms > 0 ? (uint64_t)deadline_ms : 0;
+    return OK;
 }
 
-bool confirm_revert(const char *state_dir, const char *config)
+enum status confirm_load(const char *state_dir, const char *config, struct confirm *confirm)
 {
     char path[PATH_MAX];
     json_t *json;
-    bool is_back;
+    enum status status;
 
     if (!name_file(state_dir, path, sizeof(path)) || access(path, F_OK))
-        return false;
+        return E_NOT_FOUND;
     json = json_load_file(path, 0, NULL);
     if (!json)
-        fprintf(stderr, "sluice: edge: %s is damaged: nothing was put back\n", path);
-    is_back = json && put_back(json, config);
+        fprintf(stderr, "sluice: edge: %s is damaged: nothing is put back\n", path);
+    status = json ? fill(json, config, confirm) : E_NOT_FOUND;
     json_decref(json);
+    return status;
+}
+
+bool confirm_revert(const char *state_dir, const char *config, uint64_t now_ms)
+{
+    struct confirm confirm = {0};
+    char full[PATH_MAX];
+    bool is_back = false;
+
+    if (confirm_load(state_dir, config, &confirm))
+        return false;
+    resolve(config, full);
+    if (confirm.deadline_ms <= now_ms) {
+        is_back = !file_write(full, (struct str){confirm.old, confirm.old_len}, 0);
+        if (!is_back)
+            fprintf(stderr, "sluice: edge: cannot put the old configuration back: %s: %s\n", full,
+                    strerror(errno));
+    }
     if (is_back && confirm_remove(state_dir))
-        fprintf(stderr, "sluice: edge: cannot remove %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "sluice: edge: cannot remove unconfirmed.json: %s\n", strerror(errno));
+    confirm_clear(&confirm);
     return is_back;
 }
 

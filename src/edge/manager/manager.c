@@ -47,6 +47,19 @@ uint64_t manager_in_flight(const struct manager *m)
     return sum;
 }
 
+uint64_t manager_connections(const struct manager *m)
+{
+    uint64_t sum = 0;
+
+    for (unsigned w = 0; w < m->worker_count; w++) {
+        struct worker_numbers numbers;
+
+        worker_read(m->workers[w], &numbers);
+        sum += numbers.connections;
+    }
+    return sum;
+}
+
 /* --- what this process is and may use */
 
 static void name_edge(struct manager *m)
@@ -150,8 +163,9 @@ static const struct conf *load(const char *path, const struct filter *const *fil
     return conf;
 }
 
-/* What the last process left: an unconfirmed configuration is put back, and after crashes the one
- * that lasted is used. Both lie in the state directory, whose name the file itself says. */
+/* What the last process left: a configuration that nobody confirmed in time is taken back, and after
+ * crashes the one that lasted is used. Both lie in the state directory, whose name the file itself
+ * says. */
 static const struct conf *recover(struct manager *m, const struct conf *conf, char *path,
                                   size_t size)
 {
@@ -161,8 +175,8 @@ static const struct conf *recover(struct manager *m, const struct conf *conf, ch
     if (conf)
         snprintf(state, sizeof(state), "%.*s", STR_FMT(conf->state.s));
     if (admin_revert_unconfirmed(state, m->options.config)) {
-        fprintf(stderr, "sluice: edge: the last configuration was never confirmed: the one before "
-                        "it is back\n");
+        fprintf(stderr, "sluice: edge: the last configuration was not confirmed in time: the one "
+                        "before it is back\n");
         is_other = true;
     }
     if (m->options.last_good && manager_last_good(state, m->options.config, path, size)) {
@@ -185,6 +199,7 @@ static bool open_state(struct manager *m, const struct conf *conf)
                 strerror(errno));
         return false;
     }
+    snprintf(m->state_dir, sizeof(m->state_dir), "%.*s", STR_FMT(conf->state.s));
     m->overlay = overlay_open(conf->state.s.p, &error);
     if (error)
         fprintf(stderr, "sluice: edge: %s\n", error);
@@ -290,6 +305,8 @@ static void on_first(struct manager_change *change, enum status status, uint32_t
 {
     struct manager *m = CONTAINER_OF(change, struct manager, first_change);
 
+    if (m->is_stopping)
+        return; // a signal came first
     manager_print(diag);
     if (status) {
         m->exit_code = EXIT_WRONG_CONFIG;
@@ -318,16 +335,30 @@ static void on_walk(uv_handle_t *handle, void *argument)
         uv_close(handle, NULL);
 }
 
-static void close_all(struct manager *m)
+static void end_workers(struct manager *m)
 {
     for (unsigned w = 0; w < m->worker_count; w++)
-        worker_stop(&m->workers[w]);
+        worker_end(m->workers[w]);
+    for (unsigned w = 0; w < m->worker_count; w++)
+        worker_join(m->workers[w]);
+}
+
+/* Workers wake each other until all have ended, and are asked for numbers until the loop has. */
+static void close_all(struct manager *m)
+{
+    m->is_stopping = true;
+    uv_timer_stop(&m->second);
+    end_workers(m);
+    uv_run(&m->loop, UV_RUN_NOWAIT); // snapshots come home
+    manager_abandon(m);
     admin_close(m->admin);
     manager_unwatch_files(m);
-    uv_run(&m->loop, UV_RUN_NOWAIT); // snapshots come home
     mailbox_close(&m->home);
     uv_walk(&m->loop, on_walk, NULL);
-    uv_run(&m->loop, UV_RUN_DEFAULT);
+    while (uv_run(&m->loop, UV_RUN_DEFAULT))
+        ; // a stop that was asked for twice
+    for (unsigned w = 0; w < m->worker_count; w++)
+        worker_free(&m->workers[w]);
     admin_free(&m->admin);
     access_close(&m->log);
     rules_unref(&m->rules);
@@ -343,6 +374,7 @@ static int serve(struct manager *m)
     m->admin = admin_open(m);
     if (!m->admin)
         return 1;
+    admin_resume(m->admin);
     begin(m);
     uv_run(&m->loop, UV_RUN_DEFAULT);
     close_all(m);
@@ -351,15 +383,15 @@ static int serve(struct manager *m)
 
 /* Reads the file to learn what this process needs before any thread starts; the first build goes on
  * with it. */
-static bool prepare(struct manager *m, char *path, size_t size)
+static bool prepare(struct manager *m)
 {
+    char path[PATH_MAX];
     const struct conf *conf;
     struct passwd *user;
 
     arena_init(&m->loaded_arena, NULL, 0);
-    snprintf(path, size, "%s", m->options.config);
-    conf = recover(m, load(path, m->filters, &m->loaded_arena), path, size);
-    m->options.config = path;
+    snprintf(path, sizeof(path), "%s", m->options.config);
+    conf = recover(m, load(path, m->filters, &m->loaded_arena), path, sizeof(path));
     m->loaded = conf;
     return conf && find_user(conf, &user) && open_state(m, conf) &&
            drop_privileges(user, conf->state.s.p) && open_loop(m) && open_plane(m, conf);
@@ -367,18 +399,20 @@ static bool prepare(struct manager *m, char *path, size_t size)
 
 int manager_run(const struct manager_options *options, const struct filter *const *filters)
 {
+    // What HUP, USR1 and USR2 ask for comes as notices of the supervisor.
+    static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
     struct manager *m = calloc(1, sizeof(*m));
-    char path[PATH_MAX];
     int code = EXIT_WRONG_CONFIG;
 
     if (!m)
         return 1;
-    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
     m->options = *options;
     m->filters = filters;
     m->started_ms = clock_wall_ms();
     name_edge(m);
-    if (prepare(m, path, sizeof(path)))
+    if (prepare(m))
         code = serve(m);
     arena_reset(&m->loaded_arena);
     free(m);

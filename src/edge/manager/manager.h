@@ -8,6 +8,8 @@
 #ifndef EDGE_MANAGER_MANAGER_H
 #define EDGE_MANAGER_MANAGER_H
 
+#include <limits.h>
+
 #include "edge/manager/builder.h"
 #include "edge/manager/overlay.h"
 #include "edge/worker.h"
@@ -36,7 +38,7 @@ struct manager_peer {
 };
 
 struct manager_options {
-    const char *config; /* path of the file */
+    const char *config; /* path of the file; also while a copy of what lasted is served */
     bool watch;
     bool last_good; /* start with the configuration that lasted */
     const struct link *link;
@@ -73,7 +75,10 @@ struct manager {
     uint64_t reloads_good, reloads_bad;
     bool last_reload_good;
     bool is_ready, is_draining, is_drained, is_stopping; /* drained: accepting has ended */
+    bool is_final;    /* no other edge takes over: the listeners go with this one */
+    bool is_signaled; /* TERM or INT came: the next one ends all at once */
     bool runs_last_good;
+    char state_dir[PATH_MAX]; /* as at start */
     /* the rest of the process */
     struct manager_peer peers[MANAGER_PEERS_MAX];
     struct admin *admin;
@@ -83,6 +88,7 @@ struct manager {
     uint64_t memory_max;
     uv_timer_t second, drain_timer, settle;
     uv_poll_t notices;
+    uv_signal_t term, interrupt;
     uv_fs_event_t *watches[MANAGER_WATCHES_MAX];
     unsigned watch_count;
     uint64_t drain_deadline_ms, lasted_ms,
@@ -100,11 +106,12 @@ void manager_change(struct manager *manager, struct manager_change *change);
 /* Reloads without anybody waiting (HUP, --watch): problems go to stderr. */
 void manager_reload(struct manager *manager, const char *why);
 /* Begins to drain: readyz says no, answers say close, after `delay_ms` accepting ends, and after
- * the drain time all ends. */
+ * the drain time all ends. Before there is a configuration it ends at once. */
 void manager_drain(struct manager *manager, uint32_t delay_ms);
 
 const struct conf *manager_conf(const struct manager *manager);
 /* Sums over workers. */
 uint64_t manager_in_flight(const struct manager *manager);
+uint64_t manager_connections(const struct manager *manager);
 
 #endif

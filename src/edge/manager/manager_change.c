@@ -35,6 +35,13 @@ struct builder *manager_new_builder(struct manager *m, enum change_kind kind)
     builder->link = m->options.link;
     builder->running = m->listeners;
     builder->running_count = m->listener_count;
+    builder->listeners_max = MANAGER_LISTENERS_MAX;
+    builder->public_room = MANAGER_LISTENERS_MAX;
+    for (unsigned w = 0; w < m->worker_count; w++) {
+        unsigned room = worker_listener_room(m->workers[w]);
+
+        builder->public_room = room < builder->public_room ? room : builder->public_room;
+    }
     builder->home = &m->home;
     builder->stats = m->stats;
     builder->stats_lock = &m->stats_lock;
@@ -119,14 +126,6 @@ static void apply_listening(struct manager *m, struct builder *builder)
 
 /* --- publishing */
 
-static enum status push(struct manager *m)
-{
-    for (unsigned w = 0; w < m->worker_count; w++)
-        if (worker_adopt(m->workers[w], m->snapshot))
-            return E_NOMEM;
-    return OK;
-}
-
 static void use_log(struct manager *m, const struct conf *conf)
 {
     if (access_configure(m->log, &conf->log))
@@ -134,10 +133,8 @@ static void use_log(struct manager *m, const struct conf *conf)
                 STR_FMT(conf->log.path.s));
 }
 
-enum status manager_publish(struct manager *m, struct builder *builder)
+void manager_publish(struct manager *m, struct builder *builder)
 {
-    if (builder->listening_count > MANAGER_LISTENERS_MAX)
-        return E_FULL;
     m->snapshot = builder->snapshot;
     builder->snapshot = NULL;
     m->generation = m->snapshot->generation;
@@ -145,15 +142,17 @@ enum status manager_publish(struct manager *m, struct builder *builder)
     rules_unref(&m->rules);
     m->rules = builder->rules;
     builder->rules = NULL;
-    if (push(m))
-        return E_NOMEM;
-    if (builder->kind != CHANGE_TARGETS) {
-        apply_listening(m, builder);
-        use_log(m, manager_conf(m));
-        m->lasted_ms = 0;
-        manager_watch_files(m);
-    }
-    return OK;
+    snapshot_commit(m->snapshot, m->registry);
+    for (unsigned w = 0; w < m->worker_count; w++)
+        worker_adopt(m->workers[w], m->snapshot);
+    if (builder->kind == CHANGE_TARGETS)
+        return;
+    if (m->is_ready)
+        m->runs_last_good = false; // the user's own file again
+    apply_listening(m, builder);
+    use_log(m, manager_conf(m));
+    m->lasted_ms = 0;
+    manager_watch_files(m);
 }
 
 /* --- the queue */
@@ -196,23 +195,27 @@ static void finish(struct manager *m, enum status status)
     admin_idle(m->admin);
 }
 
+void manager_abandon(struct manager *m)
+{
+    if (m->building && m->is_publishing)
+        finish(m, E_CLOSED);
+    next(m);
+}
+
 static void on_built(uv_work_t *work, int cancelled)
 {
     struct manager *m = work->loop->data;
     struct builder *builder = m->building;
 
     free(work);
-    if (cancelled || m->is_stopping)
-        builder->status = E_CLOSED; // the workers are gone, or will be
+    if (cancelled || m->is_stopping || (m->is_drained && builder->kind != CHANGE_TARGETS))
+        builder->status = E_CLOSED; // the workers are gone, or take no listener any more
     if (builder->status || builder->kind == CHANGE_CHECK) {
         finish(m, builder->status);
         return;
     }
-    builder->status = manager_publish(m, builder);
-    if (builder->status)
-        finish(m, builder->status);
-    else
-        m->is_publishing = true; // finished by the ADOPTED letter
+    m->is_publishing = true; // finished by the ADOPTED letter
+    manager_publish(m, builder);
 }
 
 static void on_build(uv_work_t *work)
@@ -220,28 +223,41 @@ static void on_build(uv_work_t *work)
     builder_run(work->data);
 }
 
-static void next(struct manager *m)
+/* The first in the queue cannot be begun. */
+static void refuse(struct manager *m, enum status status)
 {
+    static const struct diag no_diag;
     struct manager_change *change = m->first;
-    uv_work_t *work;
 
-    if (!change || m->building)
-        return;
-    work = calloc(1, sizeof(*work));
+    m->first = change->next;
+    if (!m->first)
+        m->last = &m->first;
+    change->on_done(change, status, m->generation, &no_diag);
+}
+
+static bool start(struct manager *m, const struct manager_change *change)
+{
+    uv_work_t *work = calloc(1, sizeof(*work));
+
     m->building = work ? manager_new_builder(m, change->kind) : NULL;
     if (!m->building) {
-        static const struct diag no_diag;
-
         free(work);
-        m->first = change->next;
-        if (!m->first)
-            m->last = &m->first;
-        change->on_done(change, E_NOMEM, m->generation, &no_diag);
-        return;
+        return false;
     }
     m->building->text = change->text;
     work->data = m->building;
     uv_queue_work(&m->loop, work, on_build, on_built);
+    return true;
+}
+
+static void next(struct manager *m)
+{
+    while (m->first && !m->building) {
+        if (m->is_stopping)
+            refuse(m, E_CLOSED);
+        else if (!start(m, m->first))
+            refuse(m, E_NOMEM);
+    }
 }
 
 void manager_change(struct manager *m, struct manager_change *change)
@@ -285,9 +301,11 @@ void manager_reload(struct manager *m, const char *why)
 {
     struct manager_change *change = calloc(1, sizeof(*change));
 
-    fprintf(stderr, "sluice: edge: reload (%s)\n", why);
-    if (!change)
+    if (!change || m->is_draining) {
+        free(change);
         return;
+    }
+    fprintf(stderr, "sluice: edge: reload (%s)\n", why);
     change->kind = CHANGE_RELOAD;
     change->on_done = on_reloaded;
     manager_change(m, change);

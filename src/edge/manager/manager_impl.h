@@ -11,15 +11,17 @@
 /* A builder for this change, with all it borrows; NULL: memory. */
 struct builder *manager_new_builder(struct manager *m, enum change_kind kind);
 /* Makes the builder's result what runs: sockets, snapshot, log. Takes what it needs out of the
- * builder. */
-MUST_USE enum status manager_publish(struct manager *m, struct builder *builder);
+ * builder. Cannot fail: files have been written for it. */
+void manager_publish(struct manager *m, struct builder *builder);
+/* The workers have ended: every change that is not done is told E_CLOSED. */
+void manager_abandon(struct manager *m);
 /* A snapshot's letter came home. */
 void manager_take_letter(void *owner, struct letter *letter);
 /* Prints every diagnostic to stderr. */
 void manager_print(const struct diag *diag);
 
 /* --- manager_life.c */
-/* Reads what the supervisor says, from the loop. E_IO. */
+/* Reads what the supervisor says, and signals, from the loop. E_IO. */
 MUST_USE enum status manager_watch_notices(struct manager *m);
 /* Watches the files of the configuration, when asked to. */
 void manager_watch_files(struct manager *m);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,17 +32,33 @@ static void on_drain_tick(uv_timer_t *timer)
     struct manager *m = timer->data;
     uint64_t in_flight = manager_in_flight(m);
     uint64_t now = clock_us() / 1000;
+    enum status status = link_report(m->options.link, in_flight);
 
-    if (link_report(m->options.link, in_flight)) {
-        finish(m); // the supervisor is gone
-        return;
-    }
-    if (now < m->drain_deadline_ms && (in_flight || !m->is_drained))
+    (void)status; // without a supervisor nobody wants to know
+    // A request may be over while its answer still waits to be sent.
+    if (now < m->drain_deadline_ms && (in_flight || manager_connections(m)))
         return;
     if (in_flight)
         fprintf(stderr, "sluice: edge: %llu requests did not end in time\n",
                 (unsigned long long)in_flight);
     finish(m);
+}
+
+/* Nobody accepts any more, and nobody will: without this the supervisor's copies would let clients
+ * wait in the backlog rather than be refused. */
+static void give_up_listeners(struct manager *m)
+{
+    for (unsigned i = 0; i < m->listener_count; i++) {
+        const char *bind = m->listeners[i].bind;
+        enum status status = OK;
+
+        if (m->listeners[i].kind == LISTENING_PUBLIC)
+            status = link_unlisten(m->options.link, (struct str){bind, strlen(bind)});
+        if (status == E_CLOSED)
+            return; // gone, and its sockets with it
+        if (status)
+            fprintf(stderr, "sluice: edge: the supervisor keeps %s open\n", bind);
+    }
 }
 
 static void on_delay_over(uv_timer_t *timer)
@@ -52,6 +69,8 @@ static void on_delay_over(uv_timer_t *timer)
         if (worker_drain(m->workers[w]))
             fprintf(stderr, "sluice: edge: out of memory while draining\n");
     m->is_drained = true;
+    if (m->is_final)
+        give_up_listeners(m);
     m->drain_deadline_ms = clock_us() / 1000 + manager_conf(m)->timeouts.drain_ms;
     uv_timer_start(timer, on_drain_tick, DRAIN_TICK_MS, DRAIN_TICK_MS);
 }
@@ -61,6 +80,10 @@ void manager_drain(struct manager *m, uint32_t delay_ms)
     if (m->is_draining)
         return;
     m->is_draining = true;
+    if (!m->rules) { // nothing was ever served
+        finish(m);
+        return;
+    }
     fprintf(stderr, "sluice: edge: draining, %llu requests in flight\n",
             (unsigned long long)manager_in_flight(m));
     if (m->admin)
@@ -99,13 +122,28 @@ static void note_peer(struct manager *m, const struct notice *notice)
                           : (struct manager_peer){pid, notice->peer_generation, notice->in_flight};
 }
 
+static uint32_t drain_delay_ms(const struct manager *m)
+{
+    return m->rules ? manager_conf(m)->timeouts.drain_delay_ms : 0;
+}
+
+/* A signal to all of us may have come first. */
+static void take_drain(struct manager *m, bool is_superseded)
+{
+    if (is_superseded)
+        admin_retire(m->admin); // whoever asks now asks the newer edge
+    else
+        m->is_final = true;
+    if (m->is_final && m->is_drained)
+        give_up_listeners(m);
+    manager_drain(m, is_superseded ? 0 : drain_delay_ms(m));
+}
+
 static void take_notice(struct manager *m, const struct notice *notice)
 {
     switch (notice->kind) {
     case NOTICE_DRAIN:
-        if (notice->is_superseded)
-            admin_retire(m->admin); // whoever asks now asks the newer edge
-        manager_drain(m, notice->is_superseded ? 0 : manager_conf(m)->timeouts.drain_delay_ms);
+        take_drain(m, notice->is_superseded);
         break;
     case NOTICE_RELOAD:
         manager_reload(m, "signal");
@@ -138,12 +176,38 @@ static void on_notice(uv_poll_t *poll, int failed, int events)
     manager_drain(m, 0);
 }
 
+/* Ctrl-C reaches the whole group, and TERM comes when the supervisor dies. The first one means what
+ * its notice means, and may come beside it; the second means now. */
+static void on_signal(uv_signal_t *watch, int number)
+{
+    struct manager *m = watch->data;
+
+    (void)number;
+    if (m->is_signaled) {
+        fprintf(stderr, "sluice: edge: stopping at once\n");
+        finish(m);
+        return;
+    }
+    m->is_signaled = true;
+    manager_drain(m, drain_delay_ms(m));
+}
+
+static bool watch_signal(struct manager *m, uv_signal_t *watch, int number)
+{
+    if (uv_signal_init(&m->loop, watch))
+        return false;
+    watch->data = m;
+    return !uv_signal_start(watch, on_signal, number);
+}
+
 enum status manager_watch_notices(struct manager *m)
 {
     if (uv_poll_init(&m->loop, &m->notices, m->options.link->notice_fd))
         return E_IO;
     m->notices.data = m;
-    return uv_poll_start(&m->notices, UV_READABLE, on_notice) ? E_IO : OK;
+    if (uv_poll_start(&m->notices, UV_READABLE, on_notice))
+        return E_IO;
+    return watch_signal(m, &m->term, SIGTERM) && watch_signal(m, &m->interrupt, SIGINT) ? OK : E_IO;
 }
 
 /* --- changed files: editors write in several steps, so wait until it is quiet */
@@ -153,9 +217,14 @@ static void on_settled(uv_timer_t *timer)
     manager_reload(timer->data, "file changed");
 }
 
-static bool is_ours(const struct conf *conf, const char *name)
+static bool is_ours(const struct manager *m, const char *name)
 {
+    const struct conf *conf = manager_conf(m);
     size_t len = strlen(name);
+    const char *slash = strrchr(m->options.config, '/');
+
+    if (!strcmp(slash ? slash + 1 : m->options.config, name))
+        return true; // conf has the copies while what lasted is served
 
     for (uint32_t i = 0; i < conf->file_count; i++) {
         struct str file = conf->files[i];
@@ -172,7 +241,7 @@ static void on_file(uv_fs_event_t *watch, const char *name, int events, int fail
     struct manager *m = watch->loop->data;
 
     (void)events;
-    if (!failed && name && is_ours(manager_conf(m), name))
+    if (!failed && name && is_ours(m, name))
         uv_timer_start(&m->settle, on_settled, WATCH_SETTLE_MS, 0);
 }
 
@@ -212,10 +281,13 @@ static void watch_folder(struct manager *m, struct str file)
 void manager_watch_files(struct manager *m)
 {
     const struct conf *conf = manager_conf(m);
+    char full[PATH_MAX];
 
     if (!m->options.watch)
         return;
     manager_unwatch_files(m);
+    if (m->runs_last_good && realpath(m->options.config, full))
+        watch_folder(m, (struct str){full, strlen(full)});
     for (uint32_t i = 0; i < conf->file_count; i++)
         watch_folder(m, conf->files[i]);
 }
