@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "config/diag.h"
 
 static const char usage[] = "list [SERVICE] | add SERVICE ADDRESS [--id ID] [--weight N] | "
                             "remove|drain|enable SERVICE ID [--wait 30s]";
@@ -37,20 +38,43 @@ static void print_targets(json_t *service)
                text(target, "source"));
 }
 
+/* Exit code for a service that is not there. */
+static int say_unknown(const char *name, json_t *services)
+{
+    size_t count = json_array_size(services);
+    const char **names = calloc(count + 1, sizeof(*names)), *nearest;
+
+    for (size_t i = 0; names && i < count; i++)
+        names[i] = text(json_array_get(services, i), "name");
+    nearest = names ? diag_nearest((struct str){name, strlen(name)}, names, count) : NULL;
+    fprintf(stderr, "sluice: there is no service \"%s\"", name);
+    if (nearest)
+        fprintf(stderr, "; did you mean \"%s\"?", nearest);
+    fputc('\n', stderr);
+    free(names);
+    return CLIENT_FAILED;
+}
+
 static int list(const struct client *client)
 {
     struct client_answer answer;
     int code = client_call(client, "GET", "/api/v1/status", NULL, &answer);
     json_t *services = json_object_get(answer.body, "services"), *service, *out = json_array();
+    bool is_known = client->word_count < 2;
     size_t i;
 
     json_array_foreach(services, i, service)
     {
-        if (is_wanted(client, service) && client->json)
+        if (!is_wanted(client, service))
+            continue;
+        is_known = true;
+        if (client->json)
             json_array_append(out, service);
-        else if (is_wanted(client, service))
+        else
             print_targets(service);
     }
+    if (!code && !is_known)
+        code = say_unknown(client->words[1], services);
     if (!code && client->json) {
         json_dumpf(out, stdout, JSON_INDENT(2));
         putchar('\n');

@@ -92,6 +92,16 @@ void diag_hint(struct diag *diag, const char *format, ...)
     va_end(args);
 }
 
+void diag_hide(struct diag *diag, struct span at)
+{
+    struct diag_secret *secret = arena_zero(diag->arena, 1, sizeof(*secret));
+
+    if (!secret)
+        return; // out of memory is all that will be said
+    *secret = (struct diag_secret){at, diag->secrets};
+    diag->secrets = secret;
+}
+
 static size_t offset_of(struct span at)
 {
     return at.offset < at.source->text.len ? at.offset : at.source->text.len;
@@ -178,6 +188,25 @@ static struct str clean(struct arena *arena, const char *p, size_t len)
     return (struct str){out, len};
 }
 
+/* Asterisks over the part of [begin, end) of the quote that is secret; offsets in the source. */
+static void mask(struct str quote, size_t from, size_t begin, size_t end)
+{
+    size_t to = from + quote.len;
+
+    begin = begin < from ? from : begin;
+    end = end > to ? to : end;
+    if (begin < end)
+        memset((char *)(uintptr_t)quote.p + (begin - from), '*', end - begin);
+}
+
+static void hide(const struct diag *diag, const struct source *source, size_t from,
+                 struct str quote)
+{
+    for (const struct diag_secret *at = diag->secrets; at; at = at->next)
+        if (at->at.source == source)
+            mask(quote, from, at->at.offset, (size_t)at->at.offset + at->at.length);
+}
+
 static struct str repeat(struct arena *arena, char c, size_t n)
 {
     char *out = arena_text(arena, n + 1);
@@ -213,9 +242,12 @@ static struct str render_quote(const struct diag *diag, const struct diag_entry 
         end = at;
     if (under > (size_t)(end - at))
         under = (size_t)(end - at);
-    column = count_characters(begin, at);
-    under = count_characters(at, at + under);
     quote = clean(diag->arena, begin, (size_t)(end - begin));
+    if (!quote.len && end > begin)
+        return STR(""); // out of memory
+    hide(diag, source, (size_t)(begin - source->text.p), quote);
+    column = count_characters(quote.p, quote.p + (at - begin));
+    under = count_characters(quote.p + (at - begin), quote.p + (at - begin) + under);
     pad = repeat(diag->arena, ' ', column);
     caret = repeat(diag->arena, '~', under ? under - 1 : 0);
     return arena_format(diag->arena, "%5u | %.*s\n      | %.*s^%.*s%s%.*s\n", diag_line(entry->at),

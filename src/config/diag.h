@@ -30,6 +30,12 @@ struct diag_entry {
     struct str hint; /* what to do: "did you mean \"targets\"?"; absent: none */
 };
 
+/* A value that is never shown; the last one found first. */
+struct diag_secret {
+    struct span at;
+    const struct diag_secret *next;
+};
+
 enum { DIAG_MAX = 50 }; /* more are counted, not kept */
 
 struct diag {
@@ -37,6 +43,7 @@ struct diag {
     struct diag_entry entries[DIAG_MAX];
     unsigned count, dropped, errors; /* errors counts the dropped too */
     uint32_t sources;
+    const struct diag_secret *secrets;
 };
 
 void diag_init(struct diag *diag, struct arena *arena);
@@ -45,6 +52,8 @@ const struct source *diag_source(struct diag *diag, struct str name, struct str 
 
 void diag_error(struct diag *diag, struct span at, const char *format, ...) PRINTF(3, 4);
 void diag_warn(struct diag *diag, struct span at, const char *format, ...) PRINTF(3, 4);
+/* Where a quoted line has this value, it has as many asterisks. */
+void diag_hide(struct diag *diag, struct span at);
 /* Adds a hint to the entry last added. */
 void diag_hint(struct diag *diag, const char *format, ...) PRINTF(2, 3);
 

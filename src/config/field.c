@@ -43,8 +43,11 @@ static void unknown_key(struct decoder *decoder, const struct field *fields, con
         if (is_key(f) && f->type != FIELD_LATER)
             names[count++] = f->name;
     nearest = diag_nearest(key->text, names, count);
-    if (nearest)
-        diag_hint(decoder->diag, "did you mean \"%s\"?", nearest);
+    if (!nearest)
+        return;
+    diag_hint(decoder->diag, "did you mean \"%s\"?", nearest);
+    if (fields[find_field(fields, (struct str){nearest, strlen(nearest)})].flags & FIELD_SECRET)
+        diag_hide(decoder->diag, tree_span(key->next));
 }
 
 /* Finds for each field its node; false when a key is none of them. */
@@ -278,6 +281,8 @@ bool field_value(struct decoder *decoder, const struct field *field, const struc
     struct node secret;
 
     assert((size_t)field->type < ARRAY_LEN(types));
+    if (field->flags & FIELD_SECRET && node->source)
+        diag_hide(decoder->diag, tree_span(node));
     if (node->is_broken)
         return false;
     if (types[field->type].kind >= 0 &&

@@ -4,6 +4,7 @@
  * count characters; the cursor turns them into bytes. Aliases, anchors, tags, further documents and
  * duplicate keys are errors.
  */
+#include <ctype.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -359,6 +360,44 @@ static bool read_events(struct reader *reader)
     }
 }
 
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '-';
+}
+
+/* The rest of the line behind `word`, if it stands there as a key. */
+static void hide_value(struct reader *reader, const char *word, size_t len)
+{
+    struct str text = reader->source->text;
+    const char *end = text.p + text.len, *at = word + len, *line_end;
+
+    while (at < end && strchr("\"' ", *at))
+        at++;
+    if (at == end || *at != ':' || (word > text.p && is_word(word[-1])))
+        return;
+    line_end = memchr(at, '\n', (size_t)(end - at));
+    if (!line_end)
+        line_end = end;
+    diag_hide(reader->diag, (struct span){reader->source, (uint32_t)(at + 1 - text.p),
+                                          (uint32_t)(line_end - at - 1)});
+}
+
+/* What is no YAML has no fields, so what looks like a secret counts as one. */
+static void hide_secrets(struct reader *reader)
+{
+    static const struct str words[] = {STR_INIT("token"), STR_INIT("secret"), STR_INIT("password")};
+    struct str text = reader->source->text;
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        const char *at = text.p, *end = text.p + text.len;
+
+        while ((at = memmem(at, (size_t)(end - at), words[i].p, words[i].len))) {
+            hide_value(reader, at, words[i].len);
+            at += words[i].len;
+        }
+    }
+}
+
 struct node *yaml_read(const struct source *source, struct arena *arena, struct diag *diag)
 {
     struct reader reader = {.source = source, .arena = arena, .diag = diag};
@@ -373,6 +412,8 @@ struct node *yaml_read(const struct source *source, struct arena *arena, struct 
     yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text.p, text.len);
     is_good = read_events(&reader);
+    if (!is_good)
+        hide_secrets(&reader);
     yaml_parser_delete(&reader.parser);
     if (is_good && !reader.root)
         reader.root = make_node(&reader, NODE_MAP, (struct span){source, 0, 0});

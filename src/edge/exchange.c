@@ -183,8 +183,7 @@ static bool is_draining_out(struct exchange *x)
 /* Silence of both sides while a stream or a tunnel is open. */
 static void check_silence(struct exchange *x)
 {
-    uint64_t allowed_ms =
-        x->is_tunnel ? x->route->timeouts.tunnel_idle_ms : x->route->timeouts.stream_idle_ms;
+    uint64_t allowed_ms = exchange_idle_ms(x);
     uint64_t silent_ms = (x->host->loop->now_us - x->active_us) / 1000;
 
     if (!allowed_ms)

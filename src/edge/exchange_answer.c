@@ -5,6 +5,8 @@
  */
 #include "edge/exchange_impl.h"
 
+enum { DISCARD_MAX = 64 * 1024 };
+
 enum step exchange_step_answer(struct exchange *x)
 {
     x->answer_began = true;
@@ -37,11 +39,21 @@ static enum status finish_head(struct exchange *x)
     return via.p ? head_set(head, &x->arena, STR("Via"), via) : E_NOMEM;
 }
 
-/* The connection cannot be used again when the request's body is still coming: what is left of it
- * would be read as the next request, or read for nothing. */
+/* An answer of our own need not cost the connection when little is left of the request's body: it is read and
+ * thrown away. Not after faults of the message itself, when nothing more of it is to be believed. */
+static bool may_discard(const struct exchange *x)
+{
+    unsigned status = x->reason ? reason_info(x->reason)->status : 0;
+    bool is_sound = !status || status == 404 || status == 405 || (status >= 502 && status <= 504);
+
+    return x->is_own && is_sound && x->request && !x->awaits_continue &&
+           x->request->content_length > 0 && x->request->content_length <= DISCARD_MAX;
+}
+
+/* Else what is left of the body would be read as the next request, or read for nothing. */
 static bool must_close(const struct exchange *x)
 {
-    return x->host->is_draining || !x->down.received;
+    return x->host->is_draining || (!x->down.received && !x->is_discarding);
 }
 
 static enum status send_reply_body(struct exchange *x)
@@ -60,17 +72,24 @@ static bool is_bodiless(const struct exchange *x)
     return x->is_own ? !x->reply.body.len || x->down.is_head : x->up_ended;
 }
 
+/* 101, and 426 which says what to upgrade to (RFC 9110 15.5.22). */
+static bool keeps_upgrade(const struct head *answer)
+{
+    return answer->status == 101 || answer->status == 426;
+}
+
 enum step exchange_step_tell(struct exchange *x)
 {
     struct visit *visit;
 
     if (!x->is_own)
-        head_strip_hop_by_hop(x->response, x->response->status == 101);
+        head_strip_hop_by_hop(x->response, keeps_upgrade(x->response));
     x->down.is_head = x->request && x->request->method == METHOD_HEAD;
     if (chain_response(&x->walk, x->response, x->is_own, &visit) != VERDICT_PASS && !x->is_own) {
         exchange_let_go(x, false);
         return exchange_refused(x, visit->reason ? visit->reason : REASON_INTERNAL_ERROR);
     }
+    x->is_discarding = !x->down.received && may_discard(x);
     x->down.close_after = must_close(x) && x->response->status != 101;
     x->status = x->response->status;
     x->is_answering = true;
@@ -86,10 +105,18 @@ enum step exchange_step_tell(struct exchange *x)
     return STEP_RELAY;
 }
 
-/* Everything the client is to get is queued, and for a tunnel both sides are done. */
+/* Everything the client is to get is queued; a tunnel, and a body being discarded, want the client's end, too. */
 static bool is_complete(const struct exchange *x)
 {
-    return x->up_ended && (!x->is_tunnel || x->down_ended);
+    return x->up_ended && (x->down_ended || (!x->is_tunnel && !x->is_discarding));
+}
+
+uint32_t exchange_idle_ms(const struct exchange *x)
+{
+    if (x->is_tunnel)
+        return x->route->timeouts.tunnel_idle_ms;
+    return x->route ? x->route->timeouts.stream_idle_ms
+                    : x->snapshot->rules->conf->timeouts.stream_idle_ms;
 }
 
 enum step exchange_step_relay(struct exchange *x)
@@ -98,7 +125,7 @@ enum step exchange_step_relay(struct exchange *x)
 
     if (is_complete(x))
         return STEP_DONE;
-    idle_ms = x->is_tunnel ? x->route->timeouts.tunnel_idle_ms : x->route->timeouts.stream_idle_ms;
+    idle_ms = exchange_idle_ms(x);
     if (idle_ms)
         loop_timer_set(x->host->loop, &x->timer, idle_ms);
     else

@@ -98,6 +98,8 @@ void exchange_take_request_body(struct stream *down, struct str bytes, bool last
     x->held_last |= last && !x->is_tunnel;
     if (x->is_own || x->is_over) { // answered without it: read on and forget
         pay(&x->down, &x->owed_down);
+        if (last)
+            exchange_run(x, STEP_RELAY);
         return;
     }
     if (!x->is_tunnel && is_too_large(x)) {

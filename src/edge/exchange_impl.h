@@ -50,6 +50,10 @@ void exchange_leave_queue(struct exchange *x);
 enum step exchange_retry(struct exchange *x, enum reason why);
 void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, int failed);
 
+/* --- exchange_answer.c */
+/* How long its stream or tunnel may be silent; 0: for ever. */
+uint32_t exchange_idle_ms(const struct exchange *x);
+
 /* --- exchange_body.c: the hooks of both streams that carry bodies */
 void exchange_take_request_body(struct stream *down, struct str bytes, bool last);
 void exchange_take_request_trailers(struct stream *down, struct head *trailers);

@@ -9,7 +9,6 @@
 #include "http/h1.h"
 
 struct outq;
-
 /* Character classes (RFC 9110 section 5.6.2, RFC 3986). */
 enum {
     H1_TOKEN = 1,
@@ -22,6 +21,7 @@ enum {
 
 extern const uint8_t h1_class[256];
 
+/* Is c in any of these classes? */
 static inline bool h1_is(char c, unsigned class)
 {
     return h1_class[(unsigned char)c] & class;
@@ -32,7 +32,6 @@ enum {
     H1_AS_READ = 1, /* stands in memory as "name: value\r\n", checked by the parser */
     H1_DOOMED = 2,  /* about to be removed */
 };
-
 enum { H1_METHOD_MAX = 32, H1_OPTIONS_MAX = 64, H1_INTERIM_MAX = 16 };
 
 /* First byte at or after p that no field value may have; `end` when there is none. */

@@ -76,6 +76,7 @@ static struct h1_frame frame_response(const struct h1 *h1, const struct head *he
     frame.is_close = h1->is_closing || h1->is_leaving || h1->stream->close_after ||
                      frame.mode == H1_WRITE_TO_CLOSE;
     frame.is_keep_alive = !h1->minor;
+    frame.is_upgrade = head->status == 426 && head_find(head, HDR_UPGRADE); // RFC 9110 15.5.22
     return frame;
 }
 

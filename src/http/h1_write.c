@@ -142,7 +142,9 @@ static void put_framing(struct pen *pen, const struct h1_frame *frame)
     }
     if (frame->mode == H1_WRITE_CHUNKED)
         PUT_LIT(pen, "Transfer-Encoding: chunked\r\n");
-    if (frame->is_upgrade)
+    if (frame->is_upgrade && frame->is_close)
+        PUT_LIT(pen, "Connection: upgrade, close\r\n");
+    else if (frame->is_upgrade)
         PUT_LIT(pen, "Connection: upgrade\r\n");
     else if (frame->is_close)
         PUT_LIT(pen, "Connection: close\r\n");

@@ -18,7 +18,9 @@ struct link_request {
     int reply_fd; /* -1: none asked for; else the taker's, until link_server_answer() */
 };
 
+/* Makes both pairs. E_IO with errno: nothing is open. */
 MUST_USE enum status link_server_open(struct link_pair *pair);
+/* Closes what is open of it; its descriptors become -1. */
 void link_server_close(struct link *link);
 
 /* E_AGAIN: none; E_CLOSED: the edge closed its end; E_PROTOCOL: a bad message was dropped. */

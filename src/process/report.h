@@ -8,6 +8,7 @@
 
 #include "sluice/types.h"
 
+/* TEXT as of printf(), without the newline; any thread. */
 void report_line(const char *format, ...) PRINTF(1, 2);
 
 #endif

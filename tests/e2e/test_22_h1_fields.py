@@ -247,3 +247,20 @@ def test_a_target_of_another_scheme_is_misdirected(origin, gateway, scheme):
     reply = client.reply()
     assert (reply.status, reply.reason) == (421, "misdirected")  # RFC 9110 15.5.20
     assert not origin.heads
+
+
+def test_an_answer_of_our_own_reads_a_small_body_away(origin, gateway):
+    client = gateway(origin, routes=[{"paths": ["/here"], "service": "app"}]).connect()
+    for body in (b"x", b"y" * 60_000):
+        reply = client.request("POST", "/not-here", body=body).reply()
+        assert (reply.status, reply.closes) == (404, False)
+    assert client.get("/here").text == "ok"
+    reply = client.request("POST", "/not-here", body=b"z" * 100_000).reply()
+    assert (reply.status, reply.closes) == (404, True)
+
+
+def test_an_upgrade_that_is_required_is_named(origin, gateway):
+    origin.answers("HTTP/1.1 426 Upgrade Required\r\nUpgrade: echo/2\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n")
+    reply = gateway(origin).get()
+    assert reply.status == 426 and reply.header("Upgrade") == "echo/2"
+    assert "upgrade" in reply.tokens("Connection")

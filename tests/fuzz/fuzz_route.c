@@ -141,6 +141,8 @@ static void check(struct run *run, struct str in)
     in = arena_copy(&run->arena, in);
     if (!in.len || h1_parse_request(in, &limits, &run->arena, &request) != REASON_NONE)
         return;
+    if (request.form == TARGET_AUTHORITY) // CONNECT, which is refused before
+        return;
     match = route_match(run->table, &request);
     check_normal_form(run, request, match);
     check_explained(run, &request, match);

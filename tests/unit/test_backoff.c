@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of backoff.c: how long a crashed edge waits, and when crashes are a loop.
+ */
 #include "process/backoff.h"
 
 #include <setjmp.h>

@@ -68,7 +68,7 @@ static void test_nothing_waits(void **state)
 {
     struct rig *rig = *state;
 
-    assert_false(confirm_revert(rig->dir, rig->config));
+    assert_false(confirm_revert(rig->dir, rig->config, 1));
     assert_string_equal(config_text(rig), "new");
     assert_int_equal(confirm_remove(rig->dir), OK);
 }
@@ -81,11 +81,29 @@ static void test_the_old_text_comes_back_once(void **state)
     assert_int_equal(confirm_save(rig->dir, rig->config, STR("old \"text\"\n"), 1), OK);
     assert_int_equal(stat(rig->note, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
-    assert_true(confirm_revert(rig->dir, rig->config));
+    assert_true(confirm_revert(rig->dir, rig->config, 1));
     assert_string_equal(config_text(rig), "old \"text\"\n");
     write_file(rig->config, "newer");
-    assert_false(confirm_revert(rig->dir, rig->config));
+    assert_false(confirm_revert(rig->dir, rig->config, 1));
     assert_string_equal(config_text(rig), "newer");
+}
+
+static void test_before_its_time_it_waits_on(void **state)
+{
+    struct rig *rig = *state;
+    struct confirm confirm = {0};
+
+    assert_int_equal(confirm_save(rig->dir, rig->config, STR("old"), 1000), OK);
+    assert_false(confirm_revert(rig->dir, rig->config, 999));
+    assert_string_equal(config_text(rig), "new");
+    assert_int_equal(confirm_load(rig->dir, rig->config, &confirm), OK);
+    assert_string_equal(confirm.old, "old");
+    assert_int_equal(confirm.old_len, 3);
+    assert_int_equal(confirm.deadline_ms, 1000);
+    confirm_clear(&confirm);
+    assert_true(confirm_revert(rig->dir, rig->config, 1000));
+    assert_string_equal(config_text(rig), "old");
+    assert_int_equal(confirm_load(rig->dir, rig->config, &confirm), E_NOT_FOUND);
 }
 
 static void test_a_confirmed_one_stays(void **state)
@@ -94,7 +112,7 @@ static void test_a_confirmed_one_stays(void **state)
 
     assert_int_equal(confirm_save(rig->dir, rig->config, STR("old"), 1), OK);
     assert_int_equal(confirm_remove(rig->dir), OK);
-    assert_false(confirm_revert(rig->dir, rig->config));
+    assert_false(confirm_revert(rig->dir, rig->config, 1));
     assert_string_equal(config_text(rig), "new");
 }
 
@@ -105,7 +123,7 @@ static void test_the_file_of_another_configuration_is_left_alone(void **state)
 
     snprintf(other, sizeof(other), "%s/other.yaml", rig->dir);
     assert_int_equal(confirm_save(rig->dir, other, STR("old"), 1), OK);
-    assert_false(confirm_revert(rig->dir, rig->config));
+    assert_false(confirm_revert(rig->dir, rig->config, 1));
     assert_string_equal(config_text(rig), "new");
 }
 
@@ -116,7 +134,7 @@ static void test_the_same_file_under_another_name(void **state)
 
     snprintf(other, sizeof(other), "%s/./c.yaml", rig->dir);
     assert_int_equal(confirm_save(rig->dir, other, STR("old"), 1), OK);
-    assert_true(confirm_revert(rig->dir, rig->config));
+    assert_true(confirm_revert(rig->dir, rig->config, 1));
     assert_string_equal(config_text(rig), "old");
 }
 
@@ -127,7 +145,7 @@ static void test_damaged_notes_change_nothing(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(damaged); i++) {
         write_file(rig->note, damaged[i]);
-        assert_false(confirm_revert(rig->dir, rig->config));
+        assert_false(confirm_revert(rig->dir, rig->config, 1));
         assert_string_equal(config_text(rig), "new");
     }
 }
@@ -147,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_nothing_waits),
         TEST(test_the_old_text_comes_back_once),
+        TEST(test_before_its_time_it_waits_on),
         TEST(test_a_confirmed_one_stays),
         TEST(test_the_file_of_another_configuration_is_left_alone),
         TEST(test_the_same_file_under_another_name),

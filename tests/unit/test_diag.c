@@ -135,6 +135,23 @@ static void control_characters_are_not_shown(void **state)
                                                      "      |            ^\n");
 }
 
+static void secrets_are_not_quoted(void **state)
+{
+    struct bench *bench = *state;
+    const char *text = "tokens: [{name: é, token: sé-cret, can: now}]\n";
+    struct span name = find(&bench->diag, text, "now");
+    const char *secret = strstr(name.source->text.p, "sé-cret");
+
+    diag_hide(&bench->diag, (struct span){name.source,
+                                          (uint32_t)(secret - name.source->text.p),
+                                          (uint32_t)strlen("sé-cret")});
+    diag_error(&bench->diag, name, "no such right");
+    assert_str(diag_render(&bench->diag, &bench->diag.entries[0]),
+               "conf/edge.yaml:1:41: error: no such right\n"
+               "    1 | tokens: [{name: é, token: ********, can: now}]\n"
+               "      |                                          ^~~\n");
+}
+
 static void report_is_in_order(void **state)
 {
     struct diag *diag = &((struct bench *)*state)->diag;
@@ -199,6 +216,7 @@ int main(void)
         TEST(long_lines_are_cut),
         TEST(places_past_the_end_are_safe),
         TEST(control_characters_are_not_shown),
+        TEST(secrets_are_not_quoted),
         TEST(report_is_in_order),
         TEST(more_than_fifty_are_counted),
         TEST(nearest_word),

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of limits.c over made-up cgroup trees: CPUs, memory, descriptors.
+ */
 #include "process/limits.h"
 
 #include <limits.h>

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of link.c and link_server.c: both ends of the supervisor's link, over real socket pairs.
+ */
 #include "process/link_server.h"
 
 #include <errno.h>
@@ -11,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -166,13 +170,20 @@ static void test_listen_out_of_descriptors_leaks_none(void **state)
     unsigned held, filled = 0;
     char error[LINK_ERROR_SIZE];
     unsigned before = open_count();
+    struct rlimit limit, low = {1024, 1024};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low.rlim_max = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
     start(&server, pair);
-    while (filled < ARRAY_LEN(spare) && (spare[filled] = dup(0)) >= 0 && spare[filled] < 950)
-        filled++;
+    do {
+        spare[filled] = dup(server.fd);
+        assert_in_range(spare[filled], 3, 1023);
+    } while (spare[filled++] < 950);
     enum status status = link_listen(&pair->theirs, &ask, fds, &held, error);
-    for (unsigned i = 0; i <= filled && i < ARRAY_LEN(spare); i++)
-        close(spare[i]);
+    while (filled)
+        close(spare[--filled]);
     finish(&server, pair);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_int_equal(status, E_IO);
     assert_string_equal(error, strerror(EMFILE));
     // The edge's two ends are closed by now, and nothing else was left open.

@@ -135,6 +135,8 @@ static void test_services(void **state)
     assert_int_equal(b->count, 1);
     assert_str(b->targets[0].endpoint->id, "x");
     assert_int_equal(b->targets[0].weight, 7);
+    assert_int_equal(b->targets[0].endpoint->cap, 0); // until it is known to be published
+    snapshot_commit(snapshot, bench->build.registry);
     assert_int_equal(b->targets[0].endpoint->cap, 5);
     assert_ptr_equal(b->gate, registry_gate(bench->build.registry, STR("b")));
     for (unsigned i = 0; i < WORKERS; i++) {
@@ -145,6 +147,27 @@ static void test_services(void **state)
     }
     snapshot_free(&snapshot);
     assert_null(snapshot);
+}
+
+/* A build that comes to nothing leaves what runs as it is: its endpoints are found again. */
+static void test_only_a_commit_forgets(void **state)
+{
+    struct bench *bench = *state;
+    struct rules *all = bench->build.rules;
+    struct snapshot *served = build(bench), *dropped, *again;
+    struct endpoint *endpoint = served->services[0].targets[1].endpoint;
+
+    snapshot_commit(served, bench->build.registry);
+    bench->build.rules = make_rules("services: {b: {targets: [\"127.0.0.1:9\"]}}\n");
+    dropped = build(bench);
+    snapshot_free(&dropped);
+    rules_unref(&bench->build.rules);
+    bench->build.rules = all;
+    again = build(bench);
+    assert_ptr_equal(again->services[0].targets[1].endpoint, endpoint);
+    snapshot_commit(again, bench->build.registry);
+    snapshot_free(&served);
+    snapshot_free(&again);
 }
 
 /* A worker that changes over keeps the loads that its endpoints have. */
@@ -219,6 +242,7 @@ static void test_overlay(void **state)
     assert_true(b->targets[1].is_added && !b->targets[1].is_drained);
     assert_true(b->locals[0].targets[0].is_out);
     assert_false(b->locals[0].targets[1].is_out);
+    snapshot_commit(changed, bench->build.registry);
     assert_int_equal(plain->services[0].targets[0].endpoint->refs, 1); /* forgotten, but held */
     snapshot_free(&plain);
     snapshot_free(&changed);
@@ -423,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rules, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_services, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_only_a_commit_forgets, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_loads_go_over, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_overlay, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_snapshot_holds_its_rules, make_bench, remove_bench),

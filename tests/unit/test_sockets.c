@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tests of sockets.c: listening sockets held, shared, given up and handed over.
+ */
 #include "process/sockets.h"
 
 #include <arpa/inet.h>

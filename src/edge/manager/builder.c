@@ -74,19 +74,18 @@ struct wanted {
 };
 
 /* Workers keep a place for a closed listener while it has clients. */
-static bool has_room(struct builder *builder, const struct wanted *wanted)
+static bool has_room(struct builder *builder, const struct wanted *wanted, bool runs)
 {
-    bool is_public = wanted->kind == LISTENING_PUBLIC;
-
-    if (builder->listening_count >= builder->listeners_max)
+    if (builder->listening_count >= builder->listeners_max) {
         diag_error(&builder->diag, wanted->at, "cannot listen: more than %u listeners",
                    builder->listeners_max);
-    else if (is_public && !builder->public_room)
-        diag_error(&builder->diag, wanted->at,
-                   "cannot listen: closed listeners still have clients; try again when these are "
-                   "gone");
-    else
+        return false;
+    }
+    if (runs || wanted->kind != LISTENING_PUBLIC || builder->public_room)
         return true;
+    diag_error(&builder->diag, wanted->at,
+               "cannot listen: listeners that were closed still have clients; try again when these "
+               "are gone");
     return false;
 }
 
@@ -107,12 +106,14 @@ static bool listen_on(struct builder *builder, const struct wanted *wanted)
     snprintf(to->health, sizeof(to->health), "%.*s", STR_FMT(wanted->health));
     to->kind = wanted->kind;
     if (wanted->bind.len < sizeof(to->bind)) {
-        if (find_running(builder, to->bind)) {
+        bool runs = find_running(builder, to->bind) != NULL;
+
+        if (!has_room(builder, wanted, runs))
+            return false;
+        if (runs) {
             builder->listening_count++;
             return true;
         }
-        if (!has_room(builder, wanted))
-            return false;
         if (!link_listen(builder->link, &ask, to->fds, &to->held, error)) {
             to->is_new = true;
             builder->public_room -= wanted->kind == LISTENING_PUBLIC;
