@@ -2,9 +2,9 @@
  *
  * The origin of the benchmarks: an HTTP/1.1 keep-alive server that costs as little as one can, so
  * that the proxy in front is what is measured. Answers 1 KiB, or 1 MiB for paths that begin with
- * "/1m". One loop, one thread; prints its port and serves until its standard input ends. It
- * understands what proxies send and nothing more: whole heads below 8 KiB, bodies by
- * Content-Length, no pipelining.
+ * "/1m". One loop, one thread; prints its port, then for each byte of its standard input how many
+ * requests have come, and ends with it. It understands what proxies send and nothing more: whole
+ * heads below 8 KiB, bodies by Content-Length, no pipelining.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,6 +39,7 @@ struct peer {
 struct origin {
     int epoll, listener;
     struct page small, large;
+    unsigned long long requests;
 };
 
 static struct page make_page(size_t body_len)
@@ -103,7 +104,7 @@ static uint64_t body_len(const char *head, const char *end)
 }
 
 /* Takes what is complete of `in`: rests of a body, then a head. */
-static void consume(const struct origin *origin, struct peer *peer)
+static void consume(struct origin *origin, struct peer *peer)
 {
     size_t eaten = peer->used < peer->skip ? peer->used : (size_t)peer->skip;
     peer->skip -= eaten;
@@ -113,6 +114,7 @@ static void consume(const struct origin *origin, struct peer *peer)
         bool is_large = strncmp(head + strcspn(head, " "), " /1m", 4) == 0;
         peer->page = is_large ? &origin->large : &origin->small;
         peer->sent = 0;
+        origin->requests++;
         peer->skip = head[0] == 'P' ? body_len(head, end) : 0;
         eaten = (size_t)(end + 4 - peer->in);
         size_t rest = peer->used - eaten;
@@ -124,7 +126,7 @@ static void consume(const struct origin *origin, struct peer *peer)
     peer->used -= eaten;
 }
 
-static bool take(const struct origin *origin, struct peer *peer)
+static bool take(struct origin *origin, struct peer *peer)
 {
     ssize_t n = recv(peer->fd, peer->in + peer->used, sizeof peer->in - 1 - peer->used, 0);
     if (n < 0 && errno == EAGAIN)
@@ -152,7 +154,7 @@ static void accept_all(const struct origin *origin)
     }
 }
 
-static void serve_peer(const struct origin *origin, struct peer *peer, uint32_t events)
+static void serve_peer(struct origin *origin, struct peer *peer, uint32_t events)
 {
     bool is_open = !(events & EPOLLOUT) || answer(origin, peer);
     if (is_open && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
@@ -179,7 +181,18 @@ static int listen_any(void)
     return fd;
 }
 
-static void serve(const struct origin *origin)
+/* False when standard input has ended. */
+static bool say_requests(const struct origin *origin)
+{
+    char asked;
+    if (read(STDIN_FILENO, &asked, 1) != 1)
+        return false;
+    printf("%llu\n", origin->requests);
+    (void)fflush(stdout);
+    return true;
+}
+
+static void serve(struct origin *origin)
 {
     struct epoll_event events[EVENTS];
     for (;;) {
@@ -187,10 +200,10 @@ static void serve(const struct origin *origin)
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr == origin)
                 accept_all(origin);
-            else if (events[i].data.ptr == NULL)
-                return; // standard input ended
-            else
+            else if (events[i].data.ptr != NULL)
                 serve_peer(origin, events[i].data.ptr, events[i].events);
+            else if (!say_requests(origin))
+                return;
         }
     }
 }

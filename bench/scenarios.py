@@ -189,13 +189,18 @@ def scrape(bench):
 
 
 def syscalls(bench):
-    """System calls a request at saturation, of the process that serves."""
+    """System calls a request at saturation, of the process that serves. Connections are opened before the count."""
     rows = {}
     for name in bench.names:
-        with tools.origin() as origin, bench.folder() as folder, proxies.running(name, folder, origin) as proxy:
-            tools.wrk(proxy.port, {}, 1)
+        with contextlib.ExitStack() as stack:
+            origin, count = stack.enter_context(tools.counting_origin())
+            folder = stack.enter_context(bench.folder())
+            proxy = stack.enter_context(proxies.running(name, folder, origin))
+            stack.enter_context(tools.loaded(proxy.port, count, 2 * bench.seconds + 15))
             with tools.counted_calls(tools.busiest(proxy.process.pid)) as calls:
-                requests = tools.wrk(proxy.port, {}, 2 * bench.seconds)["requests"]
+                requests = -count()
+                time.sleep(2 * bench.seconds)
+                requests += count()
             data = sum(n for call, n in calls.items() if call in tools.DATA_CALLS)
             often = sorted(((n / requests, call) for call, n in calls.items()), reverse=True)
             rows[name] = {"all": sum(calls.values()) / requests, "data": data / requests,

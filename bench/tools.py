@@ -62,14 +62,27 @@ def stop(process, sign=signal.SIGTERM, patience=10):
 
 
 @contextlib.contextmanager
-def origin():
-    """The port of a running origin."""
+def counting_origin():
+    """The port of a running origin, and a function that asks how many requests have come to it."""
     process = spawn(LOAD_CORE, [tool("bench_origin")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def count():
+        process.stdin.write("?")
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
     try:
-        yield int(process.stdout.readline())
+        yield int(process.stdout.readline()), count
     finally:
         process.stdin.close()
         stop(process)
+
+
+@contextlib.contextmanager
+def origin():
+    """The port of a running origin."""
+    with counting_origin() as (port, _):
+        yield port
 
 
 @contextlib.contextmanager
@@ -131,6 +144,24 @@ def wrk(port, load, seconds):
     latency = {q: milliseconds(re.search(rf"^\s+{q}%\s+(\S+)", out, re.M)[1]) for q in (50, 99)}
     return {"requests": int(total[1]), "per_second": int(total[1]) / took, "p50_ms": latency[50],
             "p99_ms": latency[99]}
+
+
+@contextlib.contextmanager
+def loaded(port, count, seconds, patience=10):
+    """Under wrk's load while the block runs, which is less than so many seconds; all connections are open and used
+    before it begins."""
+    process = spawn(LOAD_CORE, wrk_command(port, {}, seconds), stdout=subprocess.DEVNULL)
+    deadline, enough = time.monotonic() + patience, count() + 5000
+    try:
+        while count() < enough:
+            if time.monotonic() > deadline:
+                raise BenchError(f"fewer than 5,000 requests in {patience} s")
+            time.sleep(0.05)
+        yield
+        if process.poll() is not None:
+            raise BenchError("the load ended too early")
+    finally:
+        stop(process)
 
 
 def is_only_close(complaint, load):

@@ -29,7 +29,7 @@ static json_t *entry_json(const struct diag *diag, const struct diag_entry *entr
                         json_string(entry->severity == SEVERITY_ERROR ? "error" : "warning"));
     if (at.p)
         json_object_set_new(out, "at", json_stringn(at.p, at.len));
-    json_object_set_new(out, "text", json_stringn(entry->text.p, entry->text.len));
+    json_object_set_new(out, "message", json_stringn(entry->text.p, entry->text.len));
     if (entry->hint.p)
         json_object_set_new(out, "hint", json_stringn(entry->hint.p, entry->hint.len));
     return out;
@@ -60,7 +60,9 @@ static void print_text(const char *path, struct diag *diag, const struct conf *c
 /* True when the file is good. With `list`, what there is to say is added to it. */
 static bool check_file(const char *path, json_t *list)
 {
-    const struct conf_world world = {.env = get_env, .filters = filter_registry};
+    const struct conf_world world = {.env = get_env,
+                                     .filters = filter_registry,
+                                     .check_pattern = route_check_pattern};
     struct route_table *table = NULL;
     const struct conf *conf;
     struct arena arena;

@@ -154,6 +154,24 @@ static void check_services(struct decoder *decoder)
     }
 }
 
+/* A file is told all its errors at once, also those that the route table would find later. */
+static void check_patterns(struct decoder *decoder)
+{
+    const struct conf *conf = decoder->conf;
+
+    if (!decoder->diag->errors || !decoder->world->check_pattern)
+        return;
+    for (uint32_t i = 0; i < conf->route_count; i++) {
+        const struct conf_route *route = &conf->routes[i];
+
+        for (uint32_t k = 0; k < route->path_count; k++)
+            if (route->paths[k].kind == CONF_PATH_REGEX)
+                decoder->world->check_pattern(route->paths[k].text, decoder->diag);
+        if (route->rewrite.regex.s.len)
+            decoder->world->check_pattern(route->rewrite.regex, decoder->diag);
+    }
+}
+
 void conf_check(struct decoder *decoder)
 {
     check_listeners(decoder);
@@ -161,4 +179,5 @@ void conf_check(struct decoder *decoder)
     check_admin(decoder);
     check_services(decoder);
     conf_check_routes(decoder);
+    check_patterns(decoder);
 }

@@ -141,6 +141,12 @@ static size_t count_characters(const char *p, const char *end)
     return n;
 }
 
+/* The same for a part of a text; none of one that memory did not last for. */
+static size_t count_between(struct str text, size_t from, size_t to)
+{
+    return to <= text.len ? count_characters(text.p + from, text.p + to) : 0;
+}
+
 struct str diag_place(const struct diag *diag, struct span at)
 {
     size_t column;
@@ -243,11 +249,9 @@ static struct str render_quote(const struct diag *diag, const struct diag_entry 
     if (under > (size_t)(end - at))
         under = (size_t)(end - at);
     quote = clean(diag->arena, begin, (size_t)(end - begin));
-    if (!quote.len && end > begin)
-        return STR(""); // out of memory
     hide(diag, source, (size_t)(begin - source->text.p), quote);
-    column = count_characters(quote.p, quote.p + (at - begin));
-    under = count_characters(quote.p + (at - begin), quote.p + (at - begin) + under);
+    column = count_between(quote, 0, (size_t)(at - begin));
+    under = count_between(quote, (size_t)(at - begin), (size_t)(at - begin) + under);
     pad = repeat(diag->arena, ' ', column);
     caret = repeat(diag->arena, '~', under ? under - 1 : 0);
     return arena_format(diag->arena, "%5u | %.*s\n      | %.*s^%.*s%s%.*s\n", diag_line(entry->at),

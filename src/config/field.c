@@ -33,6 +33,17 @@ static int find_field(const struct field *fields, struct str key)
     return -1;
 }
 
+/* Whatever was written there: the span of a list or map is its beginning alone. */
+static void hide(struct diag *diag, const struct node *node)
+{
+    if (node->kind == NODE_SCALAR && node->source)
+        diag_hide(diag, tree_span(node));
+    if (node->kind == NODE_SCALAR)
+        return;
+    for (const struct node *child = node->child.first; child; child = child->next)
+        hide(diag, child);
+}
+
 static void unknown_key(struct decoder *decoder, const struct field *fields, const struct node *key)
 {
     const char *names[FIELDS_MAX], *nearest;
@@ -47,7 +58,7 @@ static void unknown_key(struct decoder *decoder, const struct field *fields, con
         return;
     diag_hint(decoder->diag, "did you mean \"%s\"?", nearest);
     if (fields[find_field(fields, (struct str){nearest, strlen(nearest)})].flags & FIELD_SECRET)
-        diag_hide(decoder->diag, tree_span(key->next));
+        hide(decoder->diag, key->next);
 }
 
 /* Finds for each field its node; false when a key is none of them. */
@@ -281,8 +292,8 @@ bool field_value(struct decoder *decoder, const struct field *field, const struc
     struct node secret;
 
     assert((size_t)field->type < ARRAY_LEN(types));
-    if (field->flags & FIELD_SECRET && node->source)
-        diag_hide(decoder->diag, tree_span(node));
+    if (field->flags & FIELD_SECRET)
+        hide(decoder->diag, node);
     if (node->is_broken)
         return false;
     if (types[field->type].kind >= 0 &&

@@ -47,9 +47,10 @@ struct conn {
     size_t writing_len;
     bool is_dirty : 1, is_reading : 1, is_feeding : 1, is_closing : 1;
     bool got_eof : 1, is_lingering : 1, wants_shutdown : 1, did_shutdown : 1, is_working : 1;
-    bool was_paused : 1; /* reading stood still because its consumer was behind; the owner clears it */
-    bool is_mute : 1;   /* writing failed: output is dropped, input goes on */
-    bool is_broken : 1; /* output was lost for want of memory: close instead of writing */
+    bool was_paused : 1; /* reading stood still because its consumer was behind; the owner clears it
+                          */
+    bool is_mute : 1;    /* writing failed: output is dropped, input goes on */
+    bool is_broken : 1;  /* output was lost for want of memory: close instead of writing */
     uv_shutdown_t *shutting;
     struct wire *wire; /* in the memory behind this struct's owner */
 };

@@ -103,7 +103,7 @@ struct exchange {
     bool is_routed : 1;                /* counted as in flight of its route */
     bool is_prepared : 1;              /* the request is as the target gets it */
     bool awaits_continue : 1; /* the client sends its body only after a 100 that has not come yet */
-    bool is_discarding : 1; /* answered by ourselves, the rest of the body is read for nothing */
+    bool is_discarding : 1;   /* answered by ourselves, the rest of the body is read for nothing */
     bool is_silent : 1;       /* neither counted nor logged: a platform's health check */
     /* numbers for the log */
     struct str id, path, route_label, service_name, target_id;

@@ -39,8 +39,9 @@ static enum status finish_head(struct exchange *x)
     return via.p ? head_set(head, &x->arena, STR("Via"), via) : E_NOMEM;
 }
 
-/* An answer of our own need not cost the connection when little is left of the request's body: it is read and
- * thrown away. Not after faults of the message itself, when nothing more of it is to be believed. */
+/* An answer of our own need not cost the connection when little is left of the request's body: it
+ * is read and thrown away. Not after faults of the message itself, when nothing more of it is to be
+ * believed. */
 static bool may_discard(const struct exchange *x)
 {
     unsigned status = x->reason ? reason_info(x->reason)->status : 0;
@@ -105,7 +106,8 @@ enum step exchange_step_tell(struct exchange *x)
     return STEP_RELAY;
 }
 
-/* Everything the client is to get is queued; a tunnel, and a body being discarded, want the client's end, too. */
+/* Everything the client is to get is queued; a tunnel, and a body being discarded, want the
+ * client's end, too. */
 static bool is_complete(const struct exchange *x)
 {
     return x->up_ended && (x->down_ended || (!x->is_tunnel && !x->is_discarding));

@@ -16,7 +16,8 @@ struct registry *registry_new(unsigned workers, void (*wake)(void *owner, unsign
 /* After the last snapshot. */
 void registry_free(struct registry **registry);
 
-/* A build asks after begin for all it wants; end, once what it built will be used, forgets the rest.
+/* A build asks after begin for all it wants; end, once what it built will be used, forgets the
+ * rest.
  */
 void registry_begin(struct registry *registry);
 void registry_end(struct registry *registry);

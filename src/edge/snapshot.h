@@ -57,7 +57,7 @@ struct service {
 };
 
 struct snapshot_local {
-    uint32_t pins; /* one for being the worker's current, one an exchange */
+    uint32_t pins;        /* one for being the worker's current, one an exchange */
     struct letter letter; /* by which the worker is told of it: publishing needs no memory */
     struct snapshot *snapshot;
 } __attribute__((aligned(64)));
@@ -116,8 +116,9 @@ struct snapshot_build {
 struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag *diag);
 /* Gives every route and target its counters' slot. Whoever holds the lock of `stats`. */
 void snapshot_assign_slots(struct snapshot *snapshot, struct stats *stats);
-/* It will be published: its services' limits hold for its endpoints, and those that it does not name
- * are forgotten. After the last build, before the next; nobody else uses the registry meanwhile. */
+/* It will be published: its services' limits hold for its endpoints, and those that it does not
+ * name are forgotten. After the last build, before the next; nobody else uses the registry
+ * meanwhile. */
 void snapshot_commit(const struct snapshot *snapshot, struct registry *registry);
 /* Manager, after GONE, or for one that was never published. */
 void snapshot_free(struct snapshot **snapshot);

@@ -34,8 +34,8 @@ void worker_free(struct worker **worker);
 /* --- any thread */
 /* Serves by this snapshot from now on; posts its ADOPTED letter home when the last worker does. */
 void worker_adopt(struct worker *worker, struct snapshot *snapshot);
-/* Accepts on these sockets, too; takes them over, whatever it returns. For a bind it knows: only the
- * health path is set anew, and count is 0. */
+/* Accepts on these sockets, too; takes them over, whatever it returns. For a bind it knows: only
+ * the health path is set anew, and count is 0. */
 MUST_USE enum status worker_listen(struct worker *worker, const struct listener_spec *spec);
 MUST_USE enum status worker_unlisten(struct worker *worker, const char *bind);
 /* Answers say `Connection: close` from now on. */

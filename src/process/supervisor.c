@@ -387,7 +387,8 @@ static bool open_signals(struct supervisor *s)
     }
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return false;
-    // A reader of our words that goes away, or an edge that dies while it is answered, ends nothing.
+    // A reader of our words that goes away, or an edge that dies while it is answered, ends
+    // nothing.
     signal(SIGPIPE, SIG_IGN);
     s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     return s->signal_fd >= 0;

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lib.gateway import ROOT, Gateway
+from lib.gateway import IS_SANITIZED, ROOT, Gateway
 from lib.origin import Origin
 from lib.wait import until
 
@@ -54,6 +54,8 @@ def pieces(data):
     """The ways in which a file is cut for sending."""
     size = len(data)
     yield [data]
+    if IS_SANITIZED:  # slow, and what is split is the release's
+        return
     for at in sorted({1, size // 3, size // 2, size - 1} - {0, size}):
         yield [data[:at], data[at:]]
     if size <= 300:

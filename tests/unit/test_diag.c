@@ -142,8 +142,7 @@ static void secrets_are_not_quoted(void **state)
     struct span name = find(&bench->diag, text, "now");
     const char *secret = strstr(name.source->text.p, "sé-cret");
 
-    diag_hide(&bench->diag, (struct span){name.source,
-                                          (uint32_t)(secret - name.source->text.p),
+    diag_hide(&bench->diag, (struct span){name.source, (uint32_t)(secret - name.source->text.p),
                                           (uint32_t)strlen("sé-cret")});
     diag_error(&bench->diag, name, "no such right");
     assert_str(diag_render(&bench->diag, &bench->diag.entries[0]),
@@ -210,16 +209,11 @@ static void nearest_word(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(quotes_line_with_caret),
-        TEST(columns_count_characters),
-        TEST(carets_stop_at_line_end),
-        TEST(long_lines_are_cut),
-        TEST(places_past_the_end_are_safe),
-        TEST(control_characters_are_not_shown),
-        TEST(secrets_are_not_quoted),
-        TEST(report_is_in_order),
-        TEST(more_than_fifty_are_counted),
-        TEST(nearest_word),
+        TEST(quotes_line_with_caret),       TEST(columns_count_characters),
+        TEST(carets_stop_at_line_end),      TEST(long_lines_are_cut),
+        TEST(places_past_the_end_are_safe), TEST(control_characters_are_not_shown),
+        TEST(secrets_are_not_quoted),       TEST(report_is_in_order),
+        TEST(more_than_fifty_are_counted),  TEST(nearest_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,11 +31,11 @@ void admin_retire(struct admin *admin);
 /* A second has passed: confirm deadlines, keep-alives of event streams. */
 void admin_tick(struct admin *admin);
 
-/* Before the first load: if a configuration waits for a confirmation that did not come in time, puts
- * the old one back. True: it did. Blocking. */
+/* Before the first load: if a configuration waits for a confirmation that did not come in time,
+ * puts the old one back. True: it did. Blocking. */
 bool admin_revert_unconfirmed(const char *state_dir, const char *config);
-/* Before the loop runs: goes on waiting for the confirmation that the process before this one waited
- * for. Blocking. */
+/* Before the loop runs: goes on waiting for the confirmation that the process before this one
+ * waited for. Blocking. */
 void admin_resume(struct admin *admin);
 
 #endif

@@ -172,7 +172,7 @@ static void check_log(struct builder *builder, const struct conf_log *log)
     struct str path = log->path.s;
     int fd;
 
-    if (log->format == CONF_LOG_OFF || !path.len || path.p[0] != '/' )
+    if (log->format == CONF_LOG_OFF || !path.len || path.p[0] != '/')
         return;
     fd = open(path.p, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
     if (fd < 0 && errno != ENXIO) { // a pipe without a reader is none of our business
@@ -193,7 +193,9 @@ static const char *from_environment(void *owner, const char *name)
 
 static void load(struct builder *builder)
 {
-    struct conf_world world = {.env = from_environment, .filters = builder->filters};
+    struct conf_world world = {.env = from_environment,
+                               .filters = builder->filters,
+                               .check_pattern = route_check_pattern};
     struct arena *arena = &builder->loaded_arena;
     const struct conf *conf = builder->loaded;
 

@@ -153,7 +153,9 @@ static const char *from_environment(void *owner, const char *name)
 static const struct conf *load(const char *path, const struct filter *const *filters,
                                struct arena *arena)
 {
-    struct conf_world world = {.env = from_environment, .filters = filters};
+    struct conf_world world = {.env = from_environment,
+                               .filters = filters,
+                               .check_pattern = route_check_pattern};
     const struct conf *conf;
     struct diag diag;
 
@@ -163,9 +165,9 @@ static const struct conf *load(const char *path, const struct filter *const *fil
     return conf;
 }
 
-/* What the last process left: a configuration that nobody confirmed in time is taken back, and after
- * crashes the one that lasted is used. Both lie in the state directory, whose name the file itself
- * says. */
+/* What the last process left: a configuration that nobody confirmed in time is taken back, and
+ * after crashes the one that lasted is used. Both lie in the state directory, whose name the file
+ * itself says. */
 static const struct conf *recover(struct manager *m, const struct conf *conf, char *path,
                                   size_t size)
 {

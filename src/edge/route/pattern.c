@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/route/pattern.h"
 
+#include "edge/route/route.h"
+
 #include <stdalign.h>
 #include <stdlib.h>
 
@@ -66,6 +68,16 @@ void route_pattern_fini(struct route_pattern *pattern)
 {
     pcre2_code_free(pattern->code);
     pattern->code = NULL;
+}
+
+bool route_check_pattern(struct conf_text pattern, struct diag *diag)
+{
+    struct route_pattern compiled;
+    bool is_good = route_pattern_init(&compiled, pattern, diag);
+
+    if (is_good)
+        route_pattern_fini(&compiled);
+    return is_good;
 }
 
 static void copy_groups(const pcre2_match_data *data, int count, struct route_groups *groups)

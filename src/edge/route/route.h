@@ -21,6 +21,8 @@ struct route_table;
 struct route_table *route_table_new(const struct conf *conf, struct arena *arena,
                                     struct diag *diag);
 void route_table_free(struct route_table **table);
+/* Whether a regular expression compiles; else an error in `diag` at its place. For conf_world. */
+bool route_check_pattern(struct conf_text pattern, struct diag *diag);
 
 /* What a match found; captures are of a regex path, for rewrite. */
 struct route_match {
