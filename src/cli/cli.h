@@ -40,7 +40,8 @@ int cli_target(int argc, char **argv);
 /* version [--json]. */
 int cli_version(int argc, char **argv);
 
-/* For commands that end in a running gateway: supervises an edge with `file`. `argv` is main's, for upgrades. */
+/* For commands that end in a running gateway: supervises an edge with `file`. `argv` is main's, for
+ * upgrades. */
 int cli_supervise(const char *file, bool watch, char **argv);
 
 #endif

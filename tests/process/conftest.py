@@ -67,7 +67,7 @@ class Gateway:
         temporary.rename(self.binary)
 
     def start(self):
-        env = {**os.environ, "FAKE_EDGE": str(HERE / "fake_edge.py"),
+        env = {**{k: v for k, v in os.environ.items() if k != "SLUICE_BIN"}, "FAKE_EDGE": str(HERE / "fake_edge.py"),
                "FAKE_EVENTS": str(self.folder / "events")}
         self.process = subprocess.Popen([self.binary, "run", self.file], env=env,
                                         stderr=subprocess.PIPE, text=True)
