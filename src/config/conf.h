@@ -43,8 +43,8 @@ struct conf_world {
     const char *(*env)(void *owner, const char *name);
     void *env_owner;
     const struct filter *const *filters; /* NULL-terminated registry */
-    /* Says to `diag` what is wrong with a regular expression; asked only beside other errors, since the
-     * route table finds it otherwise. NULL: nobody. */
+    /* Says to `diag` what is wrong with a regular expression; asked only beside other errors, since
+     * the route table finds it otherwise. NULL: nobody. */
     bool (*check_pattern)(struct conf_text pattern, struct diag *diag);
 };
 

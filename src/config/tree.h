@@ -13,10 +13,10 @@
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
 struct node {
-    uint8_t kind;   /* enum node_kind */
-    bool is_plain;  /* scalar without quotes: `null` and `~` have their meaning */
-    bool is_secret; /* its value came from ${env:} or ${file:}: never printed */
-    bool is_broken; /* an error was reported: what follows stays silent about it */
+    uint8_t kind;            /* enum node_kind */
+    bool is_plain;           /* scalar without quotes: `null` and `~` have their meaning */
+    bool is_secret;          /* its value came from ${env:} or ${file:}: never printed */
+    bool is_broken;          /* an error was reported: what follows stays silent about it */
     uint32_t offset, length; /* of the span in source */
     const struct source *source;
     union {

@@ -2,6 +2,7 @@
 """The long ones, run by `./dev soak`: hours of an operator's life in minutes. The suite has short forms of each."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
@@ -75,7 +76,8 @@ class WebSocket:
                     await socket.send(str(self.echoes))
                     assert await asyncio.wait_for(socket.recv(), 20 * SLOW) == str(self.echoes)
                     self.echoes += 1
-                    await asyncio.sleep(0.02)
+                    with contextlib.suppress(asyncio.TimeoutError):  # paced, and ended at once
+                        await asyncio.wait_for(self.stop_event.wait(), 0.02)
         except Exception as error:
             self.error = repr(error)
 

@@ -239,7 +239,7 @@ static void test_line_in_pieces(void **state)
         uint64_t before = bench->conn.read_bytes;
         char piece[1001];
 
-        snprintf(piece, sizeof(piece), "%s", text + at);
+        snprintf(piece, sizeof(piece), "%.1000s", text + at);
         say(bench, piece);
         while (bench->conn.read_bytes == before)
             uv_run(&bench->loop.uv, UV_RUN_ONCE);
