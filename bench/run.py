@@ -86,13 +86,13 @@ def check(results):
 def arguments():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail when a mark is missed")
-    parser.add_argument("--only", metavar="NAME,...", help=f"of {', '.join(scenarios.ALL)}")
+    parser.add_argument("--only", metavar="NAME,...", action="append", help=f"of {', '.join(scenarios.ALL)}")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each proxy (5)")
     parser.add_argument("--seconds", type=int, default=4, help="of each turn (4)")
     parser.add_argument("--proxies", default=",".join(proxies.ORDER), help="to compare (all)")
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
     parsed = parser.parse_args()
-    parsed.only = parsed.only.split(",") if parsed.only else list(scenarios.ALL)
+    parsed.only = ",".join(parsed.only).split(",") if parsed.only else list(scenarios.ALL)
     unknown = [n for n in parsed.only if n not in scenarios.ALL]
     if unknown:
         parser.error(f"no scenario named {unknown[0]}")

@@ -43,7 +43,8 @@ static bool may_feed(const struct conn *conn)
 {
     const struct wire *wire = conn->wire;
 
-    return !wire->wants_close && (!wire->is_idle || outq_pending(wire->out) < WIRE_HIGH_WATER);
+    return !wire->wants_close &&
+           ((!wire->is_idle && !wire->is_partial) || outq_pending(wire->out) < WIRE_HIGH_WATER);
 }
 
 static void feed(struct conn *conn, struct str in)
@@ -188,7 +189,7 @@ static void finish_write(struct conn *conn)
     if (!outq_pending(wire->out))
         outq_give(&wire->out);
     wire->codec->wrote(wire);
-    if (conn->partial.len && wire->is_idle && !conn->is_closing)
+    if (conn->partial.len && (wire->is_idle || wire->is_partial) && !conn->is_closing)
         conn_resume(conn); // a pipelined request waited for room
 }
 
@@ -306,13 +307,13 @@ static void shut(struct conn *conn)
  * moment. */
 static void end(struct conn *conn)
 {
+    if (conn->is_lingering)
+        return;
     if (conn->wire->role == ROLE_CLIENT || conn->got_eof ||
         (conn->wire->is_idle && !conn->partial.len)) {
         conn_close(conn, REASON_CLIENT_GONE);
         return;
     }
-    if (conn->is_lingering)
-        return;
     conn->is_lingering = true;
     buf_drop(&conn->partial, &conn->loop->partials);
     conn->wire->unpaid = 0;

@@ -71,9 +71,10 @@ static struct balancer_target *balanced(const struct exchange *x, const struct e
 static void count_load(struct exchange *x, int change)
 {
     struct endpoint *endpoint = endpoint_of(x);
+    struct endpoint_local *local = &endpoint->locals[x->host->loop->worker];
     struct balancer_target *target = balanced(x, endpoint);
 
-    endpoint->locals[x->host->loop->worker].in_flight += (uint32_t)change;
+    __atomic_store_n(&local->in_flight, local->in_flight + (uint32_t)change, __ATOMIC_RELAXED);
     if (target)
         target->load += (uint32_t)change;
     stat_gauge(&stats_target(x->host->stats, x->host->loop->worker, x->target_slot)->in_flight,

@@ -155,6 +155,8 @@ static bool step_request(struct h1 *h1, struct str *in)
 
     if (h1->wire.wants_close)
         return swallow(h1, in);
+    if (outq_pending(h1->wire.out) >= WIRE_HIGH_WATER)
+        return false; // who does not read the answers gets no further ones
     if (!skip_empty_line(h1, in))
         return false;
     block = *in;

@@ -34,6 +34,8 @@ struct bench {
 
 /* --- the codec */
 
+static const struct wire_limits limits = {.header_bytes = 1024, .uri_bytes = 512, .headers = 10};
+
 static struct bench *bench_of(struct wire *wire)
 {
     return CONTAINER_OF(wire, struct bench, wire);
@@ -143,6 +145,7 @@ static int make_bench(void **state)
     bench->conn.loop = &bench->loop;
     bench->conn.ops = &ops;
     bench->conn.wire = &bench->wire;
+    bench->wire.limits = &limits;
     return conn_init(&bench->conn, true) || uv_pipe_open(&bench->conn.uv.pipe, pair[0]) ||
            conn_start(&bench->conn, &line_codec, ROLE_SERVER);
 }

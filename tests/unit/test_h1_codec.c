@@ -78,6 +78,8 @@ static void requests_read_the_same_at_every_split(void **state)
          .is_closing = true},
         {.in = "GET /a HTTP/1.0\r\n\r\n", .log = "H:GET /a.", .is_closing = true},
         {.in = "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", .log = "H:GET /a."},
+        {.in = "\r", .log = ""},
+        {.in = "GET /a HTTP/1.1\r\n" H "\r\n\r", .log = "H:GET /a."},
     };
 
     (void)state;
@@ -134,6 +136,14 @@ static void answers_read_the_same_at_every_split(void **state)
         {.in = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", .log = "H:200 .", .method = "HEAD"},
         {.in = "HTTP/1.1 304 N\r\nContent-Length: 9\r\n\r\n", .log = "H:304 ."},
         {.in = "HTTP/1.1 204 N\r\n\r\n", .log = "H:204 ."},
+        {.in = "HTTP/1.1 304 N\r\n\r\nHTTP/1.1 200 OK\r\n", .log = "H:304 .", .is_closing = true},
+        {.in = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+         .log = "H:200 .",
+         .is_closing = true,
+         .method = "HEAD"},
+        {.in = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\nHTTP/1.1 ",
+         .log = "H:200 ;[x].",
+         .is_closing = true},
         {.in = "HTTP/1.1 205 N\r\n\r\n", .log = "H:205 ."},
         {.in = "HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\nHTTP/1.1 200\r\n"
                "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\r\n\r\n",
@@ -203,6 +213,23 @@ static void bytes_before_the_request_are_no_answer(void **state)
     feed(&rig, STR("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
     assert_log(&rig, "X:connection_terminated");
     assert_true(rig.wire->wants_close);
+    rig_fini(&rig);
+}
+
+/* What waits for the rest of an empty line is a head that has begun: it eats nothing, and has its
+ * time. */
+static void a_lone_cr_is_a_part_of_a_head(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, ROLE_SERVER);
+    feed(&rig, STR("\r"));
+    assert_int_equal(rig.kept.len, 1);
+    assert_true(rig.wire->is_partial && !rig.wire->is_idle);
+    feed(&rig, STR("\nGET /a HTTP/1.1\r\n" H "\r\n"));
+    assert_log(&rig, "H:GET /a.");
+    assert_int_equal(rig.kept.len, 0);
     rig_fini(&rig);
 }
 
@@ -384,6 +411,7 @@ int main(void)
         cmocka_unit_test(answers_read_the_same_at_every_split),
         cmocka_unit_test(a_wire_is_used_again),
         cmocka_unit_test(bytes_before_the_request_are_no_answer),
+        cmocka_unit_test(a_lone_cr_is_a_part_of_a_head),
         cmocka_unit_test(too_many_interim_heads_break_the_stream),
         cmocka_unit_test(oversized_heads_are_refused_before_they_are_whole),
         cmocka_unit_test(short_memory_is_answered),

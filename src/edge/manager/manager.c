@@ -345,6 +345,20 @@ static void end_workers(struct manager *m)
         worker_join(m->workers[w]);
 }
 
+/* What is neither a thread nor a handle; also after a start that failed half-way. */
+static void free_plane(struct manager *m)
+{
+    if (m->log)
+        access_close(&m->log);
+    rules_unref(&m->rules);
+    if (m->registry)
+        registry_free(&m->registry);
+    if (m->stats)
+        stats_free(&m->stats);
+    if (m->overlay)
+        overlay_close(&m->overlay);
+}
+
 /* Workers wake each other until all have ended, and are asked for numbers until the loop has. */
 static void close_all(struct manager *m)
 {
@@ -362,12 +376,6 @@ static void close_all(struct manager *m)
     for (unsigned w = 0; w < m->worker_count; w++)
         worker_free(&m->workers[w]);
     admin_free(&m->admin);
-    access_close(&m->log);
-    rules_unref(&m->rules);
-    if (m->registry)
-        registry_free(&m->registry);
-    stats_free(&m->stats);
-    overlay_close(&m->overlay);
     uv_loop_close(&m->loop);
 }
 
@@ -416,6 +424,7 @@ int manager_run(const struct manager_options *options, const struct filter *cons
     name_edge(m);
     if (prepare(m))
         code = serve(m);
+    free_plane(m);
     arena_reset(&m->loaded_arena);
     free(m);
     return code;
