@@ -92,16 +92,18 @@ static bool is_clean(const struct h1 *h1)
 void h1_detach(struct stream *stream)
 {
     struct h1 *h1 = of(stream);
-    bool can_go_on;
+    bool can_go_on, is_whole;
 
     if (!h1)
         return;
     can_go_on = is_clean(h1);
+    is_whole = stream->received && stream->sent && !stream->in_tunnel;
     release(h1);
     if (can_go_on)
         renew(h1);
     else
         end(h1);
+    h1->wire.is_idle = can_go_on || is_whole; // nothing of a message is on its way
 }
 
 /* Half of a tunnel, or an answer that lasts until the end, is over. */
