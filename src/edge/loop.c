@@ -7,7 +7,7 @@
 
 #include "edge/conn.h"
 
-enum { FREE_LIST_MAX = 16 * 1024 * 1024 };
+enum { FREE_LIST_MAX = 16 * 1024 * 1024, FIRES_A_TICK = 32 };
 
 static uint64_t wall_ms(void)
 {
@@ -20,9 +20,12 @@ static uint64_t wall_ms(void)
 static void fire(void *owner, struct wheel_entry *entry)
 {
     struct loop_timer *timer = CONTAINER_OF(entry, struct loop_timer, entry);
+    struct loop *loop = owner;
 
-    (void)owner;
-    timer->fire(timer);
+    if (loop->fired++ < FIRES_A_TICK)
+        timer->fire(timer);
+    else
+        wheel_set(&loop->wheel, entry, 0); // a storm of them is spread: requests come first
 }
 
 static void on_tick(uv_timer_t *handle)
@@ -31,6 +34,7 @@ static void on_tick(uv_timer_t *handle)
 
     loop_enter(loop);
     loop->wall_offset_ms = wall_ms() - loop->now_us / 1000;
+    loop->fired = 0;
     wheel_advance(&loop->wheel, loop->now_us / 1000, fire, loop);
     if (!loop->wheel.count) {
         uv_timer_stop(&loop->tick);

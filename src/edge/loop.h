@@ -43,6 +43,7 @@ struct loop {
     struct conn *dirty, **dirty_last;        /* in order of conn_touch, by conn->dirty_next */
     struct conn *conns;                      /* all that are not closing */
     char *read_buffer;
+    unsigned fired; /* timers in this tick: at most so many that requests do not wait */
     bool is_ticking;
 };
 
@@ -59,7 +60,8 @@ void loop_own(struct loop *loop);
 /* Unix time in milliseconds, of this callback. */
 uint64_t loop_wall_ms(const struct loop *loop);
 
-/* Fires once, not before delay_ms and at most two ticks later; replaces an earlier deadline. */
+/* Fires once, not before delay_ms and at most two ticks later unless very many are due
+ * at once; replaces an earlier deadline. */
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms);
 void loop_timer_unset(struct loop_timer *timer);
 /* Before the timer's memory goes. */
