@@ -171,7 +171,7 @@ def test_upgrades_under_load(origin, gateway):
             old = gw.edges()[-1]
             done = gw.cli("upgrade")
             assert done.code == 0, done
-            until(lambda old=old: gw.edges()[-1] != old and gw.is_ready(), "the new edge", 3 * DEADLINE)
+            until(lambda old=old: set(gw.edges()) - {old} and gw.is_ready(), "the new edge", 3 * DEADLINE)
             if old != first:
                 until(lambda old=old: old not in gw.edges(), "the old edge drained", 6 * DEADLINE)
             load.grow(20)

@@ -278,6 +278,7 @@ static bool open_loop(struct manager *m)
     pthread_mutex_init(&m->stats_lock, NULL);
     if (uv_loop_init(&m->loop))
         return false;
+    m->has_loop = true;
     m->loop.data = m;
     for (unsigned i = 0; i < ARRAY_LEN(timers); i++) {
         uv_timer_init(&m->loop, timers[i]);
@@ -376,6 +377,16 @@ static void close_all(struct manager *m)
     for (unsigned w = 0; w < m->worker_count; w++)
         worker_free(&m->workers[w]);
     admin_free(&m->admin);
+}
+
+/* After a start that failed there may be handles and no threads; after a stop there is nothing
+ * left. */
+static void close_loop(struct manager *m)
+{
+    if (!m->has_loop)
+        return;
+    uv_walk(&m->loop, on_walk, NULL);
+    uv_run(&m->loop, UV_RUN_DEFAULT);
     uv_loop_close(&m->loop);
 }
 
@@ -424,6 +435,7 @@ int manager_run(const struct manager_options *options, const struct filter *cons
     name_edge(m);
     if (prepare(m))
         code = serve(m);
+    close_loop(m);
     free_plane(m);
     arena_reset(&m->loaded_arena);
     free(m);

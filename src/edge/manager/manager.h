@@ -48,6 +48,7 @@ struct admin;
 
 struct manager {
     uv_loop_t loop;
+    bool has_loop;
     struct manager_options options;
     const struct filter *const *filters;
     /* the data plane */
