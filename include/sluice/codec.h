@@ -72,6 +72,7 @@ struct stream {
     bool sent;        /* our whole message is out (queued) */
     bool close_after; /* set before codec->head: the connection ends with this message */
     bool in_tunnel;
+    void *half; /* the codec's own, while it holds the stream */
 };
 
 /* One connection. Embedded at the start of each codec's own state, see codec->wire_size. */
@@ -84,14 +85,20 @@ struct wire {
     const struct wire_limits *limits; /* borrowed; lives as long as the wire or is replaced */
     enum role role;
     uint32_t unpaid;  /* body bytes given to sinks and not yet credited: read no more past 64 KiB */
+    uint32_t queued;  /* body bytes that wait in streams, behind `out` */
+    uint32_t streams; /* held by the codec now */
     bool wants_close; /* end the connection once `out` is written */
+    bool wants_abort; /* end it at once with a reset: a cut message must not be taken for a whole */
+    bool wants_shutdown; /* end our direction once `out` is written (tunnels) */
     bool is_idle;     /* between messages: it may wait, be pooled, or be closed without loss */
     bool is_partial;  /* the first bytes of a message are in, its head is not whole */
     uint32_t keep_alive_s; /* client role: the target's Keep-Alive timeout; 0: it said none */
+    uint32_t unanswered_pings;
 };
 
 struct codec {
     const char *alpn; /* "http/1.1", "h2" */
+    bool is_shared;   /* several streams at once */
     size_t wire_size; /* bytes of the codec's state, struct wire first */
 
     /* Starts a wire whose public fields sink, owner, outqs and limits are set. */
@@ -125,8 +132,13 @@ struct codec {
     size_t (*backlog)(const struct stream *stream);
     /* After a 101 on both sides: the stream carries raw bytes from here on. */
     void (*tunnel)(struct stream *stream);
-    /* Lets go of the stream at once. Unless both directions were complete the wire wants_close. */
+    /* Lets go of the stream at once; what it queued is still sent. Unless both directions were
+     * complete the message cannot go on: a wire of one stream wants_close, else the stream alone is
+     * reset. */
     void (*detach)(struct stream *stream);
+    /* Lets go of the stream and sees to it that the other end cannot take what it got for a whole
+     * message: the connection's reset or the stream's. */
+    void (*reset)(struct stream *stream, enum reason why);
 
     /* Fills wire->out from streams, once a turn before the connection writes; NULL: nothing to do.
      */
@@ -135,11 +147,18 @@ struct codec {
     void (*wrote)(struct wire *wire);
     /* No new messages after the current ones (Connection: close, GOAWAY). */
     void (*bye)(struct wire *wire);
+    /* Some seconds have passed: resets streams whose reader does not move, forgives old sins of the
+     * peer. NULL: nothing to do. */
+    void (*check)(struct wire *wire);
+    /* Client role: asks for a sign of life; wire->unanswered_pings counts until it comes. NULL: it
+     * cannot. */
+    void (*ping)(struct wire *wire);
     /* Frees what the wire holds; its streams are reset first with `why`. */
     void (*close)(struct wire *wire, enum reason why);
 };
 
 extern const struct codec h1_codec;
+extern const struct codec h2_codec;
 
 enum {
     WIRE_WINDOW = 64 * 1024,     /* unpaid bytes after which the connection stops reading */

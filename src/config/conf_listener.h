@@ -5,12 +5,15 @@
 #ifndef CONFIG_CONF_LISTENER_H
 #define CONFIG_CONF_LISTENER_H
 
-#include "config/conf_text.h"
+#include "config/conf_tls.h"
 
 struct conf_listener {
     struct span at;
     struct conf_address bind;
     struct conf_text health_path; /* empty: off */
+    struct conf_tls tls;
+    bool http2;          /* by ALPN, and on plain connections by prior knowledge (RFC 9113 3.3) */
+    bool redirect_https; /* plain: answers with a redirect, but for health and ACME */
 };
 
 #endif

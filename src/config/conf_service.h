@@ -5,7 +5,7 @@
 #ifndef CONFIG_CONF_SERVICE_H
 #define CONFIG_CONF_SERVICE_H
 
-#include "config/conf_text.h"
+#include "config/conf_tls.h"
 
 struct conf_target {
     struct span at;
@@ -16,6 +16,7 @@ struct conf_target {
 
 enum conf_balance { CONF_LEAST_REQUEST, CONF_ROUND_ROBIN, CONF_HASH, CONF_RANDOM };
 enum conf_hash_by { CONF_HASH_CLIENT_IP, CONF_HASH_PATH, CONF_HASH_HEADER, CONF_HASH_COOKIE };
+enum conf_protocol { CONF_HTTP1, CONF_H2, CONF_PROTOCOL_AUTO }; /* auto: by ALPN, so with tls */
 enum conf_host { CONF_HOST_KEEP, CONF_HOST_TARGET, CONF_HOST_NAME };
 
 struct conf_service {
@@ -27,6 +28,8 @@ struct conf_service {
     enum conf_hash_by
         hash_by;          /* written as `hash_by: client_ip | path | header:NAME | cookie:NAME` */
     struct str hash_name; /* lower case for headers */
+    enum conf_protocol protocol;
+    struct conf_target_tls tls;
     enum conf_host host;
     struct conf_text host_name;
     struct {
@@ -38,6 +41,11 @@ struct conf_service {
         uint32_t idle_connections; /* kept per target and worker */
         uint32_t max_age_ms;       /* of a connection; 0 off */
     } pool;
+    struct {
+        uint32_t streams;         /* at once on one connection; the target may allow fewer */
+        uint32_t ping_ms;         /* silence after which a busy connection is asked for a sign; 0 off */
+        uint32_t ping_timeout_ms; /* without one it is dead */
+    } http2;
 };
 
 #endif

@@ -14,13 +14,16 @@ DEFINES_ONE = re.compile(r"^const struct (?:filter|balancer|provider) \w+ =", re
 # A library's header, and the only files that may include it (regular expressions over paths).
 LIBRARIES = {
     r"yaml\.h": [r"src/config/(yaml|tree)\w*\.c"],
-    r"jansson\.h": [r"src/config/schema\.c", r"src/cli/\w+\.[ch]", r"src/edge/manager/\w+\.[ch]"],
-    r"uv\.h": [r"src/edge/\w+\.[ch]", r"src/edge/(upstream|filter|manager)/\w+\.[ch]", r"src/cli/\w+\.[ch]"],
+    r"jansson\.h": [r"src/config/schema\.c", r"src/cli/\w+\.[ch]", r"src/edge/manager/\w+\.[ch]",
+                   r"src/control/\w+\.[ch]"],
+    r"uv\.h": [r"src/edge/\w+\.[ch]", r"src/edge/(upstream|filter|manager)/\w+\.[ch]", r"src/cli/\w+\.[ch]",
+              r"src/control/\w+\.[ch]"],
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]"],
-    r"curl/curl\.h": [r"src/cli/\w+\.[ch]"],
+    r"curl/curl\.h": [r"src/cli/\w+\.[ch]", r"src/control/\w+\.[ch]"],
     r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric)/\w+\.[ch]"],
     r"llhttp\.h": [],
-    r"openssl/.*": [],
+    r"openssl/.*": [r"src/edge/tls/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
+    r"nghttp2/.*": [r"src/http/h2\w*\.[ch]"],
 }
 
 # Nothing on the way of a request takes a lock or writes what another thread writes: read-modify-write and locks are a
@@ -30,6 +33,7 @@ SHARED = re.compile(r"\b(?:__atomic_(?!load_n|store_n)\w+|stdatomic\.h|_Atomic|a
 SHARED_FILES = [
     r"src/edge/(mailbox|snapshot|registry|worker)\.[ch]",
     r"src/edge/upstream/(endpoint|gate)\.[ch]",
+    r"src/edge/tls/tls_(server|client|tickets)\.[ch]",
     r"src/edge/(metric|manager)/\w+\.[ch]",
 ]
 ATOMIC = re.compile(r"\b__atomic_\w+")

@@ -15,6 +15,7 @@ LAYERS = [
     ["src/process"],
     ["src/edge/metric"],
     ["src/edge/route", "src/edge/balance"],
+    ["src/edge/tls"],
     ["src/edge/loop", "src/edge/conn", "src/edge/mailbox"],
     ["src/edge/upstream"],
     ["src/edge/filter"],
@@ -23,6 +24,7 @@ LAYERS = [
     ["src/edge/listener", "src/edge/worker"],
     ["src/edge/manager"],
     ["src/edge"],
+    ["src/control"],
     ["src/cli"],
     ["src/main"],
 ]
