@@ -16,6 +16,7 @@
 #include "sluice/reason.h"
 
 struct arena;
+struct heap;
 struct outq;
 struct slab;
 struct stream;
@@ -81,19 +82,23 @@ struct wire {
     const struct sink *sink; /* borrowed: on_open of the server role */
     void *owner;             /* the connection */
     struct slab *outqs;      /* borrowed */
+    struct heap *heap;       /* borrowed */
     struct outq *out;        /* what waits to be written; NULL: nothing. The connection writes it */
     const struct wire_limits *limits; /* borrowed; lives as long as the wire or is replaced */
     enum role role;
     uint32_t unpaid;  /* body bytes given to sinks and not yet credited: read no more past 64 KiB */
     uint32_t queued;  /* body bytes that wait in streams, behind `out` */
     uint32_t streams; /* held by the codec now */
-    bool wants_close; /* end the connection once `out` is written */
+    uint32_t streams_max; /* client role: at once; the other end may allow fewer */
+    bool has_room;        /* client role: begin() will do */
+    bool wants_close;     /* end the connection once `out` is written */
     bool wants_abort; /* end it at once with a reset: a cut message must not be taken for a whole */
-    bool wants_shutdown; /* end our direction once `out` is written (tunnels) */
-    bool is_idle;     /* between messages: it may wait, be pooled, or be closed without loss */
-    bool is_partial;  /* the first bytes of a message are in, its head is not whole */
+    bool wants_shutdown;   /* end our direction once `out` is written (tunnels) */
+    bool is_idle;          /* between messages: it may wait, be pooled, or be closed without loss */
+    bool is_partial;       /* the first bytes of a message are in, its head is not whole */
     uint32_t keep_alive_s; /* client role: the target's Keep-Alive timeout; 0: it said none */
     uint32_t unanswered_pings;
+    enum reason fault; /* what the other end did wrong to the connection as a whole */
 };
 
 struct codec {

@@ -46,6 +46,8 @@ struct header {
 /* Where the target came from (RFC 9112 section 3.2). */
 enum target_form { TARGET_ORIGIN, TARGET_ABSOLUTE, TARGET_AUTHORITY, TARGET_ASTERISK };
 
+enum { HEAD_HTTP2 = 20 };
+
 struct head {
     /* request */
     enum method method;
@@ -59,7 +61,7 @@ struct head {
     uint16_t status;   /* 100..599 */
     struct str phrase; /* may be empty */
     /* both */
-    uint8_t minor;          /* 0 or 1: HTTP/1.minor; 1 for HTTP/2 */
+    uint8_t minor;          /* 0 or 1: HTTP/1.minor; HEAD_HTTP2 */
     bool chunked;           /* Transfer-Encoding: chunked */
     bool is_upgrade;        /* Connection lists upgrade and Upgrade is there */
     bool expects_continue;  /* Expect: 100-continue, HTTP/1.1 only */

@@ -191,7 +191,7 @@ enum status outq_ref(struct outq *queue, struct str bytes)
 
 enum status outq_own(struct outq *queue)
 {
-    if (!queue->borrowed.len)
+    if (!queue || !queue->borrowed.len)
         return OK;
     if (fill(queue, &queue->before, queue->borrowed))
         return E_NOMEM;

@@ -41,7 +41,7 @@ MUST_USE enum status outq_put(struct outq *queue, struct str bytes);
 /* Appends by reference, or a copy where that is cheaper or something is referenced already: the
  * bytes must stay until outq_own() or until they are sent. */
 MUST_USE enum status outq_ref(struct outq *queue, struct str bytes);
-/* Copies what is still borrowed. On E_NOMEM the connection must be dropped. */
+/* Copies what is still borrowed; NULL is fine. On E_NOMEM the connection must be dropped. */
 MUST_USE enum status outq_own(struct outq *queue);
 
 /* Fills up to `max` vectors with what waits, oldest first; how many. */

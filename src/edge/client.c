@@ -9,7 +9,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+/* RFC 9113 3.4 */
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 enum {
+    SUBJECT_MAX = 1024,
+    SLIM_MS = 5000,       /* idle time after which a TLS connection gives its buffers back */
     DRAIN_IDLE_MS = 1000, /* how long a kept connection may still bring a request while draining */
     CHECK_MS = 5000,      /* how often a busy connection's speed is looked at */
     SLOW_CHECKS = 2,      /* readings below the rate in a row that end a slow reader */
@@ -22,7 +27,9 @@ struct client {
     struct client *prev, *next;
     struct exchange_origin origin;
     struct client_door *door; /* borrowed from the listener */
-    uint64_t mark_read, mark_acked;
+    uint64_t mark_acked;
+    struct tls_server *tls; /* a reference; NULL: plain */
+    char *subject;          /* of its certificate, owned; NULL: none */
     uint8_t slow_checks;
     bool was_behind; /* output waited at the last check */
     char address[INET6_ADDRSTRLEN];
@@ -31,7 +38,9 @@ struct client {
 
 size_t client_size(void)
 {
-    return sizeof(struct client) + h1_codec.wire_size;
+    size_t h1 = h1_codec.wire_size, h2 = h2_codec.wire_size;
+
+    return sizeof(struct client) + (h1 > h2 ? h1 : h2);
 }
 
 static const struct conf *conf_of(const struct client *client)
@@ -47,15 +56,37 @@ static void set_timer(struct client *client, uint64_t ms)
 /* --- speed (timeouts.body_rate): of a body that comes in, and of a reader that takes what we have
  */
 
-static bool is_body_slow(struct client *client, uint64_t least)
+/* Looks at one request that has run for an interval at least. */
+static bool is_body_slow(struct exchange *x, uint64_t least, bool is_paused)
 {
-    uint64_t came = client->conn.read_bytes - client->mark_read;
-    const struct exchange *x = client->origin.current;
-    bool is_ours = client->conn.was_paused || !client->conn.is_reading; // we did not read
+    uint64_t now_us = x->host->loop->now_us, came = x->bytes_in - x->checked_in;
+    bool is_ours = is_paused || x->was_behind || x->owed_down; // we did not take it
 
-    client->mark_read = client->conn.read_bytes;
+    if (now_us - x->checked_us < CHECK_MS * UINT64_C(1000))
+        return false;
+    x->checked_us = now_us;
+    x->checked_in = x->bytes_in;
+    x->was_behind = false;
+    return !x->is_tunnel && !x->down.received && !x->awaits_continue && !is_ours && came < least;
+}
+
+/* One that is broken off may take others of its connection with it: the list is walked anew. */
+static void check_bodies(struct client *client, uint64_t least)
+{
+    bool is_paused = client->conn.was_paused || !client->conn.is_reading;
+    struct exchange *x;
+
     client->conn.was_paused = false;
-    return x && !x->down.received && !x->awaits_continue && !is_ours && came < least;
+    for (x = client->origin.first; x; x = x->next)
+        x->is_slow = is_body_slow(x, least, is_paused);
+    do {
+        for (x = client->origin.first; x && !x->is_slow; x = x->next)
+            ;
+        if (x) {
+            x->is_slow = false;
+            exchange_fail(x, REASON_BODY_TIMEOUT);
+        }
+    } while (x);
 }
 
 static bool is_reader_slow(struct client *client, uint64_t least)
@@ -70,21 +101,31 @@ static bool is_reader_slow(struct client *client, uint64_t least)
     return client->slow_checks >= SLOW_CHECKS;
 }
 
+static bool has_tunnel(const struct client *client)
+{
+    const struct exchange *x = client->origin.first;
+
+    while (x && !x->is_tunnel)
+        x = x->next;
+    return x;
+}
+
 static void check_speed(struct client *client)
 {
+    const struct wire *wire = client->conn.wire;
     uint64_t least = conf_of(client)->timeouts.body_rate * CHECK_MS / 1000;
-    struct exchange *x = client->origin.current;
-    bool body_slow = is_body_slow(client, least), reader_slow = is_reader_slow(client, least);
 
     set_timer(client, CHECK_MS);
-    if (!least || (x && x->is_tunnel))
+    if (!least)
         return;
-    if (reader_slow && x)
-        exchange_fail(x, REASON_CLIENT_SLOW);
-    else if (reader_slow)
-        conn_close(&client->conn, REASON_CLIENT_SLOW);
-    else if (body_slow && x)
-        exchange_fail(x, REASON_BODY_TIMEOUT);
+    if (is_reader_slow(client, least) && !has_tunnel(client)) {
+        conn_reset(&client->conn, REASON_CLIENT_SLOW);
+        return;
+    }
+    if (wire->codec->check)
+        wire->codec->check(client->conn.wire);
+    check_bodies(client, least);
+    conn_touch(&client->conn);
 }
 
 /* The head's time runs from its first byte, whatever else the connection is busy with. */
@@ -101,16 +142,41 @@ static void check_head(struct client *client)
 
 /* --- the connection's callbacks */
 
+/* An idle connection first gets slim, then it is closed. */
+static void end_idle(struct client *client)
+{
+    struct conn *conn = &client->conn;
+    uint32_t idle_ms = conf_of(client)->timeouts.idle_ms;
+
+    if (conn->tls && !conn->tls->is_slim && !client->host->is_draining && idle_ms > SLIM_MS) {
+        tls_link_slim(conn->tls);
+        conn->tls->is_slim = true;
+        set_timer(client, idle_ms - SLIM_MS);
+        return;
+    }
+    conn->wire->codec->bye(conn->wire);
+    if (!conn->wire->wants_close)
+        set_timer(client, DRAIN_IDLE_MS);
+    conn_touch(conn);
+}
+
 static void on_timeout(struct conn *conn)
 {
     struct client *client = (struct client *)conn;
 
+    if (!conn->wire->codec && (conn->tls || !conn->partial.len || conn_speak(conn, &h1_codec))) {
+        conn_close(conn, REASON_HEADER_TIMEOUT);
+        return;
+    }
+    conn_resume(conn);
+    if (conn->is_closing)
+        return;
     if (conn->wire->is_partial)
         check_head(client);
     else if (conn->is_working || outq_pending(conn->wire->out))
         check_speed(client);
     else
-        conn_close(conn, REASON_CLIENT_GONE);
+        end_idle(client);
 }
 
 static void on_begin(struct conn *conn)
@@ -121,14 +187,22 @@ static void on_begin(struct conn *conn)
     set_timer(client, conf_of(client)->timeouts.header_ms);
 }
 
+static uint64_t idle_time(const struct client *client)
+{
+    uint32_t idle_ms = conf_of(client)->timeouts.idle_ms;
+
+    if (client->host->is_draining)
+        return DRAIN_IDLE_MS;
+    return client->conn.tls && idle_ms > SLIM_MS ? SLIM_MS : idle_ms;
+}
+
 static void on_idle(struct conn *conn)
 {
     struct client *client = (struct client *)conn;
 
     conn->is_working = false;
     client->origin.began_us = 0;
-    set_timer(client,
-              client->host->is_draining ? DRAIN_IDLE_MS : conf_of(client)->timeouts.idle_ms);
+    set_timer(client, idle_time(client));
 }
 
 static void on_closing(struct conn *conn)
@@ -147,10 +221,82 @@ static void on_closing(struct conn *conn)
 
 static void on_closed(struct conn *conn)
 {
+    struct client *client = (struct client *)conn;
+
+    tls_server_unref(&client->tls);
+    heap_give(&conn->loop->heap, client->subject);
     slab_give(&conn->loop->clients, conn);
 }
 
+/* --- what it speaks */
+
+static const struct codec *on_first(struct conn *conn, struct str in)
+{
+    struct client *client = (struct client *)conn;
+    size_t len = sizeof(preface) - 1, n = in.len < len ? in.len : len;
+
+    if (!client->door->http2 || memcmp(in.p, preface, n) != 0)
+        return &h1_codec;
+    return n == len ? &h2_codec : NULL;
+}
+
+static void take_subject(struct client *client)
+{
+    char text[SUBJECT_MAX];
+    size_t len = tls_link_subject(client->conn.tls, text, sizeof(text));
+
+    client->subject = len ? heap_take(&client->conn.loop->heap, len) : NULL;
+    if (!client->subject)
+        return;
+    memcpy(client->subject, text, len);
+    client->origin.cert_subject = (struct str){client->subject, len};
+}
+
+static struct str host_part(struct str authority)
+{
+    const char *end = authority.p + authority.len,
+               *colon = memrchr(authority.p, ':', authority.len);
+
+    if (colon && colon + strspn(colon + 1, "0123456789") + 1 >= end)
+        authority.len = (size_t)(colon - authority.p);
+    return authority;
+}
+
+/* A client may send a request for another name over this connection only where the same certificate
+ * answers for it (RFC 9113 9.1.1). */
+static bool is_ours(const struct exchange_origin *origin, struct str authority)
+{
+    const struct client *client = CONTAINER_OF(origin, const struct client, origin);
+    struct str name = tls_link_name(client->conn.tls);
+
+    return !name.p || tls_server_is_same(client->tls, name, host_part(authority));
+}
+
+static void on_secure(struct conn *conn)
+{
+    struct client *client = (struct client *)conn;
+    struct str alpn = tls_link_alpn(conn->tls);
+    bool is_h2 = alpn.len == 2 && !memcmp(alpn.p, "h2", 2);
+
+    client->origin.scheme = STR("https");
+    take_subject(client);
+    if (is_h2)
+        client->origin.is_ours = is_ours;
+    if (conn_speak(conn, is_h2 ? &h2_codec : &h1_codec))
+        return;
+    set_timer(client, conf_of(client)->timeouts.header_ms);
+}
+
+static void on_insecure(struct conn *conn, enum reason why)
+{
+    (void)why;
+    conn->wire->fault = REASON_TLS_PROTOCOL_ERROR;
+}
+
 static const struct conn_ops ops = {
+    .on_first = on_first,
+    .on_secure = on_secure,
+    .on_insecure = on_insecure,
     .on_closing = on_closing,
     .on_closed = on_closed,
     .on_idle = on_idle,
@@ -160,18 +306,36 @@ static const struct conn_ops ops = {
 
 /* --- the codec's one question */
 
+static struct str text_of(const char *text)
+{
+    return (struct str){text, strlen(text)};
+}
+
+/* The listener's settings may change while the connection lives. */
+static void take_door(struct client *client)
+{
+    struct exchange_origin *origin = &client->origin;
+    const struct client_door *door = client->door;
+
+    origin->health_path = text_of(door->health);
+    origin->redirect_https = door->redirect_https && !client->conn.tls;
+    origin->hsts = client->conn.tls ? text_of(door->hsts) : STR("");
+    origin->cert_header = text_of(door->cert_header);
+}
+
 static struct stream *on_open(void *wire_owner)
 {
     struct client *client = wire_owner;
 
     if (!client->origin.began_us || client->conn.is_working)
         client->origin.began_us = client->conn.loop->now_us;
-    client->origin.health_path = (struct str){client->door->health, strlen(client->door->health)};
+    take_door(client);
+    if (!client->conn.is_working || !client->conn.wire->codec->is_shared) {
+        client->slow_checks = 0;
+        client->was_behind = false;
+        set_timer(client, CHECK_MS);
+    }
     client->conn.is_working = true;
-    client->slow_checks = 0;
-    client->mark_read = client->conn.read_bytes;
-    client->was_behind = false;
-    set_timer(client, CHECK_MS);
     return exchange_open(client->host, &client->origin);
 }
 
@@ -216,6 +380,18 @@ static void enlist(struct client *client, struct client_list *list, struct clien
     __atomic_store_n(&list->count, list->count + 1, __ATOMIC_RELAXED);
 }
 
+static enum status secure(struct client *client)
+{
+    SSL *ssl;
+
+    if (!client->door->tls)
+        return OK;
+    client->tls = client->door->tls;
+    tls_server_ref(client->tls);
+    ssl = SSL_new(tls_server_context(client->tls));
+    return ssl ? conn_secure(&client->conn, ssl, ROLE_SERVER) : E_NOMEM;
+}
+
 enum status client_open(const struct client_home *home, int fd, const struct sockaddr *peer,
                         struct client_door *door)
 {
@@ -244,7 +420,7 @@ enum status client_open(const struct client_home *home, int fd, const struct soc
         conn_close(conn, REASON_INTERNAL_ERROR);
         goto fail;
     }
-    if (conn_start(conn, &h1_codec, ROLE_SERVER)) {
+    if (secure(client) || conn_start(conn, NULL, ROLE_SERVER)) {
         conn_close(conn, REASON_MEMORY_LIMIT); // closes fd, too
         return E_NOMEM;
     }
@@ -258,11 +434,14 @@ fail:
 void client_drain(struct client_list *list)
 {
     for (struct client *client = list->first; client; client = client->next) {
-        struct wire *wire = client->conn.wire;
+        struct conn *conn = &client->conn;
+        const struct codec *codec = conn->wire->codec;
 
-        if (client->conn.is_working || wire->is_partial)
-            wire->codec->bye(wire);
-        else
+        if (codec && (conn->is_working || conn->wire->is_partial || codec->is_shared)) {
+            codec->bye(conn->wire);
+            conn_touch(conn);
+        }
+        if (!conn->is_working && !conn->wire->is_partial)
             set_timer(client,
                       DRAIN_IDLE_MS); // a request may be on its way: it is answered, with close
     }

@@ -9,11 +9,16 @@
 #include <sys/socket.h>
 
 #include "edge/exchange.h"
+#include "edge/tls/tls_server.h"
 
 /* What clients share with the listener that took them; outlives them. */
 struct client_door {
-    char health[256]; /* path of the platform's checks; empty: off */
-    uint32_t open;    /* clients; atomic: the manager reads it */
+    char health[256];       /* path of the platform's checks; empty: off */
+    char hsts[80];          /* Strict-Transport-Security; empty: off */
+    char cert_header[80];   /* gets the subject of the client's certificate; empty: off */
+    struct tls_server *tls; /* a reference; NULL: plain */
+    bool http2, redirect_https;
+    uint32_t open; /* clients; atomic: the manager reads it */
 };
 
 /* Clients of a worker, for draining and counting. */

@@ -6,9 +6,10 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-enum { VECTORS = 16, LINGER_MS = 2000 };
+enum { VECTORS = 16, LINGER_MS = 2000, SHARED_OUT_MAX = 2 * WIRE_HIGH_WATER };
 
 static void update_reading(struct conn *conn);
+static void take_end(struct conn *conn, ssize_t error);
 
 static void fire_timer(struct loop_timer *timer)
 {
@@ -38,11 +39,13 @@ enum status conn_init(struct conn *conn, bool is_unix)
 
 /* --- input */
 
-/* A client that pipelines and does not read gets no further request taken. */
+/* A client that asks and does not read gets no further request taken. */
 static bool may_feed(const struct conn *conn)
 {
     const struct wire *wire = conn->wire;
 
+    if (wire->codec && wire->codec->is_shared)
+        return !wire->wants_close && outq_pending(wire->out) < SHARED_OUT_MAX;
     return !wire->wants_close &&
            ((!wire->is_idle && !wire->is_partial) || outq_pending(wire->out) < WIRE_HIGH_WATER);
 }
@@ -82,6 +85,14 @@ static void feed(struct conn *conn, struct str in)
         conn->ops->on_begin(conn);
 }
 
+/* The first bytes of a plain connection say what it speaks. */
+static bool choose_codec(struct conn *conn, struct str in)
+{
+    const struct codec *codec = conn->ops->on_first(conn, in);
+
+    return codec && !conn_speak(conn, codec);
+}
+
 static void take_input(struct conn *conn, struct str in)
 {
     if (conn->is_lingering)
@@ -92,6 +103,12 @@ static void take_input(struct conn *conn, struct str in)
             return;
         }
         in = (struct str){conn->partial.p, conn->partial.len};
+    }
+    if (!conn->wire->codec && !choose_codec(conn, in)) {
+        if (!conn->is_closing && !conn->partial.len &&
+            buf_append(&conn->partial, &conn->loop->partials, in))
+            conn_close(conn, REASON_MEMORY_LIMIT);
+        return;
     }
     if (may_feed(conn))
         feed(conn, in);
@@ -110,6 +127,95 @@ void conn_resume(struct conn *conn)
     conn_touch(conn);
 }
 
+/* --- TLS, where there is any, before the codec */
+
+/* Goes on with a handshake. What it did not eat stays in `partial`, which is the codec's later. */
+static void shake(struct conn *conn, struct str *in)
+{
+    struct tls_link *tls = conn->tls;
+    enum status status = tls_link_shake(tls, in);
+
+    conn_touch(conn);
+    if (status == E_AGAIN)
+        return;
+    if (status) {
+        conn->ops->on_insecure(conn, tls->fault);
+        if (!conn->is_closing) { // the alert goes out first
+            conn->wire->wants_close = conn->wire->is_idle = true;
+            in->len = 0;
+        }
+        return;
+    }
+    conn->ops->on_secure(conn);
+}
+
+/* Handshakes are dear: in a storm of them most wait for a later turn, and requests do not. */
+static bool must_wait(struct conn *conn)
+{
+    struct tls_engine *engine = &conn->loop->tls;
+
+    if (conn->tls->is_begun || !conn->tls->is_server)
+        return false;
+    if (engine->shakes) {
+        engine->shakes--;
+        return false;
+    }
+    return true;
+}
+
+static void open_records(struct conn *conn, struct str in)
+{
+    char *plain = conn->loop->tls.plain;
+    ssize_t n;
+
+    while (!conn->is_closing && (n = tls_link_read(conn->tls, &in, plain, TLS_PLAIN_BUFFER))) {
+        if (n < 0) {
+            conn->wire->fault = REASON_TLS_PROTOCOL_ERROR;
+            conn_close(conn, conn->wire->role == ROLE_SERVER ? REASON_CLIENT_GONE
+                                                             : REASON_TLS_PROTOCOL_ERROR);
+            return;
+        }
+        take_input(conn, (struct str){plain, (size_t)n});
+        if (in.len && !conn->is_closing)
+            loop_own(conn->loop); // what was queued by reference lies where the next goes
+    }
+    if (!conn->is_closing && conn->tls->got_bye && !conn->got_eof)
+        take_end(conn, UV_EOF);
+    if (!conn->is_closing)
+        conn_touch(conn); // a record may have asked for an answer
+}
+
+/* Ciphertext, all of it: nothing stays but in the handshake. */
+static void take_cipher(struct conn *conn, struct str in)
+{
+    if (conn->is_lingering)
+        return;
+    if (!conn->tls->is_open) {
+        if (conn->is_waiting_shake || must_wait(conn)) {
+            if (buf_append(&conn->partial, &conn->loop->partials, in))
+                conn_close(conn, REASON_MEMORY_LIMIT);
+            else
+                loop_wait_shake(conn);
+            return;
+        }
+        shake(conn, &in);
+        if (conn->is_closing || !conn->tls->is_open)
+            return;
+    }
+    open_records(conn, in);
+}
+
+void conn_shake(struct conn *conn)
+{
+    struct buf waiting = conn->partial;
+
+    conn->partial = (struct buf){0};
+    if (waiting.len)
+        take_cipher(conn, (struct str){waiting.p, waiting.len});
+    loop_own(conn->loop); // the next one is decrypted where this one was
+    buf_drop(&waiting, &conn->loop->partials);
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct conn *conn = handle->data;
@@ -120,8 +226,10 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 
 static void take_end(struct conn *conn, ssize_t error)
 {
+    bool is_cut = conn->tls && conn->wire->role == ROLE_CLIENT && !conn->tls->got_bye;
+
     conn->got_eof = true;
-    if (conn->is_lingering || error != UV_EOF) {
+    if (conn->is_lingering || error != UV_EOF || is_cut || !conn->wire->codec) {
         conn_close(conn, conn->wire->role == ROLE_SERVER ? REASON_CLIENT_GONE
                                                          : REASON_CONNECTION_TERMINATED);
         return;
@@ -141,8 +249,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     loop_enter(loop);
     if (n > 0) {
         conn->read_bytes += (uint64_t)n;
-        take_input(conn, (struct str){buf->base, (size_t)n});
-    } else {
+        if (conn->tls)
+            take_cipher(conn, (struct str){buf->base, (size_t)n});
+        else
+            take_input(conn, (struct str){buf->base, (size_t)n});
+    } else if (!conn->got_eof || n != UV_EOF) {
         take_end(conn, n);
     }
     loop_leave(loop);
@@ -165,11 +276,46 @@ static void update_reading(struct conn *conn)
     conn->was_paused |= !wanted;
 }
 
+enum status conn_speak(struct conn *conn, const struct codec *codec)
+{
+    struct wire *wire = conn->wire;
+    enum role role = wire->role;
+
+    wire->outqs = &conn->loop->outqs;
+    wire->heap = &conn->loop->heap;
+    if (codec->open(wire, role)) {
+        conn_close(conn, REASON_MEMORY_LIMIT);
+        return E_NOMEM;
+    }
+    wire->codec = codec;
+    conn_touch(conn);
+    return OK;
+}
+
+enum status conn_secure(struct conn *conn, SSL *ssl, enum role role)
+{
+    struct tls_link *link = heap_take(&conn->loop->heap, sizeof(*link));
+
+    if (!link) {
+        SSL_free(ssl);
+        return E_NOMEM;
+    }
+    if (tls_link_init(link, &conn->loop->tls, ssl, role == ROLE_SERVER, &conn->loop->outqs)) {
+        heap_give(&conn->loop->heap, link);
+        return E_NOMEM;
+    }
+    conn->tls = link;
+    conn->wire->role = role;
+    if (role == ROLE_SERVER)
+        return OK;
+    shake(conn, &(struct str){0});
+    return OK;
+}
+
 enum status conn_start(struct conn *conn, const struct codec *codec, enum role role)
 {
-    conn->wire->outqs = &conn->loop->outqs;
-    conn->wire->codec = codec;
-    if (codec->open(conn->wire, role))
+    conn->wire->role = role;
+    if (codec && conn_speak(conn, codec))
         return E_NOMEM;
     conn->partial_max = WIRE_WINDOW;
     if (conn->wire->limits->header_bytes >= WIRE_WINDOW) // a head that is not whole must fit
@@ -182,15 +328,26 @@ enum status conn_start(struct conn *conn, const struct codec *codec, enum role r
 
 /* --- output */
 
+/* What goes to the socket: the codec's bytes, or what TLS made of them. */
+static struct outq **socket_queue(struct conn *conn)
+{
+    return conn->tls ? &conn->tls->out : &conn->wire->out;
+}
+
 static void finish_write(struct conn *conn)
 {
     struct wire *wire = conn->wire;
+    bool is_waiting = wire->is_idle || wire->is_partial;
 
     if (!outq_pending(wire->out))
         outq_give(&wire->out);
+    if (conn->tls && !outq_pending(conn->tls->out))
+        outq_give(&conn->tls->out);
+    if (!wire->codec)
+        return;
     wire->codec->wrote(wire);
-    if (conn->partial.len && (wire->is_idle || wire->is_partial) && !conn->is_closing)
-        conn_resume(conn); // a pipelined request waited for room
+    if (conn->partial.len && (is_waiting || wire->codec->is_shared) && !conn->is_closing)
+        conn_resume(conn); // a request waited for room
 }
 
 /* The other end takes no more. A target may have answered already, and its answer lie unread in the
@@ -203,6 +360,8 @@ static void fail_write(struct conn *conn)
     }
     conn->is_mute = true;
     outq_give(&conn->wire->out);
+    if (conn->tls)
+        outq_give(&conn->tls->out);
 }
 
 static void on_written(uv_write_t *request, int failed)
@@ -219,7 +378,7 @@ static void on_written(uv_write_t *request, int failed)
         fail_write(conn);
     } else {
         conn->written_bytes += conn->writing_len;
-        outq_sent(conn->wire->out, conn->writing_len);
+        outq_sent(*socket_queue(conn), conn->writing_len);
         finish_write(conn);
         if (!conn->is_closing)
             conn_flush(conn);
@@ -230,16 +389,17 @@ static void on_written(uv_write_t *request, int failed)
 /* The socket is full: what is left becomes ours, and libuv writes it when it can. */
 static void write_later(struct conn *conn)
 {
+    struct outq *queue = *socket_queue(conn);
     struct iovec vectors[VECTORS];
     uv_write_t *request;
     unsigned n;
 
-    request = outq_own(conn->wire->out) ? NULL : malloc(sizeof(*request));
+    request = outq_own(queue) ? NULL : malloc(sizeof(*request));
     if (!request) {
         conn_close(conn, REASON_MEMORY_LIMIT);
         return;
     }
-    n = outq_vectors(conn->wire->out, vectors, VECTORS);
+    n = outq_vectors(queue, vectors, VECTORS);
     conn->writing_len = 0;
     for (unsigned i = 0; i < n; i++)
         conn->writing_len += vectors[i].iov_len;
@@ -255,9 +415,9 @@ static void write_later(struct conn *conn)
 /* False when nothing more can be written now. */
 static bool write_some(struct conn *conn)
 {
-    struct wire *wire = conn->wire;
+    struct outq *queue = *socket_queue(conn);
     struct iovec vectors[VECTORS];
-    unsigned n = outq_vectors(wire->out, vectors, VECTORS);
+    unsigned n = outq_vectors(queue, vectors, VECTORS);
     int written = uv_try_write(&conn->uv.stream, (const uv_buf_t *)vectors, n);
 
     if (written < 0 && written != UV_EAGAIN) {
@@ -266,9 +426,9 @@ static bool write_some(struct conn *conn)
     }
     if (written > 0) {
         conn->written_bytes += (uint64_t)written;
-        outq_sent(wire->out, (size_t)written);
+        outq_sent(queue, (size_t)written);
     }
-    if (!outq_pending(wire->out))
+    if (!outq_pending(queue))
         return false;
     for (unsigned i = 0; i < n && written > 0; i++)
         written -= (int)vectors[i].iov_len;
@@ -323,26 +483,48 @@ static void end(struct conn *conn)
         loop_timer_set(conn->loop, &conn->timer, LINGER_MS);
 }
 
-/* Writes what the wire has, as far as the socket takes it. */
-static void write_out(struct conn *conn)
+/* Has the codec fill its queue, and TLS encrypt of it what may go. False: there is nothing. */
+static bool fill_queue(struct conn *conn)
 {
     struct wire *wire = conn->wire;
 
-    if (wire->codec->pull)
+    if (wire->codec && wire->codec->pull)
         wire->codec->pull(wire);
     if (conn->is_mute)
-        outq_give(&wire->out);
-    if (!wire->out)
-        return;
-    if (conn->writing) { // it goes out behind what is under way; what it borrowed does not wait
-        if (outq_own(wire->out))
-            conn_close(conn, REASON_MEMORY_LIMIT);
-        return;
+        fail_write(conn);
+    if (conn->tls && conn->tls->is_open && wire->out && tls_link_write(conn->tls, wire->out)) {
+        conn_close(conn, REASON_MEMORY_LIMIT);
+        return false;
     }
-    while (outq_pending(wire->out) && write_some(conn))
-        ;
-    if (!conn->is_closing)
-        finish_write(conn);
+    return *socket_queue(conn) != NULL;
+}
+
+/* Writes what there is, as far as the socket takes it. */
+static void write_out(struct conn *conn)
+{
+    while (!conn->is_closing && fill_queue(conn) && !conn->writing) {
+        while (outq_pending(*socket_queue(conn)) && write_some(conn))
+            ;
+        if (!conn->is_closing)
+            finish_write(conn);
+    }
+    // What waits behind a write that is under way must not be borrowed any more.
+    if (!conn->is_closing && outq_own(conn->wire->out))
+        conn_close(conn, REASON_MEMORY_LIMIT);
+}
+
+static bool is_all_out(const struct conn *conn)
+{
+    return !outq_pending(conn->wire->out) && !(conn->tls && outq_pending(conn->tls->out));
+}
+
+/* TLS says its last word (RFC 8446 6.1) before the socket does. */
+static void say_bye(struct conn *conn)
+{
+    if (!conn->tls || conn->tls->said_bye)
+        return;
+    tls_link_bye(conn->tls);
+    write_out(conn);
 }
 
 /* All output is out: what was to happen then. */
@@ -350,7 +532,11 @@ static void after_output(struct conn *conn)
 {
     const struct wire *wire = conn->wire;
 
-    if (conn->wants_shutdown)
+    if (wire->wants_shutdown || wire->wants_close)
+        say_bye(conn);
+    if (conn->is_closing || !is_all_out(conn))
+        return;
+    if (wire->wants_shutdown)
         shut(conn);
     if (conn->is_closing)
         return;
@@ -368,11 +554,15 @@ void conn_flush(struct conn *conn)
         conn_close(conn, REASON_MEMORY_LIMIT);
         return;
     }
+    if (conn->wire->wants_abort) {
+        conn_reset(conn, REASON_CLIENT_GONE);
+        return;
+    }
     write_out(conn);
     if (conn->is_closing)
         return;
     update_reading(conn);
-    if (!outq_pending(conn->wire->out))
+    if (is_all_out(conn))
         after_output(conn);
 }
 
@@ -386,12 +576,6 @@ void conn_touch(struct conn *conn)
     conn->loop->dirty_last = &conn->dirty_next;
 }
 
-void conn_shutdown(struct conn *conn)
-{
-    conn->wants_shutdown = true;
-    conn_touch(conn);
-}
-
 uint64_t conn_acked(const struct conn *conn, uint64_t *waiting)
 {
     uint64_t written = conn->written_bytes;
@@ -403,6 +587,8 @@ uint64_t conn_acked(const struct conn *conn, uint64_t *waiting)
     if (!uv_fileno(&conn->uv.handle, &fd))
         ioctl(fd, SIOCOUTQ, &unacked);
     *waiting = (uint64_t)unacked + outq_pending(conn->wire->out);
+    if (conn->tls)
+        *waiting += outq_pending(conn->tls->out);
     return written > (uint64_t)unacked ? written - (uint64_t)unacked : 0;
 }
 
@@ -428,6 +614,10 @@ static void on_close(uv_handle_t *handle)
 
     buf_drop(&conn->partial,
              &conn->loop->partials); // only now: a codec may still stand in it further up the stack
+    if (conn->tls) {
+        tls_link_fini(conn->tls);
+        heap_give(&conn->loop->heap, conn->tls);
+    }
     conn->ops->on_closed(conn);
 }
 
@@ -463,6 +653,7 @@ void conn_close(struct conn *conn, enum reason why)
         return;
     conn->is_closing = true;
     unlist(conn);
+    loop_leave_shake(conn);
     loop_timer_remove(conn->loop, &conn->timer);
     unlink_conn(conn);
     conn->ops->on_closing(conn); // first: what the streams let go of may take its owner with it

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "edge/loop.h"
+#include "edge/tls/tls_link.h"
 #include "sluice/codec.h"
 
 struct conn;
@@ -26,6 +27,12 @@ struct conn_ops {
     void (*on_begin)(struct conn *conn);
     /* conn->timer ran out. */
     void (*on_timeout)(struct conn *conn);
+    /* Server: the codec for a plain connection that begins with `in`; NULL: more must come. */
+    const struct codec *(*on_first)(struct conn *conn, struct str in);
+    /* The TLS handshake is over: conn_speak() is next, or conn_close(). */
+    void (*on_secure)(struct conn *conn);
+    /* It failed; the connection closes once an alert is out. */
+    void (*on_insecure)(struct conn *conn, enum reason why);
 };
 
 struct conn {
@@ -39,6 +46,8 @@ struct conn {
     const struct conn_ops *ops; /* borrowed */
     struct loop_timer timer;
     struct conn *dirty_next;
+    struct tls_link *tls;     /* of the loop's heap; NULL: plain */
+    struct conn *shake_next;  /* in the loop's queue of handshakes */
     struct conn *prev, *next; /* all of the loop's */
     struct buf partial;       /* input the wire has not eaten */
     uint32_t partial_max;     /* bytes; past it reading stops until the wire eats */
@@ -46,7 +55,7 @@ struct conn {
     uv_write_t *writing; /* the uv_write in flight, owned; NULL: none */
     size_t writing_len;
     bool is_dirty : 1, is_reading : 1, is_feeding : 1, is_closing : 1;
-    bool got_eof : 1, is_lingering : 1, wants_shutdown : 1, did_shutdown : 1, is_working : 1;
+    bool got_eof : 1, is_waiting_shake : 1, is_lingering : 1, did_shutdown : 1, is_working : 1;
     bool was_paused : 1; /* reading stood still because its consumer was behind; the owner clears it
                           */
     bool is_mute : 1;    /* writing failed: output is dropped, input goes on */
@@ -58,8 +67,15 @@ struct conn {
 /* Readies `conn` (zeroed but for loop, ops and wire) and its handle, TCP or unix; no socket yet.
  * E_IO when libuv says no: then nothing is to be closed. */
 MUST_USE enum status conn_init(struct conn *conn, bool is_unix);
-/* Starts the codec on an open socket and reads. Any failure: conn_close is the caller's. */
+/* Reads from an open socket, with this codec or, NULL, with one that is chosen later. Any failure:
+ * conn_close is the caller's. */
 MUST_USE enum status conn_start(struct conn *conn, const struct codec *codec, enum role role);
+/* Puts TLS before the codec, before conn_start(); takes `ssl` over. The same on failure. */
+MUST_USE enum status conn_secure(struct conn *conn, SSL *ssl, enum role role);
+/* The codec is known now. On failure the connection is closing. */
+MUST_USE enum status conn_speak(struct conn *conn, const struct codec *codec);
+/* A handshake that waited for its turn may go on. Called by the loop. */
+void conn_shake(struct conn *conn);
 
 /* Says that the wire has output or changed its mind about reading; acted on when the callback ends.
  */
@@ -68,8 +84,6 @@ void conn_touch(struct conn *conn);
 void conn_resume(struct conn *conn);
 /* Writes what it can now. Called by the loop. */
 void conn_flush(struct conn *conn);
-/* Ends our direction once everything is written (tunnels). */
-void conn_shutdown(struct conn *conn);
 /* Closes at once; what is unwritten is lost; the wire's streams are reset with `why`. May be called
  * twice. */
 void conn_close(struct conn *conn, enum reason why);

@@ -75,6 +75,11 @@ void exchange_touch(const struct stream *stream)
         conn_touch(stream->wire->owner);
 }
 
+struct str exchange_via(const struct exchange *x, const struct head *head)
+{
+    return x->host->via[head->minor == HEAD_HTTP2 ? 2 : head->minor != 0];
+}
+
 size_t exchange_size(void)
 {
     return sizeof(struct exchange);
@@ -230,6 +235,15 @@ static void on_timer(struct loop_timer *timer)
 
 /* --- beginning */
 
+static void join_origin(struct exchange *x, struct exchange_origin *origin)
+{
+    x->origin = origin;
+    x->next = origin->first;
+    if (origin->first)
+        origin->first->prev = x;
+    origin->first = x;
+}
+
 struct stream *exchange_open(struct exchange_host *host, struct exchange_origin *origin)
 {
     struct exchange *x = slab_take(&host->loop->exchanges);
@@ -238,8 +252,7 @@ struct stream *exchange_open(struct exchange_host *host, struct exchange_origin 
         return NULL;
     memset(x, 0, sizeof(*x));
     x->host = host;
-    x->origin = origin;
-    origin->current = x;
+    join_origin(x, origin);
     x->down = (struct stream){.sink = &down_sink, .arena = &x->arena, .owner = x};
     x->up = (struct stream){.sink = &up_sink, .arena = &x->arena, .owner = x};
     x->opening.on_connect = exchange_on_connect;
@@ -252,7 +265,7 @@ struct stream *exchange_open(struct exchange_host *host, struct exchange_origin 
     x->route_slot = x->snapshot->unmatched_slot;
     snapshot_pin(x->snapshot, host->loop->worker);
     __atomic_store_n(&host->in_flight, host->in_flight + 1, __ATOMIC_RELAXED);
-    x->mark_us = x->active_us = origin->began_us;
+    x->checked_us = x->began_us = x->mark_us = x->active_us = origin->began_us;
     exchange_lap(x, ACCESS_HEAD);
     return &x->down;
 }

@@ -22,7 +22,7 @@ struct exchange_host {
     struct wire_limits limits; /* of the current snapshot; wires point here */
     struct clock_date date;
     struct str edge_name;        /* names this edge in request ids and Proxy-Status */
-    struct str via[2];           /* "1.0 EDGE" and "1.1 EDGE" */
+    struct str via[3];           /* "1.0 EDGE", "1.1 EDGE", "2.0 EDGE": see exchange_via() */
     struct gate_local *waiting;  /* gates at which requests of this worker wait */
     uint64_t id_prefix, id_next; /* of request ids */
     uint32_t in_flight;          /* written with relaxed stores: the manager reads it */
@@ -31,12 +31,18 @@ struct exchange_host {
 
 /* What the client's connection knows of a request; outlives it. */
 struct exchange_origin {
-    struct str client;        /* address as text */
-    struct str scheme;        /* "http" */
-    struct str health_path;   /* of the listener; empty: none */
-    uint64_t client_hash;     /* of the address */
-    uint64_t began_us;        /* first byte of the request */
-    struct exchange *current; /* set by exchange_open, cleared when it is gone */
+    struct str client;      /* address as text */
+    struct str scheme;      /* "http" */
+    struct str health_path; /* of the listener; empty: none */
+    struct str hsts;        /* Strict-Transport-Security of the listener; empty: none */
+    struct str cert_header,
+        cert_subject;    /* of the client's certificate, for the target; empty: none */
+    bool redirect_https; /* everything but health checks goes to https */
+    /* Whether the connection serves this host (RFC 9110 7.4); NULL: any. */
+    bool (*is_ours)(const struct exchange_origin *origin, struct str authority);
+    uint64_t client_hash;   /* of the address */
+    uint64_t began_us;      /* first byte of the next request */
+    struct exchange *first; /* all that run, newest first */
 };
 
 enum step {
@@ -65,6 +71,7 @@ struct exchange {
     struct stream down, up;
     struct exchange_host *host;
     struct exchange_origin *origin; /* of the client's connection */
+    struct exchange *prev, *next;   /* of the same connection */
     struct target_conn *target;     /* taken; NULL: none */
     struct pool_waiter opening;
     /* lives */
@@ -105,10 +112,14 @@ struct exchange {
     bool awaits_continue : 1; /* the client sends its body only after a 100 that has not come yet */
     bool is_discarding : 1;   /* answered by ourselves, the rest of the body is read for nothing */
     bool is_silent : 1;       /* neither counted nor logged: a platform's health check */
+    bool was_behind : 1;      /* since that look the client had to wait for us */
+    bool is_slow : 1;         /* found so by that look */
     /* numbers for the log */
     struct str id, path, route_label, service_name, target_id;
     uint32_t generation, route_slot, target_slot;
-    uint64_t bytes_in, bytes_out, mark_us, active_us, sent_us, acked;
+    uint64_t bytes_in, bytes_out, began_us, mark_us, active_us, sent_us, acked;
+    uint64_t checked_us,
+        checked_in; /* when its client's speed was looked at last, and bytes_in then */
     uint32_t phase_us[ACCESS_PHASES];
 };
 

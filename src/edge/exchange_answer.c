@@ -23,7 +23,7 @@ enum step exchange_step_answer(struct exchange *x)
 static enum status finish_head(struct exchange *x)
 {
     struct head *head = x->response;
-    struct str had = head_value(head, HDR_VIA), via = x->host->via[head->minor ? 1 : 0];
+    struct str had = head_value(head, HDR_VIA), via = exchange_via(x, head);
 
     if (!head_find(head, HDR_DATE) &&
         head_add(head, &x->arena, STR("Date"),

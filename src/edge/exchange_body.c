@@ -51,7 +51,8 @@ static void keep_for_replay(struct exchange *x, struct str bytes)
 {
     if (!x->can_replay)
         return;
-    if (method_is_idempotent(x->request->method) && x->target->is_reused &&
+    if ((x->target->may_refuse ||
+         (method_is_idempotent(x->request->method) && x->target->is_reused)) &&
         x->held.len + bytes.len <= EXCHANGE_REPLAY_MAX && hold(x, bytes))
         return;
     x->can_replay = false;
@@ -74,10 +75,9 @@ static bool forward_request(struct exchange *x, struct str bytes, bool last)
         exchange_abort(x, REASON_MEMORY_LIMIT);
         return false;
     }
-    if (x->is_tunnel && last)
-        conn_shutdown(&x->target->conn);
     exchange_touch(&x->up);
     pay_unless_behind(&x->down, &x->owed_down, &x->up);
+    x->was_behind |= x->owed_down > 0;
     return true;
 }
 
@@ -113,6 +113,7 @@ void exchange_take_request_body(struct stream *down, struct str bytes, bool last
     }
     if (x->is_answering)
         return;
+    x->was_behind = true;
     if (!hold(x, bytes))
         exchange_fail(x, REASON_MEMORY_LIMIT);
 }
@@ -161,8 +162,6 @@ void exchange_take_answer_body(struct stream *up, struct str bytes, bool last)
         exchange_abort(x, REASON_MEMORY_LIMIT);
         return;
     }
-    if (x->is_tunnel && last)
-        conn_shutdown(x->down.wire->owner);
     exchange_touch(&x->down);
     pay_unless_behind(&x->up, &x->owed_up, &x->down);
     if (last)

@@ -71,7 +71,7 @@ static void log_it(const struct exchange *x, uint64_t total_us)
 
 static void report(struct exchange *x)
 {
-    uint64_t total_us = x->host->loop->now_us - x->origin->began_us;
+    uint64_t total_us = x->host->loop->now_us - x->began_us;
 
     if (x->answer_began || x->is_own)
         exchange_lap(x, ACCESS_RELAY);
@@ -112,12 +112,22 @@ bool exchange_copy_labels(struct exchange *x)
     return true;
 }
 
+static void leave_origin(const struct exchange *x)
+{
+    if (x->prev)
+        x->prev->next = x->next;
+    else
+        x->origin->first = x->next;
+    if (x->next)
+        x->next->prev = x->prev;
+}
+
 void exchange_destroy(struct exchange *x)
 {
     struct exchange_host *host = x->host;
 
     x->is_over = true;
-    x->origin->current = NULL;
+    leave_origin(x);
     loop_timer_remove(host->loop, &x->timer);
     chain_end(&x->walk);
     buf_drop(&x->held, &host->loop->partials);
@@ -160,11 +170,9 @@ void exchange_abort(struct exchange *x, enum reason why)
     x->is_over = true;
     exchange_let_go(x, false);
     if (x->down.wire)
-        x->down.codec->detach(&x->down);
-    if (client && x->is_answering)
-        conn_reset(client, why);
-    else if (client)
-        conn_close(client, why);
+        x->down.codec->reset(&x->down, why);
+    if (client)
+        conn_touch(client);
     if (x->is_running)
         return; // exchange_run() ends it
     exchange_destroy(x);

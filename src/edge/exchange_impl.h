@@ -38,6 +38,8 @@ enum step exchange_refused(struct exchange *x, enum reason why);
 void exchange_lap(struct exchange *x, enum access_phase phase);
 /* The exchange whose client's stream this is. */
 struct exchange *exchange_of(struct stream *down);
+/* Who we are to the other side of a message (RFC 9110 7.6.3). */
+struct str exchange_via(const struct exchange *x, const struct head *head);
 /* The connection behind a stream has something to write or may read on. */
 void exchange_touch(const struct stream *stream);
 

@@ -30,11 +30,14 @@ bool exchange_make_id(struct exchange *x)
     return true;
 }
 
-/* An absolute target of another scheme than the connection's is not for us. */
+/* An absolute target of another scheme than the connection's is not for us, nor is a host that its
+ * certificate does not stand for. */
 static bool is_ours(const struct exchange *x)
 {
     struct str wanted = x->request->scheme, scheme = x->origin->scheme;
 
+    if (!wanted.p)
+        return !x->origin->is_ours || x->origin->is_ours(x->origin, x->request->authority);
     return wanted.len == scheme.len && !strncasecmp(wanted.p, scheme.p, scheme.len);
 }
 
@@ -80,7 +83,7 @@ enum step exchange_step_head(struct exchange *x)
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (request->method == METHOD_CONNECT || request->method == METHOD_OTHER)
         return exchange_refused(x, REASON_METHOD_UNKNOWN); // no forward proxy, no tunnels by wish
-    if (request->scheme.p && !is_ours(x))
+    if (!is_ours(x))
         return exchange_refused(x, REASON_MISDIRECTED); // RFC 9110 15.5.20
     x->awaits_continue = request->expects_continue && !x->down_ended;
     refuse_h2c(x->request);

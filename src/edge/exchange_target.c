@@ -314,7 +314,7 @@ static struct str host_for(const struct exchange *x)
 static enum status add_forwarded(struct exchange *x, struct head *head)
 {
     struct arena *arena = &x->arena;
-    struct str via = x->host->via[x->request->minor ? 1 : 0];
+    struct str via = exchange_via(x, x->request);
     struct str had = head_value(head, HDR_VIA);
 
     head_remove(head, HDR_FORWARDED);
@@ -359,7 +359,6 @@ enum step exchange_step_send(struct exchange *x)
         return exchange_refused(x, REASON_HEADERS_TOO_LARGE);
     x->is_prepared = true;
     x->up.received = x->up.sent = x->up.in_tunnel = false;
-    x->target->conn.is_working = true;
     if (wire->codec->begin(wire, &x->up))
         return exchange_retry(x, REASON_CONNECTION_TERMINATED);
     x->is_sending = true;
@@ -396,7 +395,6 @@ void exchange_let_go(struct exchange *x, bool is_good)
     if (target) {
         if (x->up.wire)
             x->up.codec->detach(&x->up);
-        target->conn.is_working = false;
         if (is_good)
             pool_give(target, x->route->timeouts.upstream_idle_ms,
                       x->service->conf->pool.max_age_ms);
@@ -417,6 +415,8 @@ static bool may_retry(const struct exchange *x, enum reason why)
         return false;
     if (!x->is_sending)
         return true; // nothing left for the target
+    if (why == REASON_REFUSED_STREAM)
+        return x->can_replay; // RFC 9113 8.7: it did nothing
     return is_stale && x->can_replay && method_is_idempotent(x->request->method);
 }
 

@@ -47,15 +47,20 @@ enum status loop_init(struct loop *loop, unsigned index, size_t memory_limit)
 {
     *loop = (struct loop){.worker = index};
     loop->dirty_last = &loop->dirty;
+    loop->shaking_last = &loop->shaking;
     loop->budget.limit = memory_limit;
     loop->budget.free_max = FREE_LIST_MAX;
     outq_slab_init(&loop->outqs, &loop->budget);
     slab_init(&loop->arenas, LOOP_ARENA_BLOCK, &loop->budget);
     slab_init(&loop->partials, LOOP_PARTIAL, &loop->budget);
+    heap_init(&loop->heap, &loop->budget);
     loop->read_buffer = malloc(LOOP_READ_BUFFER);
-    if (!loop->read_buffer)
+    if (!loop->read_buffer || tls_engine_init(&loop->tls)) {
+        free(loop->read_buffer);
         return E_NOMEM;
+    }
     if (uv_loop_init(&loop->uv)) {
+        tls_engine_fini(&loop->tls);
         free(loop->read_buffer);
         return E_IO;
     }
@@ -63,7 +68,8 @@ enum status loop_init(struct loop *loop, unsigned index, size_t memory_limit)
     loop->wall_offset_ms = wall_ms() - loop->now_us / 1000;
     wheel_init(&loop->wheel, loop->now_us / 1000);
     uv_timer_init(&loop->uv, &loop->tick);
-    loop->tick.data = loop;
+    uv_idle_init(&loop->uv, &loop->shaker);
+    loop->tick.data = loop->shaker.data = loop;
     return OK;
 }
 
@@ -72,15 +78,18 @@ void loop_fini(struct loop *loop)
     int busy;
 
     uv_close((uv_handle_t *)&loop->tick, NULL);
+    uv_close((uv_handle_t *)&loop->shaker, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     busy = uv_loop_close(&loop->uv);
     assert(!busy);
     slab_fini(&loop->outqs);
     slab_fini(&loop->arenas);
     slab_fini(&loop->partials);
+    heap_fini(&loop->heap);
     slab_fini(&loop->clients);
     slab_fini(&loop->targets);
     slab_fini(&loop->exchanges);
+    tls_engine_fini(&loop->tls);
     free(loop->read_buffer);
 }
 
@@ -100,6 +109,58 @@ void loop_leave(struct loop *loop)
         conn->is_dirty = false;
         conn_flush(conn);
     }
+}
+
+/* --- handshakes */
+
+static struct conn *take_shaking(struct loop *loop)
+{
+    struct conn *conn = loop->shaking;
+
+    if (conn)
+        loop_leave_shake(conn);
+    return conn;
+}
+
+static void on_shaker(uv_idle_t *idle)
+{
+    struct loop *loop = idle->data;
+    struct conn *conn;
+
+    loop_enter(loop);
+    loop->tls.shakes = TLS_SHAKES_A_TURN;
+    while (loop->tls.shakes && (conn = take_shaking(loop)))
+        conn_shake(conn);
+    if (!loop->shaking)
+        uv_idle_stop(&loop->shaker);
+    loop_leave(loop);
+}
+
+void loop_wait_shake(struct conn *conn)
+{
+    struct loop *loop = conn->loop;
+
+    if (conn->is_waiting_shake)
+        return;
+    conn->is_waiting_shake = true;
+    conn->shake_next = NULL;
+    *loop->shaking_last = conn;
+    loop->shaking_last = &conn->shake_next;
+    uv_idle_start(&loop->shaker, on_shaker);
+}
+
+void loop_leave_shake(struct conn *conn)
+{
+    struct conn **at = &conn->loop->shaking;
+
+    if (!conn->is_waiting_shake)
+        return;
+    while (*at != conn)
+        at = &(*at)->shake_next;
+    *at = conn->shake_next;
+    if (!*at)
+        conn->loop->shaking_last = at;
+    conn->is_waiting_shake = false;
 }
 
 void loop_own(struct loop *loop)

@@ -11,8 +11,10 @@
 #include <uv.h>
 
 #include "base/arena.h"
+#include "base/heap.h"
 #include "base/outq.h"
 #include "base/wheel.h"
+#include "edge/tls/tls_link.h"
 
 enum {
     LOOP_READ_BUFFER = 64 * 1024, /* bytes; one for all connections of the worker */
@@ -39,9 +41,13 @@ struct loop {
     uint64_t wall_offset_ms; /* add to now_us / 1000 for Unix time */
     struct budget budget;
     struct slab outqs, arenas, partials;
+    struct heap heap;                        /* what libraries allocate */
     struct slab clients, targets, exchanges; /* sized by their users, see worker.c */
     struct conn *dirty, **dirty_last;        /* in order of conn_touch, by conn->dirty_next */
     struct conn *conns;                      /* all that are not closing */
+    struct tls_engine tls;
+    struct conn *shaking, **shaking_last; /* handshakes that wait for their turn, oldest first */
+    uv_idle_t shaker;                     /* runs only while some do */
     char *read_buffer;
     unsigned fired; /* timers in this tick: at most so many that requests do not wait */
     bool is_ticking;
@@ -54,6 +60,9 @@ void loop_fini(struct loop *loop);
 
 void loop_enter(struct loop *loop);
 void loop_leave(struct loop *loop);
+/* A handshake waits for a later turn of the loop; a connection that closes leaves. */
+void loop_wait_shake(struct conn *conn);
+void loop_leave_shake(struct conn *conn);
 /* Copies what connections with output have borrowed: the memory it lies in is about to change. */
 void loop_own(struct loop *loop);
 

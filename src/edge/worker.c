@@ -40,7 +40,6 @@ struct worker {
     uint64_t lag_us;      /* atomic */
     uint64_t memory_used; /* atomic copy of the budget's, for the manager */
     int cpu;
-    char via[2][64];
 };
 
 /* --- snapshots */
@@ -243,11 +242,9 @@ static void *run(void *argument)
 
 static void name_edge(struct worker *worker, struct str name)
 {
-    for (unsigned minor = 0; minor < 2; minor++) {
-        int len = snprintf(worker->via[minor], sizeof(worker->via[minor]), "1.%u sluice", minor);
-
-        worker->host.via[minor] = (struct str){worker->via[minor], (size_t)len};
-    }
+    worker->host.via[0] = STR("1.0 sluice");
+    worker->host.via[1] = STR("1.1 sluice");
+    worker->host.via[2] = STR("2.0 sluice");
     worker->host.edge_name = name;
 }
 

@@ -29,6 +29,7 @@ static enum status open(struct wire *wire, enum role role)
 void h1_attach(struct h1 *h1, struct stream *stream)
 {
     h1->stream = stream;
+    h1->wire.streams = 1;
     h1->scanned = 0;
     h1->wire.is_idle = h1->wire.is_partial = false;
     stream->wire = &h1->wire;
@@ -43,6 +44,7 @@ static struct stream *release(struct h1 *h1)
     struct stream *stream = h1->stream;
 
     h1->stream = NULL;
+    h1->wire.streams = 0;
     h1->wire.unpaid = 0;
     h1->wire.is_partial = false;
     if (stream)
@@ -104,6 +106,18 @@ void h1_detach(struct stream *stream)
     else
         end(h1);
     h1->wire.is_idle = can_go_on || is_whole; // nothing of a message is on its way
+}
+
+static void reset(struct stream *stream, enum reason why)
+{
+    struct h1 *h1 = of(stream);
+
+    (void)why;
+    if (!h1)
+        return;
+    release(h1);
+    end(h1);
+    h1->wire.wants_abort = true;
 }
 
 /* Half of a tunnel, or an answer that lasts until the end, is over. */
@@ -239,6 +253,7 @@ const struct codec h1_codec = {
     .backlog = backlog,
     .tunnel = tunnel,
     .detach = h1_detach,
+    .reset = reset,
     .pull = pull,
     .wrote = wrote,
     .bye = bye,

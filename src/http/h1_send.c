@@ -254,6 +254,7 @@ enum status h1_body(struct stream *stream, struct str bytes, bool last)
         return fail(h1);
     if (last)
         finish(h1);
+    h1->wire.wants_shutdown |= last && stream->in_tunnel;
     note_backlog(h1);
     return OK;
 }

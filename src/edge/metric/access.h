@@ -33,7 +33,7 @@ struct access_record {
     uint16_t status;              /* sent; 0: none */
     uint8_t reason;               /* enum reason, NONE for a request that went through */
     uint8_t attempts;             /* targets tried */
-    uint8_t minor;                /* HTTP/1.minor; 20 for HTTP/2 */
+    uint8_t minor;                /* as in struct head */
     struct str request_id, client, method, host, path, query;
     struct str route, service, target, user_agent, referer;
 };

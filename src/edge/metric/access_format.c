@@ -5,6 +5,8 @@
  */
 #include "edge/metric/access_format.h"
 
+#include "sluice/head.h"
+
 #include "base/text.h"
 
 /* A literal; its length is a constant, so the copy is a few moves. */
@@ -69,7 +71,7 @@ static char *put_phases(char *out, const struct access_entry *entry)
 
 static struct str protocol(const struct access_entry *entry)
 {
-    if (entry->minor == 20)
+    if (entry->minor == HEAD_HTTP2)
         return STR("HTTP/2");
     return entry->minor ? STR("HTTP/1.1") : STR("HTTP/1.0");
 }

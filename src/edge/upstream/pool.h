@@ -29,6 +29,7 @@ struct target_conn {
     uint32_t idle_ms; /* how long it may idle */
     uint8_t address;  /* index tried */
     bool is_idle, is_reused, is_open;
+    bool may_refuse; /* it may say that it did nothing with a request: one may be sent again */
 };
 
 /* Bytes of a connection with its wire, for the loop's slab. */

@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HTTP/2 (RFC 9113) as a codec (sluice/codec.h), on nghttp2: the life of a wire and of its streams.
+ * Receiving is in h2_read.c and h2_block.c, sending in h2_send.c. Invariant: stream->half,
+ * stream->wire and half->stream are set and cleared together; nghttp2 is never entered from one of
+ * its callbacks (is_busy).
+ */
+#include <string.h>
+
+#include "http/h2_impl.h"
+
+static void *take(size_t n, void *heap)
+{
+    return heap_take(heap, n);
+}
+
+static void give(void *object, void *heap)
+{
+    heap_give(heap, object);
+}
+
+static void *take_zeroed(size_t count, size_t size, void *heap)
+{
+    size_t n;
+    void *object = __builtin_mul_overflow(count, size, &n) ? NULL : heap_take(heap, n);
+
+    return object ? memset(object, 0, n) : NULL;
+}
+
+static void *resize(void *object, size_t n, void *heap)
+{
+    return heap_resize(heap, object, n);
+}
+
+/* --- streams */
+
+struct h2_half *h2_half_new(struct h2 *h2, struct stream *stream, int32_t id)
+{
+    struct h2_half *half = heap_take(h2->wire.heap, sizeof(*half));
+
+    if (!half)
+        return NULL;
+    memset(half, 0, sizeof(*half));
+    half->id = id;
+    half->next = h2->halves;
+    if (half->next)
+        half->next->prev = half;
+    h2->halves = half;
+    h2->wire.streams++;
+    h2->wire.is_idle = false;
+    half->stream = stream;
+    stream->half = half;
+    stream->wire = &h2->wire;
+    stream->codec = &h2_codec;
+    stream->id = (uint32_t)id;
+    stream->is_head = stream->received = stream->sent = false;
+    stream->close_after = stream->in_tunnel = false;
+    return half;
+}
+
+void h2_half_free(struct h2 *h2, struct h2_half *half)
+{
+    if (half->prev)
+        half->prev->next = half->next;
+    else
+        h2->halves = half->next;
+    if (half->next)
+        half->next->prev = half->prev;
+    h2->wire.streams--;
+    h2->wire.queued -= (uint32_t)outq_pending(half->queue);
+    if (h2->receiving == half)
+        h2->receiving = NULL;
+    outq_give(&half->queue);
+    outq_give(&half->early);
+    heap_give(h2->wire.heap, half->trailers);
+    heap_give(h2->wire.heap, half);
+}
+
+void h2_let_go(struct h2 *h2, struct h2_half *half)
+{
+    struct stream *stream = half->stream;
+
+    if (!stream)
+        return;
+    half->stream = NULL;
+    half->block.head = NULL;
+    half->is_mute = true;
+    stream->wire = NULL;
+    stream->half = NULL;
+    if (half->unpaid && !h2->is_dead)
+        nghttp2_session_consume_connection(h2->session, half->unpaid);
+    half->unpaid = 0;
+}
+
+void h2_break(struct h2 *h2, struct h2_half *half, enum reason why)
+{
+    struct stream *stream = half->stream;
+
+    h2_let_go(h2, half);
+    if (stream)
+        stream->sink->on_reset(stream, why);
+}
+
+/* --- the wire */
+
+static bool is_over(const struct h2 *h2)
+{
+    if (h2->is_dead)
+        return true;
+    if (h2->wire.role == ROLE_CLIENT && (h2->has_goaway || h2->is_leaving) && !h2->halves)
+        return true;
+    return !nghttp2_session_want_read(h2->session) && !nghttp2_session_want_write(h2->session);
+}
+
+void h2_settle(struct h2 *h2)
+{
+    bool is_open = h2->wire.role == ROLE_SERVER || h2->is_ready;
+
+    if (is_over(h2))
+        h2->wire.wants_close = true;
+    h2->wire.is_idle = is_open && !h2->halves;
+    h2->wire.has_room = h2->is_ready && !h2->has_goaway && !h2->is_leaving && !h2->is_dead &&
+                        h2->wire.streams < h2->wire.streams_max &&
+                        h2->wire.streams < h2->remote_streams;
+}
+
+static void break_all(struct h2 *h2, enum reason why)
+{
+    struct h2_half *half;
+
+    for (half = h2->halves; half; half = h2->halves) {
+        h2_break(h2, half, why);
+        h2_half_free(h2, half);
+    }
+}
+
+/* RFC 9113 6.8, written by hand since the session is past its use. */
+static void put_goaway(struct h2 *h2, uint32_t code)
+{
+    uint32_t last = (uint32_t)nghttp2_session_get_last_proc_stream_id(h2->session);
+    const char frame[17] = {0,
+                            0,
+                            8,
+                            NGHTTP2_GOAWAY,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            (char)(last >> 24),
+                            (char)(last >> 16),
+                            (char)(last >> 8),
+                            (char)last,
+                            (char)(code >> 24),
+                            (char)(code >> 16),
+                            (char)(code >> 8),
+                            (char)code};
+    struct outq *out = h2_out(h2);
+
+    if (out && outq_put(out, (struct str){frame, sizeof(frame)}))
+        outq_give(&h2->wire.out);
+}
+
+void h2_die(struct h2 *h2, uint32_t code, enum reason why)
+{
+    if (h2->is_dead)
+        return;
+    h2->is_dead = true;
+    h2->wire.fault = why;
+    put_goaway(h2, code);
+    break_all(h2, why);
+    h2_settle(h2);
+}
+
+bool h2_charge(struct h2 *h2, int32_t cost)
+{
+    if (h2->wire.role == ROLE_CLIENT) // a target is trusted that far
+        return true;
+    h2->grace -= cost;
+    if (h2->grace >= 0)
+        return true;
+    h2->fault = REASON_TOO_MUCH_ABUSE;
+    return false;
+}
+
+void h2_forgive(struct h2 *h2, int32_t n)
+{
+    h2->grace += n;
+    if (h2->grace > H2_GRACE_MAX)
+        h2->grace = H2_GRACE_MAX;
+}
+
+static int new_session(struct h2 *h2, const nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_mem memory = {h2->wire.heap, take, give, take_zeroed, resize};
+    nghttp2_option *option;
+    int failed;
+
+    if (nghttp2_option_new(&option))
+        return NGHTTP2_ERR_NOMEM;
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_outbound_ack(option, H2_GRACE_MAX);
+    if (h2->wire.role == ROLE_SERVER)
+        failed = nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &memory);
+    else
+        failed = nghttp2_session_client_new3(&h2->session, callbacks, h2, option, &memory);
+    nghttp2_option_del(option);
+    return failed;
+}
+
+static int say_settings(struct h2 *h2)
+{
+    nghttp2_settings_entry entries[6] = {
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, h2->wire.limits->header_bytes},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_STREAMS_MAX},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}, // RFC 9218 2.1
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+    };
+    size_t count = 5;
+
+    if (h2->wire.role == ROLE_CLIENT) {
+        entries[2] = (nghttp2_settings_entry){NGHTTP2_SETTINGS_ENABLE_PUSH, 0};
+        count = 3;
+    }
+    return nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, entries, count);
+}
+
+static enum status open(struct wire *wire, enum role role)
+{
+    struct h2 *h2 = h2_of(wire);
+    nghttp2_session_callbacks *callbacks;
+    int failed;
+
+    *h2 = (struct h2){.wire = {.codec = &h2_codec,
+                               .sink = wire->sink,
+                               .owner = wire->owner,
+                               .outqs = wire->outqs,
+                               .heap = wire->heap,
+                               .limits = wire->limits,
+                               .role = role,
+                               .streams_max = wire->streams_max,
+                               .is_idle = role == ROLE_SERVER},
+                      .grace = H2_GRACE_MAX};
+    if (nghttp2_session_callbacks_new(&callbacks))
+        return E_NOMEM;
+    h2_set_callbacks(callbacks);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_on_send_data);
+    failed = new_session(h2, callbacks);
+    nghttp2_session_callbacks_del(callbacks);
+    if (failed)
+        return E_NOMEM;
+    if (!say_settings(h2) && !nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE,
+                                                                    0, H2_CONNECTION_WINDOW))
+        return OK;
+    nghttp2_session_del(h2->session);
+    h2->session = NULL;
+    return E_NOMEM;
+}
+
+static void eof(struct wire *wire)
+{
+    struct h2 *h2 = h2_of(wire);
+
+    if (h2->is_closed)
+        return;
+    h2->is_dead = true;
+    break_all(h2, wire->role == ROLE_SERVER ? REASON_CLIENT_GONE : REASON_CONNECTION_TERMINATED);
+    h2_settle(h2);
+}
+
+/* A block that does not end, or a connection that must. */
+static void refuse(struct wire *wire, enum reason why)
+{
+    h2_die(h2_of(wire), NGHTTP2_ENHANCE_YOUR_CALM, why);
+}
+
+static enum status begin(struct wire *wire, struct stream *stream)
+{
+    struct h2 *h2 = h2_of(wire);
+
+    if (wire->role != ROLE_CLIENT)
+        return E_INVALID;
+    if (!wire->has_room)
+        return E_AGAIN;
+    if (!h2_half_new(h2, stream, 0))
+        return E_NOMEM;
+    return OK;
+}
+
+static void credit(struct stream *stream, size_t n)
+{
+    struct h2_half *half = h2_half_of(stream);
+    struct h2 *h2;
+
+    if (!half)
+        return;
+    h2 = h2_of(stream->wire);
+    if (n > half->unpaid)
+        n = half->unpaid;
+    half->unpaid -= (uint32_t)n;
+    if (n && !h2->is_dead)
+        nghttp2_session_consume(h2->session, half->id, n);
+}
+
+static size_t backlog(const struct stream *stream)
+{
+    return stream->half ? h2_waiting(h2_half_of(stream)) : 0;
+}
+
+static void tunnel(struct stream *stream)
+{
+    struct h2_half *half = h2_half_of(stream);
+
+    if (!half)
+        return;
+    stream->in_tunnel = half->in_tunnel = true;
+    stream->received = stream->sent = false;
+    h2_give_early(h2_of(stream->wire), half);
+}
+
+static uint32_t code_of(enum reason why)
+{
+    switch (why) {
+    case REASON_CLIENT_GONE:
+    case REASON_DEADLINE_EXCEEDED:
+    case REASON_STREAM_IDLE:
+    case REASON_TUNNEL_IDLE:
+    case REASON_CLIENT_SLOW:
+        return NGHTTP2_CANCEL;
+    case REASON_TOO_MUCH_ABUSE:
+        return NGHTTP2_ENHANCE_YOUR_CALM;
+    default:
+        return NGHTTP2_INTERNAL_ERROR;
+    }
+}
+
+/* Sends a RST_STREAM, unless the stream is over or was never begun. */
+static void say_reset(struct h2 *h2, struct h2_half *half, uint32_t code)
+{
+    h2->wire.queued -= (uint32_t)outq_pending(half->queue);
+    outq_give(&half->queue);
+    if (!half->id) {
+        h2_half_free(h2, half);
+        return;
+    }
+    if (nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, half->id, code))
+        h2_die(h2, NGHTTP2_INTERNAL_ERROR, REASON_MEMORY_LIMIT);
+}
+
+/* What was submitted by reference must be out before the exchange's memory goes. */
+static void part(struct h2 *h2)
+{
+    if (!h2->is_busy && !h2->is_dead)
+        h2_drain(h2);
+    h2_settle(h2);
+}
+
+static void detach(struct stream *stream)
+{
+    struct h2_half *half = h2_half_of(stream);
+    struct h2 *h2;
+
+    if (!half)
+        return;
+    h2 = h2_of(stream->wire);
+    h2_let_go(h2, half);
+    if (h2->wire.role == ROLE_CLIENT && !(half->is_remote_done && half->is_last_given))
+        say_reset(h2, half, NGHTTP2_CANCEL);
+    else if (!half->is_last_given)
+        say_reset(h2, half, NGHTTP2_INTERNAL_ERROR);
+    else if (half->is_sent && !half->is_remote_done) // RFC 9113 8.1
+        say_reset(h2, half, NGHTTP2_NO_ERROR);
+    part(h2);
+}
+
+static void reset(struct stream *stream, enum reason why)
+{
+    struct h2_half *half = h2_half_of(stream);
+    struct h2 *h2;
+
+    if (!half)
+        return;
+    h2 = h2_of(stream->wire);
+    h2_let_go(h2, half);
+    say_reset(h2, half, code_of(why));
+    part(h2);
+}
+
+static void pull(struct wire *wire)
+{
+    struct h2 *h2 = h2_of(wire);
+
+    if (!h2->is_dead && !h2->is_busy)
+        h2_drain(h2);
+    h2_settle(h2);
+}
+
+static void wrote(struct wire *wire)
+{
+    struct h2 *h2 = h2_of(wire);
+    struct h2_half *half, *next;
+
+    if (!h2->has_waiting_drain)
+        return;
+    h2->has_waiting_drain = false;
+    for (half = h2->halves; half; half = next) {
+        next = half->next;
+        if (!half->is_queue_high || h2_waiting(half) >= WIRE_LOW_WATER)
+            continue;
+        half->is_queue_high = false;
+        if (half->stream)
+            half->stream->sink->on_drain(half->stream);
+        if (h2->is_closed || !h2->halves)
+            return;
+    }
+}
+
+/* RFC 9113 6.8: first a GOAWAY that refuses nothing, for requests that are on their way; when it is
+ * called again, the one that does. */
+static void bye(struct wire *wire)
+{
+    struct h2 *h2 = h2_of(wire);
+
+    h2->is_leaving = true;
+    if (h2->is_dead)
+        return;
+    if (wire->role == ROLE_SERVER && !h2->has_notified) {
+        h2->has_notified = true;
+        nghttp2_submit_shutdown_notice(h2->session);
+    } else if (wire->role == ROLE_SERVER) {
+        nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(h2->session),
+                              NGHTTP2_NO_ERROR, NULL, 0);
+    }
+    h2_settle(h2);
+}
+
+/* Has this stream something to send, and its reader let nothing of it go since the last check? */
+static bool is_stalled(const struct h2 *h2, struct h2_half *half)
+{
+    bool is_still = h2_waiting(half) && half->out_bytes == half->seen &&
+                    outq_pending(h2->wire.out) < H2_OUT_MAX;
+
+    half->seen = half->out_bytes;
+    half->stalled = is_still ? (uint8_t)(half->stalled + 1) : 0;
+    return half->stalled >= H2_STALLED_CHECKS;
+}
+
+static void check(struct wire *wire)
+{
+    struct h2 *h2 = h2_of(wire);
+    struct h2_half *half, *next;
+
+    h2_forgive(h2, H2_GRACE_REFILL);
+    h2->header_checks = h2->receiving ? (uint8_t)(h2->header_checks + 1) : 0;
+    if (h2->header_checks >= H2_HEADER_CHECKS) {
+        refuse(wire, REASON_HEADER_TIMEOUT);
+        return;
+    }
+    for (half = h2->halves; half && !h2->is_dead; half = next) {
+        next = half->next;
+        if (half->in_tunnel || !is_stalled(h2, half))
+            continue;
+        h2_break(h2, half, REASON_CLIENT_SLOW);
+        if (!h2->is_dead)
+            say_reset(h2, half, NGHTTP2_CANCEL);
+    }
+    h2_settle(h2);
+}
+
+static void ping(struct wire *wire)
+{
+    struct h2 *h2 = h2_of(wire);
+
+    if (!h2->is_dead && !nghttp2_submit_ping(h2->session, NGHTTP2_FLAG_NONE, NULL))
+        wire->unanswered_pings++;
+}
+
+static void close(struct wire *wire, enum reason why)
+{
+    struct h2 *h2 = h2_of(wire);
+
+    if (h2->is_closed)
+        return;
+    h2->is_closed = h2->is_dead = true;
+    break_all(h2, why);
+    if (!h2->is_busy) {
+        nghttp2_session_del(h2->session);
+        h2->session = NULL;
+    }
+    outq_give(&wire->out);
+}
+
+const struct codec h2_codec = {
+    .alpn = "h2",
+    .is_shared = true,
+    .wire_size = sizeof(struct h2),
+    .open = open,
+    .feed = h2_feed,
+    .eof = eof,
+    .refuse = refuse,
+    .begin = begin,
+    .head = h2_head,
+    .interim = h2_interim,
+    .body = h2_body,
+    .trailers = h2_trailers,
+    .credit = credit,
+    .backlog = backlog,
+    .tunnel = tunnel,
+    .detach = detach,
+    .reset = reset,
+    .pull = pull,
+    .wrote = wrote,
+    .bye = bye,
+    .check = check,
+    .ping = ping,
+    .close = close,
+};
