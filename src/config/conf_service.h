@@ -42,8 +42,8 @@ struct conf_service {
         uint32_t max_age_ms;       /* of a connection; 0 off */
     } pool;
     struct {
-        uint32_t streams;         /* at once on one connection; the target may allow fewer */
-        uint32_t ping_ms;         /* silence after which a busy connection is asked for a sign; 0 off */
+        uint32_t streams; /* at once on one connection; the target may allow fewer */
+        uint32_t ping_ms; /* silence after which a busy connection is asked for a sign; 0 off */
         uint32_t ping_timeout_ms; /* without one it is dead */
     } http2;
 };

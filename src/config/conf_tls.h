@@ -21,9 +21,9 @@ struct conf_acme {
     bool is_set;
     struct span at;
     struct conf_text email;
-    struct conf_texts domains;  /* lower case, no wildcards */
-    struct conf_text directory; /* URL; "production" and "staging" are Let's Encrypt's */
-    struct conf_text ca;        /* bundle to trust at the directory; empty: the system's */
+    struct conf_texts domains;          /* lower case, no wildcards */
+    struct conf_text directory;         /* URL; "production" and "staging" are Let's Encrypt's */
+    struct conf_text ca;                /* bundle to trust at the directory; empty: the system's */
     enum conf_acme_challenge challenge; /* auto: http-01, then tls-alpn-01 */
 };
 
@@ -41,9 +41,11 @@ struct conf_tls {
     enum conf_tls_version min_version;
     struct conf_text client_ca; /* bundle; empty: clients show no certificate */
     enum conf_client_auth client_auth;
-    struct conf_text client_header;      /* gets the subject of the client's certificate; empty: off */
+    bool has_client_auth;           /* it was written */
+    struct conf_text client_header; /* gets the subject of the client's certificate, in lower case;
+                                       empty: off */
     enum conf_unknown_name unknown_name; /* SNI without certificate: the default one, or an alert */
-    uint64_t ticket_rotation_ms;         /* session tickets: how long one key seals; 0: no tickets */
+    uint64_t ticket_rotation_ms; /* session tickets: how long one key seals; 0: no tickets */
     struct {
         uint64_t max_age_ms; /* of Strict-Transport-Security (RFC 6797); 0: not sent */
         bool subdomains, preload;
@@ -54,8 +56,9 @@ struct conf_tls {
 struct conf_target_tls {
     bool is_set;
     struct span at;
-    struct conf_text ca;   /* bundle; "system": the machine's */
-    struct conf_text name; /* SNI and the name the certificate must have; "auto": the target's host */
+    struct conf_text ca; /* bundle; "system": the machine's */
+    struct conf_text
+        name; /* SNI and the name the certificate must have; "auto": the target's host */
     bool verify;
     struct conf_text cert, key; /* shown to the target; empty: none */
 };
