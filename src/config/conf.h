@@ -46,6 +46,9 @@ struct conf_world {
     /* Says to `diag` what is wrong with a regular expression; asked only beside other errors, since
      * the route table finds it otherwise. NULL: nobody. */
     bool (*check_pattern)(struct conf_text pattern, struct diag *diag);
+    /* Says to `diag` what is wrong with the files that `tls` of listeners and services names; asked
+     * once, also beside other errors, so texts may be absent. NULL: nobody looks. */
+    void (*check_tls)(const struct conf *conf, struct diag *diag);
 };
 
 /* Reads, expands and checks `path` and its includes. All that is wrong goes to `diag`, with a span;

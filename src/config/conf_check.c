@@ -2,7 +2,7 @@
  *
  * What no single value can tell: references, duplicates, what goes together. Called by load.c once,
  * also after errors, so members may be empty. Each part of the file has its function; routes are in
- * conf_check_route.c.
+ * conf_check_route.c, TLS is in conf_check_tls.c.
  */
 #include "config/conf_check.h"
 
@@ -179,5 +179,6 @@ void conf_check(struct decoder *decoder)
     check_admin(decoder);
     check_services(decoder);
     conf_check_routes(decoder);
+    conf_check_tls(decoder);
     check_patterns(decoder);
 }

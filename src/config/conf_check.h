@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What conf_check.c and conf_check_route.c share. Each reports and goes on. One thread.
+ * What conf_check.c, conf_check_route.c and conf_check_tls.c share. Each reports and goes on. One
+ * thread.
  */
 #ifndef CONFIG_CONF_CHECK_H
 #define CONFIG_CONF_CHECK_H
@@ -17,5 +18,7 @@ void conf_check_name(struct diag *diag, const struct conf_text *name);
 void conf_check_twice(struct diag *diag, const char *what, const struct conf_text *text,
                       const struct conf_text *first);
 void conf_check_routes(struct decoder *decoder);
+/* `tls` of listeners and services, and what goes with it. */
+void conf_check_tls(struct decoder *decoder);
 
 #endif

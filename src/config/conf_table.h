@@ -11,6 +11,8 @@
 
 extern const struct field conf_root_fields[];
 extern const struct field conf_listener_fields[];
+extern const struct field conf_tls_fields[];
+extern const struct field conf_target_tls_fields[];
 extern const struct field conf_admin_fields[];
 extern const struct field conf_timeout_fields[];
 extern const struct field conf_limit_fields[];
@@ -24,6 +26,9 @@ bool conf_filters_decode(struct decoder *decoder, const struct field *field,
 /* Hook of a host pattern: lower-cases it; a struct conf_text. */
 bool conf_host_decode(struct decoder *decoder, const struct field *field, const struct node *node,
                       void *member);
+/* Hook of a service's `tls`: `off` or a map; a struct conf_target_tls. */
+bool conf_target_tls_decode(struct decoder *decoder, const struct field *field,
+                            const struct node *node, void *member);
 
 /* Fills what the file left out: a listener, the admin socket, a route for one service. */
 void conf_complete(struct decoder *decoder);

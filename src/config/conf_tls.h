@@ -41,7 +41,9 @@ struct conf_tls {
     enum conf_tls_version min_version;
     struct conf_text client_ca; /* bundle; empty: clients show no certificate */
     enum conf_client_auth client_auth;
-    struct conf_text client_header; /* gets the subject of the client's certificate; empty: off */
+    bool has_client_auth;           /* it was written */
+    struct conf_text client_header; /* gets the subject of the client's certificate, in lower case;
+                                       empty: off */
     enum conf_unknown_name unknown_name; /* SNI without certificate: the default one, or an alert */
     uint64_t ticket_rotation_ms; /* session tickets: how long one key seals; 0: no tickets */
     struct {
