@@ -59,13 +59,15 @@ static bool must_close(const struct exchange *x)
 
 static enum status send_reply_body(struct exchange *x)
 {
+    struct wire *wire = x->down.wire;
+
     x->bytes_out = x->down.is_head ? 0 : x->reply.body.len;
     x->up_ended = true;
     if (!x->reply.body.len || x->down.is_head)
         return OK;
     if (x->down.codec->body(&x->down, x->reply.body, true))
         return E_NOMEM;
-    return outq_own(x->down.wire->out); // the text may go with the exchange, before it is written
+    return outq_own(wire->out); // the text may go with the exchange, before it is written
 }
 
 static bool is_bodiless(const struct exchange *x)

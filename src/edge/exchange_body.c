@@ -135,13 +135,14 @@ void exchange_take_request_trailers(struct stream *down, struct head *trailers)
 enum status exchange_send_held(struct exchange *x)
 {
     bool is_last = x->held_last && !x->held_trailers;
+    struct wire *wire = x->up.wire;
 
     if (x->held.len && x->up.codec->body(&x->up, (struct str){x->held.p, x->held.len}, is_last))
         return E_NOMEM;
     if (x->held_trailers && x->up.codec->trailers(&x->up, x->held_trailers))
         return E_NOMEM;
     pay(&x->down, &x->owed_down);
-    return outq_own(x->up.wire->out); // what is held may grow or go before it is written
+    return outq_own(wire->out); // what is held may grow or go before it is written
 }
 
 /* --- the answer's body */
@@ -205,5 +206,6 @@ void exchange_begin_tunnel(struct exchange *x)
     exchange_unpin(x);
     x->route = route;
 out:
-    conn_resume(x->down.wire->owner); // what came right behind the request
+    if (x->down.wire)
+        conn_resume(x->down.wire->owner); // what came right behind the request
 }

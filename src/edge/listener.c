@@ -119,6 +119,7 @@ struct listener *listener_open(struct listener_home *home, const struct listener
     listener->home = home;
     listener->bind = spec->bind;
     listener->is_open = true;
+    listener->door.http2 = true;
     listener_set_health(listener, spec->health);
     for (unsigned i = 0; i < spec->count; i++) {
         struct listener_socket *socket = &listener->sockets[listener->count];

@@ -339,12 +339,12 @@ static uint32_t code_of(enum reason why)
 /* Sends a RST_STREAM, unless the stream is over or was never begun. */
 static void say_reset(struct h2 *h2, struct h2_half *half, uint32_t code)
 {
-    h2->wire.queued -= (uint32_t)outq_pending(half->queue);
-    outq_give(&half->queue);
-    if (!half->id) {
+    if (half->is_over || !half->id) {
         h2_half_free(h2, half);
         return;
     }
+    h2->wire.queued -= (uint32_t)outq_pending(half->queue);
+    outq_give(&half->queue);
     if (nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, half->id, code))
         h2_die(h2, NGHTTP2_INTERNAL_ERROR, REASON_MEMORY_LIMIT);
 }
@@ -366,7 +366,9 @@ static void detach(struct stream *stream)
         return;
     h2 = h2_of(stream->wire);
     h2_let_go(h2, half);
-    if (h2->wire.role == ROLE_CLIENT && !(half->is_remote_done && half->is_last_given))
+    if (half->is_over)
+        h2_half_free(h2, half);
+    else if (h2->wire.role == ROLE_CLIENT && !(half->is_remote_done && half->is_last_given))
         say_reset(h2, half, NGHTTP2_CANCEL);
     else if (!half->is_last_given)
         say_reset(h2, half, NGHTTP2_INTERNAL_ERROR);

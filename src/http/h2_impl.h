@@ -68,6 +68,7 @@ struct h2_half {
     bool is_mute : 1;        /* nothing more goes to the sink */
     bool wants_tunnel : 1;   /* extended CONNECT (RFC 8441) */
     bool in_tunnel : 1;
+    bool is_over : 1; /* nghttp2 has closed it; its user has yet to let go */
 };
 
 struct h2 {

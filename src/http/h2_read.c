@@ -340,13 +340,14 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *o
     if (half->is_remote_done && half->is_sent)
         h2_forgive(h2, 3);
     if (half->stream && half->stream->received && half->stream->sent)
-        h2_let_go(h2, half); // its user has all, and will find out
+        half->is_over = true; // its user has all, and will let go
     else if (half->stream)
         h2_break(h2, half,
                  h2->wire.role == ROLE_SERVER ? REASON_CLIENT_GONE : reason_of(half, code));
     if (h2->is_dead)
         return FAIL;
-    h2_half_free(h2, half);
+    if (!half->is_over)
+        h2_half_free(h2, half);
     return 0;
 }
 
