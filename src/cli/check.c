@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "config/conf.h"
 #include "edge/route/route.h"
+#include "edge/tls/tls_check.h"
 #include "sluice/filter.h"
 
 static const char *get_env(void *owner, const char *name)
@@ -62,7 +63,8 @@ static bool check_file(const char *path, json_t *list)
 {
     const struct conf_world world = {.env = get_env,
                                      .filters = filter_registry,
-                                     .check_pattern = route_check_pattern};
+                                     .check_pattern = route_check_pattern,
+                                     .check_tls = tls_check};
     struct route_table *table = NULL;
     const struct conf *conf;
     struct arena arena;

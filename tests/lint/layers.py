@@ -33,7 +33,7 @@ SHARED = re.compile(r"\b(?:__atomic_(?!load_n|store_n)\w+|stdatomic\.h|_Atomic|a
 SHARED_FILES = [
     r"src/edge/(mailbox|snapshot|registry|worker)\.[ch]",
     r"src/edge/upstream/(endpoint|gate)\.[ch]",
-    r"src/edge/tls/tls_(server|client|tickets)\.[ch]",
+    r"src/edge/tls/tls_(server|client|tickets|challenges)\.[ch]",
     r"src/edge/(metric|manager)/\w+\.[ch]",
 ]
 ATOMIC = re.compile(r"\b__atomic_\w+")

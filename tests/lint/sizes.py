@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long, how wide and how deep code may be. There is no list of exceptions."""
+import re
 import subprocess
 
 import statements
@@ -8,6 +9,8 @@ import tree
 FUNCTION_LINES = 60
 COMPLEXITY = 15
 PARAMETERS = 5
+CALLBACK_PARAMETERS = 7  # of on_...(), whose shape is fixed by one of these libraries
+LIBRARIES = re.compile(r"^#include <(?:openssl|nghttp2)/", re.M)
 NESTING = 3
 FILE_LINES = {".c": 600, ".py": 600, ".h": 150}
 FOLDERS = ("include", "src", "tests", "bench")
@@ -23,10 +26,13 @@ def check_lengths():
 
 def check_shapes():
     for path in tree.files(*FOLDERS):
-        for function in statements.functions(tree.read(path)):
+        text = tree.read(path)
+        has_callbacks = bool(LIBRARIES.search(text))
+        for function in statements.functions(text):
             where = f"{path}:{function.line}: {function.name}"
-            if function.parameters > PARAMETERS:
-                yield f"{where} has {function.parameters} parameters, {PARAMETERS} are allowed"
+            allowed = CALLBACK_PARAMETERS if has_callbacks and function.name.startswith("on_") else PARAMETERS
+            if function.parameters > allowed:
+                yield f"{where} has {function.parameters} parameters, {allowed} are allowed"
             if function.nesting > NESTING:
                 yield f"{where} nests {function.nesting} deep, {NESTING} is allowed"
 

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "edge/manager/overlay.h"
+#include "edge/tls/tls_check.h"
 
 struct builder *builder_new(void)
 {
@@ -195,7 +196,8 @@ static void load(struct builder *builder)
 {
     struct conf_world world = {.env = from_environment,
                                .filters = builder->filters,
-                               .check_pattern = route_check_pattern};
+                               .check_pattern = route_check_pattern,
+                               .check_tls = tls_check};
     struct arena *arena = &builder->loaded_arena;
     const struct conf *conf = builder->loaded;
 

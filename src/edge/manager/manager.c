@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "edge/manager/admin.h"
+#include "edge/tls/tls_check.h"
 #include "process/limits.h"
 
 enum {
@@ -155,7 +156,8 @@ static const struct conf *load(const char *path, const struct filter *const *fil
 {
     struct conf_world world = {.env = from_environment,
                                .filters = filters,
-                               .check_pattern = route_check_pattern};
+                               .check_pattern = route_check_pattern,
+                               .check_tls = tls_check};
     const struct conf *conf;
     struct diag diag;
 

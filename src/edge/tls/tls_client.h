@@ -9,16 +9,21 @@
 
 #include <openssl/ssl.h>
 
-#include "sluice/types.h"
+#include "config/conf_service.h"
 
 struct tls_client;
 
+/* For a service with tls; reads its files, builder thread. What is wrong goes to `diag` at its
+ * line; NULL: an error. */
+struct tls_client *tls_client_new(const struct conf_service *service, struct diag *diag);
 void tls_client_ref(struct tls_client *client);
 /* Any thread. Clears the pointer; NULL is fine. */
 void tls_client_unref(struct tls_client **client);
 
 /* A client's SSL for a target at `host` (name or address as configured, without port), with SNI,
- * name check and ALPN set; the caller sets the BIOs. NULL: memory. */
+ * name check and ALPN set; the caller sets the BIOs. Sessions go to no store: the caller keeps them
+ * beside the tls_client they were made with, for what they skip was checked by its roots. NULL:
+ * memory. */
 SSL *tls_client_ssl(const struct tls_client *client, struct str host);
 
 #endif

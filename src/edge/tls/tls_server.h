@@ -10,10 +10,35 @@
 
 #include <openssl/ssl.h>
 
-#include "sluice/types.h"
+#include "config/conf_listener.h"
+#include "edge/tls/certificate.h"
+#include "edge/tls/tls_challenges.h"
+#include "edge/tls/tls_tickets.h"
 
 struct tls_server;
 
+enum tls_source { TLS_SOURCE_FILE, TLS_SOURCE_PUSHED, TLS_SOURCE_SELF_SIGNED };
+
+/* A certificate that came by the API. */
+struct tls_pushed {
+    struct str name;
+    const struct certificate *certificate;
+};
+
+/* All borrowed for the call, but for tickets and challenges, which outlive every server. */
+struct tls_server_build {
+    const struct conf_listener *listener; /* with tls */
+    const struct tls_pushed *pushed;
+    uint32_t pushed_count;
+    struct tls_tickets *tickets;       /* NULL: no tickets */
+    struct tls_challenges *challenges; /* NULL: none */
+    const struct tls_server *before;   /* what the listener has: its self-signed certificate is kept
+                                          while it will do; NULL: nothing */
+    bool keeps_old; /* a pair of files that is bad keeps what `before` has of it, with a warning */
+};
+
+/* Reads the files; builder thread. What is wrong goes to `diag` at its line; NULL: an error. */
+struct tls_server *tls_server_new(const struct tls_server_build *build, struct diag *diag);
 void tls_server_ref(struct tls_server *server);
 /* Any thread. Clears the pointer; NULL is fine. */
 void tls_server_unref(struct tls_server **server);
@@ -22,8 +47,19 @@ void tls_server_unref(struct tls_server **server);
  * over: the context's callbacks use it. */
 SSL_CTX *tls_server_context(const struct tls_server *server);
 
-/* Whether a connection that asked for `name` (SNI, lower case) may carry a request for `host`
- * (without port, any case): the same certificates answer for both. RFC 9110 7.4, RFC 9113 9.1.1. */
+/* Whether a connection that asked for `name` (SNI, lower case; empty: for none) may carry a request
+ * for `host` (without port, any case): the same certificates answer for both. RFC 9110 7.4, RFC
+ * 9113 9.1.1. */
 bool tls_server_is_same(const struct tls_server *server, struct str name, struct str host);
+
+/* One certificate that it may show; for the API. */
+struct tls_server_entry {
+    enum tls_source source;
+    struct str name; /* the path of a file, the name of a pushed one, else empty */
+    const struct certificate *certificate;
+    struct str error; /* why what is in the files now is not used; empty: it is */
+};
+uint32_t tls_server_count(const struct tls_server *server);
+const struct tls_server_entry *tls_server_entry(const struct tls_server *server, uint32_t i);
 
 #endif
