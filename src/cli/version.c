@@ -13,7 +13,7 @@
 int cli_version(int argc, char **argv)
 {
     if (argc == 3 && !strcmp(argv[1], "--handover"))
-        return strtoul(argv[2], NULL, 10) == supervisor_handover_version() ? 0 : 1;
+        return supervisor_takes_handover(strtoul(argv[2], NULL, 10)) ? 0 : 1;
     if (argc == 2 && !strcmp(argv[1], "--json")) {
         printf("{\"version\":\"%s\"}\n", SLUICE_VERSION);
         return 0;

@@ -28,6 +28,8 @@ static void keep_all(const struct handover *handover, bool is_kept)
     for (const struct sockets_bind *bind = handover->sockets->first; bind; bind = bind->next)
         for (uint32_t i = 0; i < bind->count; i++)
             keep_fd(bind->fds[i], is_kept);
+    for (unsigned i = 0; i < handover->memory->count; i++)
+        keep_fd(handover->memory->blocks[i].fd, is_kept);
 }
 
 /* A memfd with everything, read from its start; -1 with errno. */
@@ -41,6 +43,7 @@ static int save(const struct handover *handover)
     fprintf(out, "sluice-handover %d\n", HANDOVER_VERSION);
     children_write(handover->children, out);
     sockets_write(handover->sockets, out);
+    memory_write(handover->memory, out);
     fputs("end\n", out);
     bool is_written = !ferror(out);
     copy = -1;
@@ -81,7 +84,17 @@ static enum status read_line(const struct handover *handover, char *line)
         return children_read(handover->children, line);
     if (!strncmp(line, "socket ", 7))
         return sockets_read(handover->sockets, line + 7);
+    if (!strncmp(line, "memory ", 7))
+        return memory_read(handover->memory, line + 7);
     return E_INVALID;
+}
+
+static bool is_head(const char *line)
+{
+    int version;
+    char end;
+    return sscanf(line, "sluice-handover %9d%c", &version, &end) == 1 &&
+           version >= HANDOVER_OLDEST && version <= HANDOVER_VERSION;
 }
 
 static enum status read_all(const struct handover *handover, FILE *in)
@@ -90,13 +103,11 @@ static enum status read_all(const struct handover *handover, FILE *in)
     size_t size = 0;
     enum status status = OK;
     bool is_whole = false;
-    char head[32];
-    snprintf(head, sizeof head, "sluice-handover %d", HANDOVER_VERSION);
     for (unsigned number = 0; !status && !is_whole && getline(&line, &size, in) > 0; number++) {
         line[strcspn(line, "\n")] = '\0';
         is_whole = number && !strcmp(line, "end");
         if (!number)
-            status = strcmp(line, head) ? E_INVALID : OK;
+            status = is_head(line) ? OK : E_INVALID;
         else if (!is_whole)
             status = read_line(handover, line);
     }

@@ -222,6 +222,31 @@ enum status link_upgrade(const struct link *link, char *error)
     return status;
 }
 
+enum status link_memory(const struct link *link, struct str name, uint64_t size, int *fd,
+                        char *error)
+{
+    struct answers answers = {.fd = -1, .until_ms = now_ms() + LISTEN_WAIT_MS};
+    struct link_answer answer = {0};
+    struct link_message message = {.magic = LINK_MAGIC, .kind = LINK_MEMORY, .value = size};
+    unsigned count = 1;
+    *fd = -1;
+    enum status status = put_bind(&message, name);
+    if (!status)
+        status = ask(link, &message, &answers);
+    if (!status) {
+        status = await(&answers, &answer, fd, &count);
+        close(answers.fd);
+        if (!status && count != 1)
+            status = E_PROTOCOL;
+    }
+    if (status && *fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+    explain(status, &answer, error);
+    return status;
+}
+
 enum status link_read(const struct link *link, struct notice *notice)
 {
     struct link_notice wire;

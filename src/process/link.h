@@ -66,6 +66,13 @@ MUST_USE enum status link_report(const struct link *link, uint64_t in_flight);
  * binary failed its check; `error` says why. */
 MUST_USE enum status link_upgrade(const struct link *link, char *error);
 
+/* Memory of `size` bytes that outlives this process: whoever asks by the same name and size gets
+ * the same, zeroed for the first. *fd is the caller's, close-on-exec, to be mapped. Names are made
+ * of a-z, 0-9 and "-", at most 63 of them. Blocks up to 5 s; not on the loop thread. On failure
+ * `error` (LINK_ERROR_SIZE) has a sentence. */
+MUST_USE enum status link_memory(const struct link *link, struct str name, uint64_t size, int *fd,
+                                 char *error);
+
 /* Reads one notice without blocking: E_AGAIN none, E_CLOSED the supervisor is gone. */
 MUST_USE enum status link_read(const struct link *link, struct notice *notice);
 

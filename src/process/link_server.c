@@ -45,7 +45,7 @@ static bool is_sound(const struct link_message *message)
     for (uint32_t i = 0; i < message->bind_len; i++)
         if ((unsigned char)message->bind[i] < 0x20 || message->bind[i] == 0x7f)
             return false;
-    return message->kind >= LINK_LISTEN && message->kind <= LINK_UPGRADE;
+    return message->kind >= LINK_LISTEN && message->kind < LINK_KINDS;
 }
 
 enum status link_server_receive(const struct link *link, struct link_request *request)

@@ -17,14 +17,22 @@ enum {
     LINK_BATCH = 64,         /* descriptors a message; the kernel takes 253 */
 };
 
-enum link_kind { LINK_LISTEN = 1, LINK_UNLISTEN, LINK_READY, LINK_REPORT, LINK_UPGRADE };
+enum link_kind {
+    LINK_LISTEN = 1,
+    LINK_UNLISTEN,
+    LINK_READY,
+    LINK_REPORT,
+    LINK_UPGRADE,
+    LINK_MEMORY,
+    LINK_KINDS, /* one past the last */
+};
 
 struct link_message {
     uint32_t magic, kind;
     uint32_t count, is_admin; /* LISTEN */
     uint32_t uid, gid;        /* LISTEN */
-    uint64_t value;           /* READY: generation; REPORT: in flight */
-    uint32_t bind_len;        /* LISTEN, UNLISTEN */
+    uint64_t value;           /* READY: generation; REPORT: in flight; MEMORY: bytes */
+    uint32_t bind_len;        /* LISTEN, UNLISTEN; MEMORY: of its name, in bind */
     char bind[LINK_BIND_SIZE];
 };
 

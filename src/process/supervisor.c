@@ -37,6 +37,7 @@ struct supervisor {
     const struct supervisor_conf *conf;
     struct sockets sockets;
     struct children children;
+    struct memory memory;
     struct upgrade upgrade;
     int signal_fd;
     int64_t now_ms;
@@ -57,6 +58,11 @@ static int64_t clock_ms(void)
 unsigned supervisor_handover_version(void)
 {
     return HANDOVER_VERSION;
+}
+
+bool supervisor_takes_handover(unsigned long version)
+{
+    return version >= HANDOVER_OLDEST && version <= HANDOVER_VERSION;
 }
 
 /* ---- edges start, serve, die ---- */
@@ -222,7 +228,7 @@ static void on_check_end(struct supervisor *s, int wait_status)
     if (!upgrade_advance(&s->upgrade, s->conf, wait_status, s->now_ms))
         return;
     report_line("upgrade: executing path=%s", s->upgrade.path);
-    struct handover handover = {&s->sockets, &s->children};
+    struct handover handover = {&s->sockets, &s->children, &s->memory};
     enum status status = handover_exec(&handover, s->upgrade.path, s->conf->argv);
     upgrade_fail(&s->upgrade, status, strerror(errno));
 }
@@ -259,6 +265,18 @@ static void on_unlisten(struct supervisor *s, const struct child *child,
     link_server_answer(&request->reply_fd, status, status ? "not a listener that is held" : NULL);
 }
 
+static void on_memory(struct supervisor *s, struct link_request *request)
+{
+    char error[LINK_ERROR_SIZE];
+    int fd;
+    enum status status =
+        memory_open(&s->memory, request->message.bind, request->message.value, &fd, error);
+    if (status)
+        link_server_answer(&request->reply_fd, status, error);
+    else
+        link_server_answer_sockets(&request->reply_fd, &fd, 1);
+}
+
 static void on_report(struct supervisor *s, struct child *child, uint64_t in_flight)
 {
     child->in_flight = in_flight;
@@ -285,6 +303,11 @@ static void on_request(struct supervisor *s, struct child *child, struct link_re
     case LINK_UPGRADE:
         begin_upgrade(s, request->reply_fd);
         request->reply_fd = -1;
+        break;
+    case LINK_MEMORY:
+        on_memory(s, request);
+        break;
+    case LINK_KINDS:
         break;
     }
     link_server_answer(&request->reply_fd, OK, NULL);
@@ -469,7 +492,7 @@ static bool begin(struct supervisor *s)
         return false;
     }
     s->now_ms = clock_ms();
-    struct handover handover = {&s->sockets, &s->children};
+    struct handover handover = {&s->sockets, &s->children, &s->memory};
     enum status status = handover_take(&handover);
     if (status && status != E_NOT_FOUND) {
         report_line("what the binary before this one left cannot be read");
@@ -498,6 +521,7 @@ int supervisor_run(const struct supervisor_conf *conf)
         while (!s.is_over)
             turn(&s);
     sockets_fini(&s.sockets);
+    memory_fini(&s.memory);
     if (s.signal_fd >= 0)
         close(s.signal_fd);
     report_line("stopped exit=%d", s.exit_code);

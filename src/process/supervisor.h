@@ -28,5 +28,7 @@ int supervisor_run(const struct supervisor_conf *conf);
 /* What `sluice version --handover N` compares: exit 0 when N is this, so that state written by N
  * can be read. */
 unsigned supervisor_handover_version(void);
+/* Whether this binary can take over from a supervisor that writes this version. */
+bool supervisor_takes_handover(unsigned long version);
 
 #endif

@@ -5,10 +5,12 @@
 The file it is started with is JSON: `bind` and `count` to listen on; `start`, what it does before
 it is ready: "exit N", "kill" (dies of SIGKILL) or nothing; `linger`, how many requests it has in
 flight once superseded. Each event goes as one JSON datagram to the socket FAKE_EVENTS. A client
-sends one line and gets one: "pid", "die", "report N", "upgrade", "listen BIND", "unlisten BIND".
+sends one line and gets one: "pid", "die", "report N", "upgrade", "listen BIND", "unlisten BIND",
+"memory NAME:SIZE" (says what is in it, and adds a letter).
 """
 import array
 import json
+import mmap
 import os
 import selectors
 import signal
@@ -20,7 +22,7 @@ MAGIC = 0x534C4B01
 MESSAGE = struct.Struct("<6IQI324s")
 ANSWER = struct.Struct("<IiI256s")
 NOTICE = struct.Struct("<IIiIQII")
-LISTEN, UNLISTEN, READY, REPORT, UPGRADE = range(1, 6)
+LISTEN, UNLISTEN, READY, REPORT, UPGRADE, MEMORY = range(1, 7)
 NOTICES = ["none", "drain", "reload", "reopen", "peer"]
 
 
@@ -40,11 +42,11 @@ class Edge:
     def send(self, kind, value=0):
         self.request.send(MESSAGE.pack(MAGIC, kind, 0, 0, 0, 0, value, 0, b""))
 
-    def ask(self, kind, bind="", count=0):
+    def ask(self, kind, bind="", count=0, value=0):
         """The status, the error and the descriptors of the answer."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         text = bind.encode()
-        message = MESSAGE.pack(MAGIC, kind, count, 0, os.getuid(), os.getgid(), 0, len(text), text)
+        message = MESSAGE.pack(MAGIC, kind, count, 0, os.getuid(), os.getgid(), value, len(text), text)
         rights = array.array("i", [theirs.fileno()])
         self.request.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         theirs.close()
@@ -87,7 +89,19 @@ class Edge:
             return self.listen(value, 1)
         elif word == "unlisten":
             return self.ask(UNLISTEN, value)[0]
+        elif word == "memory":
+            return self.memory(*value.split(":"))
         return os.getpid()
+
+    def memory(self, name, size):
+        status, error, fds = self.ask(MEMORY, name, value=int(size))
+        if status:
+            return f"{status} {error}"
+        with mmap.mmap(fds[0], int(size)) as block:
+            text = block[:].rstrip(b"\0")
+            block[len(text):len(text) + 1] = b"x"
+        os.close(fds[0])
+        return f"0 {len(text)}"
 
     def on_notice(self, _):
         data = self.notice.recv(NOTICE.size)

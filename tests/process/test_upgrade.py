@@ -40,6 +40,22 @@ def test_upgraded_one_still_restarts_its_edge(gateway):
     assert gateway.say("pid") == str(gateway.expect("ready")["pid"])
 
 
+def test_memory_outlives_edges_and_binaries(gateway, program):
+    assert gateway.say("memory tickets-1:4096") == "0 0"
+    assert gateway.say("memory tickets-1:4096") == "0 1"
+    assert gateway.say("memory other:64") == "0 0"
+    assert gateway.say("memory tickets-1:8192").startswith("-7 ")
+    assert gateway.say("memory Bad_Name:1").startswith("-5 ")
+    os.kill(gateway.edge, signal.SIGKILL)
+    gateway.expect("ready")
+    assert gateway.say("memory tickets-1:4096") == "0 2"
+    gateway.replace_binary(program)
+    gateway.signal(signal.SIGUSR2)
+    gateway.expect_each("ready", "drain")
+    assert gateway.say("memory tickets-1:4096") == "0 3"
+    assert gateway.say("memory other:64") == "0 1"
+
+
 def test_edge_asks_for_the_upgrade_and_is_answered(gateway):
     assert gateway.say("upgrade") == "0"
     assert gateway.expect("ready")["pid"] != gateway.edge

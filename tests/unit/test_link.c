@@ -55,7 +55,8 @@ static void answer(const struct server *server, struct link_request *request)
         fds[i] = server->fd;
     if (server->is_mute)
         close(request->reply_fd);
-    else if (request->message.kind == LINK_LISTEN && !server->status)
+    else if (request->message.kind != LINK_UNLISTEN && request->message.kind != LINK_UPGRADE &&
+             !server->status)
         link_server_answer_sockets(&request->reply_fd, fds, server->count);
     else
         link_server_answer(&request->reply_fd, server->status, "because");
@@ -206,6 +207,29 @@ static void test_words_reach_the_supervisor(void **state)
     assert_true(request.message.value == UINT64_MAX);
 }
 
+static void test_memory_comes_as_one_descriptor(void **state)
+{
+    struct link_pair *pair = *state;
+    struct server server = {.count = 1, .fd = pair->ours.notice_fd};
+    char error[LINK_ERROR_SIZE], text[LINK_BIND_SIZE + 1];
+    int fd;
+    start(&server, pair);
+    assert_int_equal(link_memory(&pair->theirs, STR("tickets-1"), 4096, &fd, error), OK);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    close(fd);
+    server.status = E_FULL;
+    assert_int_equal(link_memory(&pair->theirs, STR("tickets-2"), 4096, &fd, error), E_FULL);
+    assert_string_equal(error, "because");
+    assert_int_equal(fd, -1);
+    memset(text, 'x', sizeof text);
+    struct str name = {text, sizeof text};
+    assert_int_equal(link_memory(&pair->theirs, name, 1, &fd, error), E_INVALID);
+    finish(&server, pair);
+    assert_string_equal(server.last.bind, "tickets-2");
+    assert_int_equal(server.last.kind, LINK_MEMORY);
+    assert_int_equal(server.last.value, 4096);
+}
+
 static void test_upgrade_and_unlisten_are_answered(void **state)
 {
     struct link_pair *pair = *state;
@@ -232,7 +256,7 @@ static void test_bad_messages_are_refused(void **state)
     struct link_message bad[5] = {good, good, good, good, good};
     bad[0].magic++;
     bad[1].kind = 0;
-    bad[2].kind = LINK_UPGRADE + 1;
+    bad[2].kind = LINK_KINDS;
     bad[3].bind_len = LINK_BIND_SIZE;
     bad[4].bind[1] = '\n';
     struct link_request request;
@@ -344,6 +368,7 @@ int main(void)
         WITH_PAIR(test_supervisor_that_goes_away_is_told),
         WITH_PAIR(test_listen_out_of_descriptors_leaks_none),
         WITH_PAIR(test_words_reach_the_supervisor),
+        WITH_PAIR(test_memory_comes_as_one_descriptor),
         WITH_PAIR(test_upgrade_and_unlisten_are_answered),
         WITH_PAIR(test_bad_messages_are_refused),
         WITH_PAIR(test_notices_keep_their_order),
