@@ -154,6 +154,10 @@ static void on_target_reset(struct stream *up, enum reason why)
 {
     struct exchange *x = CONTAINER_OF(up, struct exchange, up);
 
+    if (x->is_running && x->step == STEP_SEND) { // it will see
+        x->reason = why;
+        return;
+    }
     if (x->is_answering || x->answer_began) {
         exchange_abort(x,
                        why == REASON_CONNECTION_TERMINATED ? REASON_HTTP_RESPONSE_INCOMPLETE : why);

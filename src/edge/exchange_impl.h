@@ -50,7 +50,7 @@ void exchange_let_go(struct exchange *x, bool is_good);
 void exchange_leave_queue(struct exchange *x);
 /* The target failed before its answer began: the next step, another try or a refusal. */
 enum step exchange_retry(struct exchange *x, enum reason why);
-void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, int failed);
+void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, enum reason why);
 
 /* --- exchange_answer.c */
 /* How long its stream or tunnel may be silent; 0: for ever. */

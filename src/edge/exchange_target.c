@@ -256,15 +256,16 @@ enum step exchange_step_connect(struct exchange *x)
 {
     struct loop *loop = x->host->loop;
     struct endpoint *endpoint = endpoint_of(x);
+    struct pool_manner manner = {x->service->conf, x->service->tls};
     struct target_conn *target = NULL;
     bool must_live = !method_is_idempotent(x->request->method);
     enum status status;
 
     if (!x->wants_fresh)
-        target = pool_take(loop, endpoint, x->service->conf->pool.max_age_ms, must_live);
+        target = pool_take(loop, endpoint, &manner, must_live);
     if (target)
         return connected(x, target);
-    status = pool_open(loop, endpoint, &x->host->limits, &x->opening);
+    status = pool_open(loop, endpoint, &manner, &x->host->limits, &x->opening);
     if (status)
         return exchange_retry(x, status == E_NOT_FOUND ? REASON_DNS_ERROR
                                                        : REASON_DESTINATION_UNROUTABLE);
@@ -272,28 +273,11 @@ enum step exchange_step_connect(struct exchange *x)
     return STEP_WAIT;
 }
 
-static enum reason connect_reason(int failed)
-{
-    switch (failed) {
-    case UV_ECONNREFUSED:
-    case UV_ENOENT: // a unix socket that is not there
-    case UV_ECONNRESET:
-        return REASON_CONNECTION_REFUSED;
-    case UV_ETIMEDOUT:
-        return REASON_CONNECTION_TIMEOUT;
-    default:
-        return REASON_DESTINATION_UNROUTABLE;
-    }
-}
-
-void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, int failed)
+void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, enum reason why)
 {
     struct exchange *x = CONTAINER_OF(waiter, struct exchange, opening);
 
-    if (failed)
-        exchange_run(x, exchange_retry(x, connect_reason(failed)));
-    else
-        exchange_run(x, connected(x, conn));
+    exchange_run(x, why ? exchange_retry(x, why) : connected(x, conn));
 }
 
 /* --- SEND */
@@ -347,6 +331,7 @@ static enum status send_head(struct exchange *x)
     bool is_last = x->held_last && !x->held.len && !x->held_trailers;
 
     head.authority = host_for(x);
+    head.scheme = x->service->tls ? STR("https") : STR("http");
     x->up.is_head = head.method == METHOD_HEAD;
     return x->up.codec->head(&x->up, &head, is_last);
 }
@@ -354,6 +339,7 @@ static enum status send_head(struct exchange *x)
 enum step exchange_step_send(struct exchange *x)
 {
     struct wire *wire = x->target->conn.wire;
+    enum status status;
 
     if (!x->is_prepared && prepare(x))
         return exchange_refused(x, REASON_HEADERS_TOO_LARGE);
@@ -363,8 +349,14 @@ enum step exchange_step_send(struct exchange *x)
         return exchange_retry(x, REASON_CONNECTION_TERMINATED);
     x->is_sending = true;
     x->sent_us = x->active_us = x->host->loop->now_us;
-    if (send_head(x) || exchange_send_held(x))
-        return exchange_refused(x, REASON_MEMORY_LIMIT);
+    status = send_head(x);
+    if (!status)
+        status = exchange_send_held(x);
+    if (!x->up.wire)
+        return exchange_retry(x, x->reason ? x->reason : REASON_CONNECTION_TERMINATED);
+    if (status)
+        return exchange_refused(x, status == E_DENIED ? REASON_HTTP_UPGRADE_FAILED
+                                                      : REASON_MEMORY_LIMIT);
     exchange_touch(&x->up);
     if (x->route->timeouts.first_byte_ms)
         loop_timer_set(x->host->loop, &x->timer, x->route->timeouts.first_byte_ms);
@@ -386,6 +378,17 @@ static void release_place(struct exchange *x)
     }
 }
 
+static struct pool_parting parting(const struct exchange *x, bool is_good)
+{
+    struct pool_parting parting = {.is_good = is_good};
+
+    if (x->route)
+        parting.idle_ms = x->route->timeouts.upstream_idle_ms;
+    if (x->service)
+        parting.max_age_ms = x->service->conf->pool.max_age_ms;
+    return parting;
+}
+
 void exchange_let_go(struct exchange *x, bool is_good)
 {
     struct target_conn *target = x->target;
@@ -395,13 +398,10 @@ void exchange_let_go(struct exchange *x, bool is_good)
     if (target) {
         if (x->up.wire)
             x->up.codec->detach(&x->up);
-        if (is_good)
-            pool_give(target, x->route->timeouts.upstream_idle_ms,
-                      x->service->conf->pool.max_age_ms);
-        else if (x->is_tunnel && x->down_ended && x->up_ended)
+        if (x->is_tunnel && x->down_ended && x->up_ended)
             pool_finish(target);
         else
-            pool_drop(target, REASON_CONNECTION_TERMINATED);
+            pool_give(target, parting(x, is_good));
     }
     release_place(x);
 }

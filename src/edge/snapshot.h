@@ -49,6 +49,7 @@ struct service_local {
 struct service {
     const struct conf_service *conf;
     const struct balancer *balancer;
+    struct tls_client *tls; /* a reference; NULL: targets are spoken to in the plain */
     struct gate *gate; /* borrowed from the registry's entry, which lives as long as the edge; NULL:
                           no cap */
     struct snapshot_target *targets;

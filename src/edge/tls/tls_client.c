@@ -10,12 +10,16 @@
 #include "edge/tls/tls_error.h"
 #include "edge/tls/tls_trust.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 enum { NAME_MAX_LEN = 255 };
 
 struct tls_client {
     uint32_t refs; /* atomic */
     SSL_CTX *context;
     char *name; /* that targets are known by; NULL: each by its host */
+    uint64_t identity;
 };
 
 void tls_client_ref(struct tls_client *client)
@@ -33,6 +37,21 @@ void tls_client_unref(struct tls_client **client)
     SSL_CTX_free(gone->context);
     free(gone->name);
     free(gone);
+}
+
+uint64_t tls_client_identity(const struct tls_client *client)
+{
+    return client->identity;
+}
+
+static uint64_t identify(const struct conf_target_tls *tls)
+{
+    const struct str texts[] = {tls->ca.s, tls->name.s, tls->cert.s, tls->key.s};
+    uint64_t hash = tls->verify;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        hash = XXH3_64bits_withSeed(texts[i].p ? texts[i].p : "", texts[i].len, hash);
+    return hash | UINT64_C(1) << 63;
 }
 
 static bool is_word(struct str s, const char *word)
@@ -96,6 +115,7 @@ struct tls_client *tls_client_new(const struct conf_service *service, struct dia
     if (!client)
         return NULL;
     client->refs = 1;
+    client->identity = identify(tls);
     tls_error_drop();
     client->context = tls_context_new(false, CONF_TLS_1_2);
     is_good = client->context && trust(client->context, tls, diag) &&

@@ -20,6 +20,10 @@ void tls_client_ref(struct tls_client *client);
 /* Any thread. Clears the pointer; NULL is fine. */
 void tls_client_unref(struct tls_client **client);
 
+/* What it was configured with, as a number: targets' connections are shared by services that say
+ * the same. Never 0. */
+uint64_t tls_client_identity(const struct tls_client *client);
+
 /* A client's SSL for a target at `host` (name or address as configured, without port), with SNI,
  * name check and ALPN set; the caller sets the BIOs. Sessions go to no store: the caller keeps them
  * beside the tls_client they were made with, for what they skip was checked by its roots. NULL:

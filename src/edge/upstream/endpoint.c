@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "edge/tls/tls_client.h"
+
 static bool copy_text(struct str *to, struct str from)
 {
     char *p = malloc(from.len + 1);
@@ -24,8 +26,10 @@ static bool copy_text(struct str *to, struct str from)
 
 static void destroy(struct endpoint *endpoint)
 {
-    for (unsigned i = 0; i < endpoint->workers; i++)
-        assert(!endpoint->locals[i].idle);
+    for (unsigned i = 0; i < endpoint->workers; i++) {
+        assert(!endpoint->locals[i].idle && !endpoint->locals[i].shared);
+        SSL_SESSION_free(endpoint->locals[i].session);
+    }
     free((void *)(uintptr_t)endpoint->service.p);
     free((void *)(uintptr_t)endpoint->id.p);
     free((void *)(uintptr_t)endpoint->address.p);
@@ -62,6 +66,14 @@ void endpoint_unref(struct endpoint **endpoint)
     *endpoint = NULL;
     if (gone && __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL) == 0)
         destroy(gone);
+}
+
+void endpoint_keep_session(struct endpoint_local *local, struct ssl_session_st *session,
+                           uint64_t manner)
+{
+    SSL_SESSION_free(local->session);
+    local->session = session;
+    local->session_manner = manner;
 }
 
 static enum status resolve_unix(struct str path, struct endpoint_address *address)

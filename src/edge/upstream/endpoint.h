@@ -25,7 +25,11 @@ struct endpoint_address {
 
 /* One worker's part. */
 struct endpoint_local {
-    struct target_conn *idle; /* newest first */
+    struct target_conn *idle;       /* of one user each, newest first */
+    struct target_conn *shared;     /* of several users, or being opened for them; newest first */
+    struct ssl_session_st *session; /* owned: the next TLS connection resumes it; NULL: none */
+    uint64_t session_manner;
+    bool speaks_h2; /* what ALPN came to last */
     uint32_t idle_count, open, in_flight;
     bool is_retired; /* no longer in this worker's snapshot: keep nothing */
 } __attribute__((aligned(64)));
@@ -55,6 +59,10 @@ void endpoint_unref(struct endpoint **endpoint);
 MUST_USE enum status endpoint_resolve(const struct conf_address *address,
                                       struct endpoint_address *addresses, unsigned *count,
                                       const char **error);
+
+/* Worker: what resumes a TLS connection of this manner; takes `session` over. */
+void endpoint_keep_session(struct endpoint_local *local, struct ssl_session_st *session,
+                           uint64_t manner);
 
 /* Takes a place under the cap (none: always). False: full. Any worker; only for services with a
  * gate. */

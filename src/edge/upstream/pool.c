@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge/upstream/pool.h"
+#include "edge/upstream/pool_impl.h"
 
 #include "edge/metric/stat.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/un.h>
 
 enum { FINISH_MS = 10000 };
 
-/* The memory of one: the connection, then its wire. */
-struct slot {
-    struct target_conn target;
-    _Alignas(16) char wire[];
-};
-
-static struct endpoint_local *local_of(const struct target_conn *target)
+struct endpoint_local *pool_local_of(const struct target_conn *target)
 {
     return &target->endpoint->locals[target->conn.loop->worker];
 }
@@ -28,9 +21,9 @@ static struct stat_target *stat_of(const struct target_conn *target)
     return stats_target(loop->stats, loop->worker, slot);
 }
 
-static void count_open(const struct target_conn *target, int change)
+void pool_count_open(const struct target_conn *target, int change)
 {
-    struct endpoint_local *local = local_of(target);
+    struct endpoint_local *local = pool_local_of(target);
 
     __atomic_store_n(&local->open, local->open + (uint32_t)change, __ATOMIC_RELAXED);
     stat_gauge(&stat_of(target)->open, change);
@@ -38,40 +31,68 @@ static void count_open(const struct target_conn *target, int change)
 
 size_t pool_conn_size(void)
 {
-    return sizeof(struct slot) + h1_codec.wire_size;
+    size_t h1 = h1_codec.wire_size, h2 = h2_codec.wire_size;
+
+    return sizeof(struct pool_slot) + (h1 > h2 ? h1 : h2);
 }
 
-/* --- the idle list */
-
-static void unlist(struct target_conn *target)
+static bool is_shared(const struct target_conn *target)
 {
-    struct endpoint_local *local = local_of(target);
+    return target->conn.wire->codec && target->conn.wire->codec->is_shared;
+}
 
+/* --- the two lists: newest first, each through newer and older */
+
+static void unlink_from(struct target_conn **first, struct target_conn *target)
+{
     if (target->newer)
         target->newer->older = target->older;
     else
-        local->idle = target->older;
+        *first = target->older;
     if (target->older)
         target->older->newer = target->newer;
     target->newer = target->older = NULL;
-    target->is_idle = false;
-    __atomic_store_n(&local->idle_count, local->idle_count - 1, __ATOMIC_RELAXED);
-    stat_gauge(&stat_of(target)->idle, -1);
 }
 
-static void enlist(struct target_conn *target)
+static void link_into(struct target_conn **first, struct target_conn *target)
 {
-    struct endpoint_local *local = local_of(target);
-
-    target->older = local->idle;
+    target->older = *first;
     target->newer = NULL;
-    if (local->idle)
-        local->idle->newer = target;
-    local->idle = target;
-    __atomic_store_n(&local->idle_count, local->idle_count + 1, __ATOMIC_RELAXED);
-    target->is_idle = true;
-    stat_gauge(&stat_of(target)->idle, 1);
+    if (*first)
+        (*first)->newer = target;
+    *first = target;
 }
+
+/* Idle is a matter of counts for all; only those of one user change lists. */
+static void set_idle(struct target_conn *target, bool is_idle)
+{
+    struct endpoint_local *local = pool_local_of(target);
+    int change = is_idle ? 1 : -1;
+
+    if (!target->is_listed && is_idle)
+        link_into(&local->idle, target);
+    if (!target->is_listed && !is_idle)
+        unlink_from(&local->idle, target);
+    target->is_idle = is_idle;
+    __atomic_store_n(&local->idle_count, local->idle_count + (uint32_t)change, __ATOMIC_RELAXED);
+    stat_gauge(&stat_of(target)->idle, change);
+}
+
+void pool_share(struct target_conn *target)
+{
+    link_into(&pool_local_of(target)->shared, target);
+    target->is_listed = true;
+}
+
+void pool_unshare(struct target_conn *target)
+{
+    if (!target->is_listed)
+        return;
+    unlink_from(&pool_local_of(target)->shared, target);
+    target->is_listed = false;
+}
+
+/* --- taking */
 
 static bool is_too_old(const struct target_conn *target, uint32_t max_age_ms)
 {
@@ -79,35 +100,82 @@ static bool is_too_old(const struct target_conn *target, uint32_t max_age_ms)
            target->conn.loop->now_us - target->opened_us > (uint64_t)max_age_ms * 1000;
 }
 
-/* Nothing to read and no end seen: the last word the kernel has. */
+/* Nothing to read and no end seen: the last word the kernel has. What an HTTP/2 target says of its
+ * own accord is no end. */
 static bool is_alive(const struct target_conn *target)
 {
     uv_os_fd_t fd;
     char byte;
+    ssize_t n;
 
     if (uv_fileno(&target->conn.uv.handle, &fd))
         return false;
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-           (errno == EAGAIN || errno == EWOULDBLOCK);
+    n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n > 0)
+        return is_shared(target) || target->conn.tls;
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-struct target_conn *pool_take(struct loop *loop, struct endpoint *endpoint, uint32_t max_age_ms,
-                              bool must_live)
+/* Of those that idle, and none else: it must not be used again. */
+static bool is_spent(const struct target_conn *target, const struct pool_manner *manner,
+                     uint64_t wanted, bool must_live)
 {
-    struct endpoint_local *local = &endpoint->locals[loop->worker];
-    struct target_conn *target;
+    return target->plan.manner != wanted || is_too_old(target, manner->service->pool.max_age_ms) ||
+           (must_live && !is_alive(target));
+}
 
-    while ((target = local->idle)) {
-        if (is_too_old(target, max_age_ms) || (must_live && !is_alive(target))) {
-            conn_close(&target->conn, REASON_CONNECTION_TERMINATED);
-            continue;
-        }
-        unlist(target);
+static void begin_use(struct target_conn *target)
+{
+    if (target->is_idle) {
+        set_idle(target, false);
         loop_timer_unset(&target->conn.timer);
-        target->is_reused = true;
-        return target;
+    }
+    if (!target->users++ && is_shared(target) && target->plan.ping_ms) {
+        target->seen_bytes = target->conn.read_bytes;
+        loop_timer_set(target->conn.loop, &target->conn.timer, target->plan.ping_ms);
+    }
+}
+
+static struct target_conn *take_shared(struct endpoint_local *local,
+                                       const struct pool_manner *manner, uint64_t wanted,
+                                       bool must_live)
+{
+    struct target_conn *target, *older;
+
+    for (target = local->shared; target; target = older) {
+        bool is_spent_now =
+            target->is_open && is_spent(target, manner, wanted, must_live && target->is_idle);
+
+        older = target->older;
+        if (is_spent_now && target->is_idle)
+            conn_close(&target->conn, REASON_CONNECTION_TERMINATED);
+        else if (target->is_open && !is_spent_now && target->conn.wire->has_room)
+            return target;
     }
     return NULL;
+}
+
+struct target_conn *pool_take(struct loop *loop, struct endpoint *endpoint,
+                              const struct pool_manner *manner, bool must_live)
+{
+    struct endpoint_local *local = &endpoint->locals[loop->worker];
+    uint64_t wanted = pool_manner_of(manner);
+    struct target_conn *target = NULL;
+
+    if (local->shared)
+        target = take_shared(local, manner, wanted, must_live);
+    while (!target && local->idle) {
+        target = local->idle;
+        if (!is_spent(target, manner, wanted, must_live))
+            break;
+        conn_close(&target->conn, REASON_CONNECTION_TERMINATED);
+        target = NULL;
+    }
+    if (!target)
+        return NULL;
+    begin_use(target);
+    target->is_reused = true;
+    return target;
 }
 
 /* --- connection callbacks */
@@ -117,163 +185,80 @@ static void on_closing(struct conn *conn)
     struct target_conn *target = (struct target_conn *)conn;
 
     if (target->is_idle)
-        unlist(target);
+        set_idle(target, false);
+    pool_unshare(target);
     if (target->is_open)
-        count_open(target, -1);
+        pool_count_open(target, -1);
     target->is_open = false;
+    if (!target->why)
+        target->why = REASON_CONNECTION_TERMINATED;
+    pool_tell(target);
 }
 
 static void on_closed(struct conn *conn)
 {
+    struct target_conn *target = (struct target_conn *)conn;
+
+    tls_client_unref(&target->plan.tls);
     slab_give(&conn->loop->targets, conn);
 }
 
+/* A shared one is ready for its first users when the target's SETTINGS are in. */
 static void on_idle(struct conn *conn)
 {
-    (void)conn; // the exchange gives it back
+    struct target_conn *target = (struct target_conn *)conn;
+
+    if (target->is_open || target->conn.is_closing)
+        return;
+    target->is_open = true;
+    target->opened_us = conn->loop->now_us;
+    pool_count_open(target, 1);
+    pool_tell(target);
+}
+
+static void on_begin(struct conn *conn)
+{
+    (void)conn;
+}
+
+/* A busy connection that is silent is asked for a sign of life, and is dead without one. */
+static void look_for_life(struct target_conn *target)
+{
+    struct conn *conn = &target->conn;
+    bool is_silent = conn->read_bytes == target->seen_bytes;
+
+    target->seen_bytes = conn->read_bytes;
+    if (is_silent && conn->wire->unanswered_pings) {
+        conn_close(conn, REASON_CONNECTION_TERMINATED);
+        return;
+    }
+    if (is_silent && conn->wire->codec->ping) {
+        conn->wire->codec->ping(conn->wire);
+        conn_touch(conn);
+    }
+    loop_timer_set(conn->loop, &conn->timer,
+                   is_silent ? target->plan.ping_timeout_ms : target->plan.ping_ms);
 }
 
 static void on_timeout(struct conn *conn)
 {
-    conn_close(conn, REASON_CONNECTION_TERMINATED);
+    struct target_conn *target = (struct target_conn *)conn;
+
+    if (target->users && is_shared(target))
+        look_for_life(target);
+    else
+        conn_close(conn, REASON_CONNECTION_TERMINATED);
 }
 
-static const struct conn_ops ops = {
+const struct conn_ops pool_conn_ops = {
     .on_closing = on_closing,
     .on_closed = on_closed,
     .on_idle = on_idle,
-    .on_begin = on_idle,
+    .on_begin = on_begin,
     .on_timeout = on_timeout,
+    .on_secure = pool_on_secure,
+    .on_insecure = pool_on_insecure,
 };
-
-static const struct sink no_sink; /* targets open no streams */
-
-static struct target_conn *new_target(struct loop *loop, struct endpoint *endpoint)
-{
-    struct slot *slot = slab_take(&loop->targets);
-
-    if (!slot)
-        return NULL;
-    memset(slot, 0, pool_conn_size());
-    slot->target.endpoint = endpoint;
-    slot->target.conn.loop = loop;
-    slot->target.conn.ops = &ops;
-    slot->target.conn.wire = (struct wire *)slot->wire;
-    slot->target.conn.wire->sink = &no_sink;
-    slot->target.conn.wire->owner = &slot->target.conn;
-    return &slot->target;
-}
-
-/* --- opening */
-
-static enum status connect_to(struct target_conn *target);
-
-static void tell(struct target_conn *target, int failed)
-{
-    struct pool_waiter *waiter = target->waiter;
-
-    target->waiter = NULL;
-    waiter->conn = NULL;
-    if (failed)
-        conn_close(&target->conn, REASON_CONNECTION_REFUSED);
-    waiter->on_connect(waiter, failed ? NULL : target, failed);
-}
-
-/* A socket of its own for address `index`: libuv keeps a failed one. */
-static enum status open_address(struct loop *loop, struct endpoint *endpoint, unsigned index,
-                                const struct wire_limits *limits, struct pool_waiter *waiter)
-{
-    struct target_conn *target = new_target(loop, endpoint);
-    enum status status;
-
-    if (!target)
-        return E_NOMEM;
-    target->address = (uint8_t)index;
-    target->conn.wire->limits = limits;
-    status = connect_to(target);
-    if (status)
-        return status;
-    target->waiter = waiter;
-    waiter->conn = target;
-    return OK;
-}
-
-static void finish_connect(struct target_conn *target, int failed)
-{
-    if (!failed) {
-        if (target->conn.uv.handle.type == UV_TCP)
-            uv_tcp_nodelay(&target->conn.uv.tcp, 1);
-        if (conn_start(&target->conn, &h1_codec, ROLE_CLIENT))
-            failed = UV_ENOMEM;
-    }
-    if (!failed) {
-        target->opened_us = target->conn.loop->now_us;
-        target->is_open = true;
-        count_open(target, 1);
-    }
-    tell(target, failed);
-}
-
-static void on_connect(uv_connect_t *request, int failed)
-{
-    struct target_conn *target = request->data;
-    struct loop *loop = target->conn.loop;
-    unsigned next = target->address + 1u;
-
-    if (target->conn.is_closing)
-        return;
-    loop_enter(loop);
-    if (failed && next < target->endpoint->address_count &&
-        !open_address(loop, target->endpoint, next, target->conn.wire->limits, target->waiter)) {
-        target->waiter = NULL;
-        conn_close(&target->conn, REASON_CONNECTION_REFUSED);
-    } else {
-        finish_connect(target, failed);
-    }
-    loop_leave(loop);
-}
-
-static enum status connect_to(struct target_conn *target)
-{
-    const struct endpoint_address *address = &target->endpoint->addresses[target->address];
-    bool is_unix = address->socket.ss_family == AF_UNIX;
-
-    if (conn_init(&target->conn, is_unix)) {
-        slab_give(&target->conn.loop->targets, target);
-        return E_IO;
-    }
-    target->connecting.data = target;
-    if (is_unix) {
-        uv_pipe_connect(&target->connecting, &target->conn.uv.pipe,
-                        ((const struct sockaddr_un *)&address->socket)->sun_path, on_connect);
-        return OK;
-    }
-    if (!uv_tcp_connect(&target->connecting, &target->conn.uv.tcp,
-                        (const struct sockaddr *)&address->socket, on_connect))
-        return OK;
-    conn_close(&target->conn, REASON_CONNECTION_REFUSED);
-    return E_IO;
-}
-
-enum status pool_open(struct loop *loop, struct endpoint *endpoint,
-                      const struct wire_limits *limits, struct pool_waiter *waiter)
-{
-    waiter->conn = NULL;
-    if (!endpoint->address_count)
-        return E_NOT_FOUND;
-    return open_address(loop, endpoint, 0, limits, waiter);
-}
-
-void pool_cancel(struct pool_waiter *waiter)
-{
-    struct target_conn *target = waiter->conn;
-
-    if (!target)
-        return;
-    waiter->conn = NULL;
-    target->waiter = NULL;
-    conn_close(&target->conn, REASON_CLIENT_GONE);
-}
 
 /* --- giving back */
 
@@ -289,45 +274,93 @@ static uint32_t idle_time(const struct target_conn *target, uint32_t idle_ms)
     return theirs < idle_ms ? (uint32_t)theirs : idle_ms;
 }
 
-void pool_give(struct target_conn *target, uint32_t idle_ms, uint32_t max_age_ms)
+/* The next connection resumes this one's session. */
+static void keep_session(struct target_conn *target)
 {
-    struct endpoint_local *local = local_of(target);
-    struct wire *wire = target->conn.wire;
+    SSL_SESSION *session;
 
+    if (target->has_session || !target->conn.tls)
+        return;
+    session = tls_link_session(target->conn.tls);
+    if (!session)
+        return;
+    target->has_session = true;
+    endpoint_keep_session(pool_local_of(target), session, target->plan.manner);
+}
+
+static bool may_keep(const struct target_conn *target, uint32_t max_age_ms)
+{
+    const struct endpoint_local *local = pool_local_of(target);
+    const struct conn *conn = &target->conn;
+    const struct wire *wire = conn->wire;
+
+    if (!wire->is_idle || wire->wants_close || local->is_retired || conn->got_eof ||
+        conn->is_mute || is_too_old(target, max_age_ms) ||
+        local->idle_count >= __atomic_load_n(&target->endpoint->idle_max, __ATOMIC_RELAXED))
+        return false;
+    return is_shared(target) || (!wire->out && !conn->partial.len);
+}
+
+/* False: others still use it. */
+static bool end_use(struct target_conn *target)
+{
+    if (target->users)
+        target->users--;
+    return !target->users;
+}
+
+/* A RST_STREAM may wait to be sent on a shared one. */
+static void end_last_use(struct target_conn *target)
+{
+    if (is_shared(target))
+        pool_finish(target);
+    else
+        conn_close(&target->conn, REASON_CONNECTION_TERMINATED);
+}
+
+void pool_give(struct target_conn *target, struct pool_parting parting)
+{
     if (target->conn.is_closing)
         return;
-    if (!wire->is_idle || wire->wants_close || wire->out || target->conn.partial.len ||
-        local->is_retired || target->conn.got_eof || target->conn.is_mute ||
-        is_too_old(target, max_age_ms) ||
-        local->idle_count >= __atomic_load_n(&target->endpoint->idle_max, __ATOMIC_RELAXED)) {
-        conn_close(&target->conn, REASON_CONNECTION_TERMINATED);
+    conn_touch(&target->conn);
+    keep_session(target);
+    if (!end_use(target))
+        return;
+    if ((!parting.is_good && !is_shared(target)) || !may_keep(target, parting.max_age_ms)) {
+        end_last_use(target);
         return;
     }
-    enlist(target);
-    loop_timer_set(target->conn.loop, &target->conn.timer, idle_time(target, idle_ms));
+    set_idle(target, true);
+    loop_timer_set(target->conn.loop, &target->conn.timer, idle_time(target, parting.idle_ms));
 }
 
 void pool_finish(struct target_conn *target)
 {
     if (target->conn.is_closing)
         return;
-    count_open(target, -1);
+    if (is_shared(target) && target->users && !end_use(target)) {
+        conn_touch(&target->conn);
+        return;
+    }
+    pool_unshare(target);
+    pool_count_open(target, -1);
     target->is_open = false; // from here on it touches its endpoint no more
     target->conn.wire->wants_close = true;
     loop_timer_set(target->conn.loop, &target->conn.timer, FINISH_MS);
     conn_touch(&target->conn);
 }
 
-void pool_drop(struct target_conn *target, enum reason why)
-{
-    conn_close(&target->conn, why);
-}
-
 void pool_close_idle(struct loop *loop, struct endpoint *endpoint, bool retired)
 {
     struct endpoint_local *local = &endpoint->locals[loop->worker];
+    struct target_conn *target, *older;
 
     local->is_retired = retired;
     while (local->idle)
         conn_close(&local->idle->conn, REASON_CONNECTION_TERMINATED);
+    for (target = local->shared; target; target = older) {
+        older = target->older;
+        if (target->is_idle)
+            conn_close(&target->conn, REASON_CONNECTION_TERMINATED);
+    }
 }
