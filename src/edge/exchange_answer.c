@@ -32,6 +32,10 @@ static enum status finish_head(struct exchange *x)
         return E_NOMEM;
     if (head_set(head, &x->arena, STR("X-Request-Id"), x->id))
         return E_NOMEM;
+    if (x->origin->hsts.len &&
+        head_set(head, &x->arena, STR("Strict-Transport-Security"), // RFC 6797
+                 x->origin->hsts))
+        return E_NOMEM;
     if (x->is_own)
         return OK;
     if (had.p)

@@ -4,6 +4,7 @@
  */
 #include "edge/exchange_impl.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -73,6 +74,41 @@ static enum step answer_health(struct exchange *x)
     return exchange_answer_with(x, x->host->is_draining ? &bad : &good);
 }
 
+/* The port of https for clients that named our port of http; 0: the usual one. */
+static unsigned secure_port(const struct conf *conf)
+{
+    for (uint32_t i = 0; i < conf->listener_count; i++)
+        if (conf->listeners[i].tls.is_set)
+            return conf->listeners[i].bind.port == 443 ? 0 : conf->listeners[i].bind.port;
+    return 0;
+}
+
+static enum step redirect_https(struct exchange *x)
+{
+    const struct head *request = x->request;
+    struct str host = request->authority, query = request->query;
+    const char *colon = memrchr(host.p, ':', host.len);
+    struct exchange_reply reply = {.status = 308};
+    unsigned port = 0;
+    char text[16] = "";
+
+    if (colon && memchr(colon, ']', (size_t)(host.p + host.len - colon)))
+        colon = NULL; // of an IPv6 address
+    if (colon) {
+        host.len = (size_t)(colon - host.p);
+        port = secure_port(x->snapshot->rules->conf);
+    }
+    if (port)
+        snprintf(text, sizeof(text), ":%u", port);
+    reply.location =
+        arena_format(&x->arena, "https://%.*s%s%.*s%s%.*s", STR_FMT(host), text,
+                     STR_FMT(request->form == TARGET_ASTERISK ? STR("/") : request->path),
+                     query.p ? "?" : "", (int)query.len, query.p ? query.p : "");
+    if (!reply.location.p)
+        return exchange_refused(x, REASON_HEADERS_TOO_LARGE);
+    return exchange_answer_with(x, &reply);
+}
+
 enum step exchange_step_head(struct exchange *x)
 {
     const struct conf *conf = x->snapshot->rules->conf;
@@ -89,6 +125,8 @@ enum step exchange_step_head(struct exchange *x)
     refuse_h2c(x->request);
     if (is_health_check(x))
         return answer_health(x);
+    if (x->origin->redirect_https)
+        return redirect_https(x);
     if (conf->limits.body && request->content_length > 0 &&
         (uint64_t)request->content_length > conf->limits.body)
         return exchange_refused(x, REASON_BODY_TOO_LARGE);

@@ -293,6 +293,17 @@ static struct str host_for(const struct exchange *x)
     return x->request->authority;
 }
 
+/* Whose certificate the client showed; what it claims itself is never passed on. */
+static enum status add_subject(struct exchange *x, struct head *head)
+{
+    const struct exchange_origin *origin = x->origin;
+
+    head_remove_name(head, origin->cert_header);
+    if (!origin->cert_subject.len)
+        return OK;
+    return head_set(head, &x->arena, origin->cert_header, origin->cert_subject);
+}
+
 /* What every target is told (INTERFACE: headers to the target). What the client claimed is not
  * passed on: no hop before us is trusted yet. */
 static enum status add_forwarded(struct exchange *x, struct head *head)
@@ -303,6 +314,8 @@ static enum status add_forwarded(struct exchange *x, struct head *head)
 
     head_remove(head, HDR_FORWARDED);
     head_remove(head, HDR_X_REAL_IP);
+    if (x->origin->cert_header.len && add_subject(x, head))
+        return E_NOMEM;
     if (had.p)
         via = arena_format(arena, "%.*s, %.*s", STR_FMT(had), STR_FMT(via));
     if (!via.p || head_set(head, arena, STR("X-Forwarded-For"), x->origin->client) ||

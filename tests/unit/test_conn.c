@@ -126,7 +126,11 @@ static void on_timeout(struct conn *conn)
     conn_close(conn, REASON_CLIENT_GONE);
 }
 
-static const struct conn_ops ops = {on_closing, on_closed, on_idle, on_begin, on_timeout};
+static const struct conn_ops ops = {.on_closing = on_closing,
+                                    .on_closed = on_closed,
+                                    .on_idle = on_idle,
+                                    .on_begin = on_begin,
+                                    .on_timeout = on_timeout};
 
 static int make_bench(void **state)
 {

@@ -26,17 +26,18 @@ struct bench {
     struct target_conn *conns[CONNS];
     int listening, peers[CONNS];
     unsigned told;
-    int failed;
+    enum reason why;
+    struct conf_service service;
 };
 
-static void on_connect(struct pool_waiter *waiter, struct target_conn *conn, int failed)
+static void on_connect(struct pool_waiter *waiter, struct target_conn *conn, enum reason why)
 {
     struct bench *bench = CONTAINER_OF(waiter, struct bench, waiter);
 
-    assert_int_equal(!conn, failed != 0);
+    assert_int_equal(!conn, why != REASON_NONE);
     assert_null(waiter->conn);
     bench->told++;
-    bench->failed = failed;
+    bench->why = why;
     bench->conns[0] = conn;
 }
 
@@ -103,16 +104,23 @@ static int remove_bench(void **state)
     return 0;
 }
 
-/* Opens and waits to be told: 0, or the libuv error. */
+static enum status open_one(struct bench *bench)
+{
+    const struct pool_manner manner = {.service = &bench->service};
+
+    return pool_open(&bench->loop, bench->endpoint, &manner, &bench->limits, &bench->waiter);
+}
+
+/* Opens and waits to be told: 0, or the reason. */
 static int open_and_wait(struct bench *bench)
 {
     bench->told = 0;
-    assert_int_equal(pool_open(&bench->loop, bench->endpoint, &bench->limits, &bench->waiter), OK);
+    assert_int_equal(open_one(bench), OK);
     assert_int_equal(bench->told, 0);
     while (!bench->told)
         uv_run(&bench->loop.uv, UV_RUN_ONCE);
     assert_int_equal(bench->told, 1);
-    return bench->failed;
+    return (int)bench->why;
 }
 
 /* `n` connections, taken, and their other ends. */
@@ -130,12 +138,14 @@ static void open_conns(struct bench *bench, unsigned n)
 
 static void give(struct bench *bench, unsigned i)
 {
-    pool_give(bench->conns[i], IDLE_MS, 0);
+    pool_give(bench->conns[i], (struct pool_parting){true, IDLE_MS, 0});
 }
 
 static struct target_conn *take(struct bench *bench, bool must_live)
 {
-    return pool_take(&bench->loop, bench->endpoint, 0, must_live);
+    const struct pool_manner manner = {.service = &bench->service};
+
+    return pool_take(&bench->loop, bench->endpoint, &manner, must_live);
 }
 
 static void assert_idle(const struct bench *bench, unsigned n)
@@ -168,7 +178,7 @@ static void test_last_given_is_first_taken(void **state)
     assert_null(take(bench, false));
     assert_idle(bench, 0);
     for (unsigned i = 0; i < 3; i++)
-        pool_drop(bench->conns[i], REASON_CLIENT_GONE);
+        pool_give(bench->conns[i], (struct pool_parting){0});
     assert_int_equal(bench->endpoint->locals[0].open, 0);
 }
 
@@ -226,7 +236,7 @@ static void test_idle_time(void **state)
     open_conns(bench, 1);
     loop_enter(&bench->loop);
     began_us = bench->loop.now_us;
-    pool_give(bench->conns[0], 59, 0);
+    pool_give(bench->conns[0], (struct pool_parting){true, 59, 0});
     run_until_closed(bench);
     assert_true(bench->loop.now_us - began_us >= 59000);
     assert_int_equal(recv(bench->peers[0], &byte, 1, 0), 0);
@@ -251,7 +261,7 @@ static uint64_t idle_ms(struct bench *bench, uint32_t keep_alive_s, uint32_t our
     uint64_t now_ms = bench->loop.now_us / 1000;
 
     conn->conn.wire->keep_alive_s = keep_alive_s;
-    pool_give(conn, ours_ms, 0);
+    pool_give(conn, (struct pool_parting){true, ours_ms, 0});
     assert_ptr_equal(bench->endpoint->locals[0].idle, conn);
     now_ms = conn->conn.timer.entry.due * WHEEL_TICK_MS - now_ms;
     assert_ptr_equal(take(bench, false), conn);
@@ -293,13 +303,14 @@ static void test_age(void **state)
     struct bench *bench = *state;
 
     open_conns(bench, 3);
-    pool_give(bench->conns[0], IDLE_MS, 1000);
+    pool_give(bench->conns[0], (struct pool_parting){true, IDLE_MS, 1000});
     bench->conns[1]->opened_us -= 1500000;
-    pool_give(bench->conns[1], IDLE_MS, 2000);
+    pool_give(bench->conns[1], (struct pool_parting){true, IDLE_MS, 2000});
     bench->conns[2]->opened_us -= 1500000;
-    pool_give(bench->conns[2], IDLE_MS, 1000);
+    pool_give(bench->conns[2], (struct pool_parting){true, IDLE_MS, 1000});
     assert_idle(bench, 2);
-    assert_ptr_equal(pool_take(&bench->loop, bench->endpoint, 1000, false), bench->conns[0]);
+    bench->service.pool.max_age_ms = 1000;
+    assert_ptr_equal(take(bench, false), bench->conns[0]);
     assert_idle(bench, 0);
     give(bench, 0);
 }
@@ -340,7 +351,7 @@ static void test_refused(void **state)
     struct bench *bench = *state;
     int refusing = make_socket(&bench->endpoint->addresses[0], 0);
 
-    assert_int_equal(open_and_wait(bench), UV_ECONNREFUSED);
+    assert_int_equal(open_and_wait(bench), REASON_CONNECTION_REFUSED);
     run_until_closed(bench);
     assert_int_equal(bench->endpoint->locals[0].open, 0);
     close(refusing);
@@ -360,7 +371,7 @@ static void test_next_address(void **state)
     assert_int_equal(bench->conns[0]->address, 2);
     give(bench, 0);
     bench->endpoint->address_count = 2;
-    assert_int_equal(open_and_wait(bench), UV_ECONNREFUSED);
+    assert_int_equal(open_and_wait(bench), REASON_CONNECTION_REFUSED);
     close(refusing);
 }
 
@@ -368,7 +379,7 @@ static void test_cancelled(void **state)
 {
     struct bench *bench = *state;
 
-    assert_int_equal(pool_open(&bench->loop, bench->endpoint, &bench->limits, &bench->waiter), OK);
+    assert_int_equal(open_one(bench), OK);
     assert_non_null(bench->waiter.conn);
     pool_cancel(&bench->waiter);
     pool_cancel(&bench->waiter);
@@ -381,12 +392,10 @@ static void test_cannot_begin(void **state)
     struct bench *bench = *state;
 
     bench->endpoint->address_count = 0;
-    assert_int_equal(pool_open(&bench->loop, bench->endpoint, &bench->limits, &bench->waiter),
-                     E_NOT_FOUND);
+    assert_int_equal(open_one(bench), E_NOT_FOUND);
     bench->endpoint->address_count = 1;
     bench->loop.budget.limit = 1;
-    assert_int_equal(pool_open(&bench->loop, bench->endpoint, &bench->limits, &bench->waiter),
-                     E_NOMEM);
+    assert_int_equal(open_one(bench), E_NOMEM);
     assert_null(bench->waiter.conn);
     bench->loop.budget.limit = 0;
 }
