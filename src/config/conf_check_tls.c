@@ -180,6 +180,24 @@ static void check_listener(struct decoder *decoder, const struct conf_listener *
     check_hsts(decoder, tls);
 }
 
+/* RFC 6125 2.1: a certificate speaks for a name, and a path is none. */
+static void check_unix_targets(struct decoder *decoder, const struct conf_service *service)
+{
+    const struct conf_target_tls *tls = &service->tls;
+
+    if (!tls->is_set || !tls->verify || !is_word(tls->name.s, "auto"))
+        return;
+    for (uint32_t i = 0; i < service->target_count; i++) {
+        const struct conf_address *address = &service->targets[i].address;
+
+        if (!address->is_unix)
+            continue;
+        diag_error(decoder->diag, address->text.at,
+                   "a unix socket has no host name that its certificate could have");
+        diag_hint(decoder->diag, "set \"name\" in tls");
+    }
+}
+
 static void check_service(struct decoder *decoder, const struct conf_service *service)
 {
     const struct conf_target_tls *tls = &service->tls;
@@ -189,6 +207,7 @@ static void check_service(struct decoder *decoder, const struct conf_service *se
                    "protocol: auto is agreed on over TLS, and needs tls");
         diag_hint(decoder->diag, "add \"tls: {}\", or write http1 or h2");
     }
+    check_unix_targets(decoder, service);
     if (tls->cert.s.len && !tls->key.s.len)
         diag_error(decoder->diag, tls->cert.at, "cert without key");
     if (tls->key.s.len && !tls->cert.s.len)
