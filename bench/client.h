@@ -64,6 +64,13 @@ static inline uint64_t client_now_ns(void)
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
+/* For qsort() of uint32_t. */
+static inline int client_compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
 /* The number that an argument must be, 1 to max; ends the program when it is not. */
 static inline unsigned client_number(const char *text, unsigned max)
 {

@@ -103,12 +103,6 @@ static void run(struct probe *probe)
     }
 }
 
-static int compare(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void start_clock(struct probe *probe, unsigned rate, unsigned seconds)
 {
     probe->interval_ns = UINT64_C(1000000000) / rate;
@@ -125,7 +119,7 @@ static void start_clock(struct probe *probe, unsigned rate, unsigned seconds)
 
 static void print(struct probe *probe)
 {
-    qsort(probe->latency_us, probe->done, sizeof *probe->latency_us, compare);
+    qsort(probe->latency_us, probe->done, sizeof *probe->latency_us, client_compare);
     const uint32_t *all = probe->latency_us;
     size_t n = probe->done;
     printf("{\"requests\": %zu, \"errors\": %zu, \"p50_us\": %u, \"p99_us\": %u, \"max_us\": %u}\n",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three that are compared, each with one worker on the first core, configured for the same job: keep-alive to the
-client and to the origin, the usual forwarding headers, and where asked for a JSON access log into a file."""
+"""Those that are compared, each with one worker on the first core, configured for the same job: keep-alive to the
+client and to the origin, the usual forwarding headers, where asked for a JSON access log into a file, TLS or HTTP/2."""
 import contextlib
 import os
 import re
@@ -8,12 +8,15 @@ import subprocess
 
 import tools
 
-ORDER = ["sluice", "nginx", "haproxy"]
+ORDER = ["sluice", "nginx", "haproxy", "nghttpx"]
+PLAIN = ["sluice", "nginx", "haproxy"]  # in the scenarios without TLS
+H2C = ["sluice", "haproxy", "nghttpx"]  # that can speak HTTP/2 to an origin
 
 
 class Proxy:
     """One running proxy. `options`: log (bool), routes (how many; 0: everything goes to the origin), large (bool:
-    buffers fit for large bodies), env (more environment)."""
+    buffers fit for large bodies), certificate (folder of cert.pem, key.pem and both.pem: TLS and HTTP/2 to the client),
+    h2c (bool: HTTP/2 to the origin), env (more environment)."""
     name = ""
 
     def __init__(self, folder, origin_port, options):
@@ -24,6 +27,9 @@ class Proxy:
 
     def path(self, name):
         return os.path.join(self.folder, name)
+
+    def certificate(self, name):
+        return os.path.join(self.options["certificate"], name)
 
     def write(self, name, text):
         with open(self.path(name), "w", encoding="utf-8") as file:
@@ -61,9 +67,16 @@ class Sluice(Proxy):
     def config(self):
         log = "{path: access.log, format: json}" if self.options.get("log") else "{format: off}"
         self.admin = tools.free_port()
-        lines = ["workers: 1", f"state: {self.path('state')}", f'listeners: [{{bind: "127.0.0.1:{self.port}"}}]',
+        tls, protocol = "", ""
+        if "certificate" in self.options:
+            pair = f"{{cert: {self.certificate('cert.pem')}, key: {self.certificate('key.pem')}}}"
+            tls = f", tls: {{certificates: [{pair}]}}"
+        if self.options.get("h2c"):
+            protocol = ", protocol: h2"
+        lines = ["workers: 1", f"state: {self.path('state')}",
+                 f'listeners: [{{bind: "127.0.0.1:{self.port}"{tls}}}]',
                  f'admin: {{bind: "127.0.0.1:{self.admin}"}}', f"log: {log}",
-                 f'services: {{origin: {{targets: ["127.0.0.1:{self.origin}"]}}}}']
+                 f'services: {{origin: {{targets: ["127.0.0.1:{self.origin}"]{protocol}}}}}']
         if self.options.get("routes"):
             lines.append("routes:")
             lines += [f"  - {{paths: [/r{i}/*], service: origin}}" for i in range(self.options["routes"])]
@@ -94,7 +107,13 @@ class Nginx(Proxy):
     def config(self):
         count = self.options.get("routes", 0)
         routes = "".join(f"location /r{i}/ {{ proxy_pass http://origin; }}\n" for i in range(count))
-        large = "proxy_buffers 16 64k; proxy_buffer_size 16k; proxy_busy_buffers_size 128k;"
+        # Small enough that the C library does not give them back to the kernel after each request.
+        large = "proxy_buffers 4 16k; proxy_buffer_size 16k; proxy_busy_buffers_size 32k;"
+        words, tls = "", ""
+        if "certificate" in self.options:
+            words = "ssl http2 "
+            tls = f"ssl_certificate {self.certificate('cert.pem')}; " \
+                  f"ssl_certificate_key {self.certificate('key.pem')}; ssl_protocols TLSv1.2 TLSv1.3;"
         return f"""
 worker_processes 1; daemon off; pid {self.path("nginx.pid")}; error_log stderr crit;
 worker_rlimit_nofile 20000;
@@ -110,7 +129,8 @@ http {{
     {large if self.options.get("large") else ""}
     upstream origin {{ server 127.0.0.1:{self.origin}; keepalive 256; keepalive_requests 1000000000; }}
     server {{
-        listen 127.0.0.1:{self.port} backlog=4096;
+        listen 127.0.0.1:{self.port} {words}backlog=4096;
+        {tls}
         {routes or "location / { proxy_pass http://origin; }"}
     }}
 }}
@@ -147,6 +167,9 @@ class Haproxy(Proxy):
         if count:
             table = self.write("routes.map", "".join(f"/r{i}/ origin\n" for i in range(count)))
             route = f"use_backend %[path,map_beg({table},none)]"
+        scheme, tls = "http", ""
+        if "certificate" in self.options:
+            scheme, tls = "https", f" ssl crt {self.certificate('both.pem')} alpn h2,http/1.1"
         return f"""
 global
     nbthread 1
@@ -161,20 +184,51 @@ defaults
     timeout http-request 60s
     timeout http-keep-alive 75s
 frontend front
-    bind 127.0.0.1:{self.port} backlog 4096
+    bind 127.0.0.1:{self.port} backlog 4096{tls}
     option forwardfor
-    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Proto {scheme}
     http-request set-header X-Forwarded-Host %[req.hdr(Host)]{self.LOG if self.options.get("log") else ""}
     {route or "default_backend origin"}
 backend origin
-    server one 127.0.0.1:{self.origin} pool-max-conn 256
+    server one 127.0.0.1:{self.origin} pool-max-conn 256{" proto h2" if self.options.get("h2c") else ""}
 """
 
     def command(self):
         return [self.BINARY, "-db", "-f", self.write("haproxy.cfg", self.config())]
 
 
-KINDS = {kind.name: kind for kind in (Sluice, Nginx, Haproxy)}
+class Nghttpx(Proxy):
+    """Only in the scenarios with TLS. It has no X-Forwarded-Host: the host goes into Forwarded."""
+    name = "nghttpx"
+    BINARY = "/usr/sbin/nghttpx"
+
+    @classmethod
+    def version(cls):
+        said = subprocess.run([cls.BINARY, "--version"], capture_output=True, text=True, check=True).stdout
+        return re.search(r"nghttp2/(\S+)", said)[1]
+
+    def config(self):
+        protocol = "h2" if self.options.get("h2c") else "http/1.1"
+        return f"""
+frontend=127.0.0.1,{self.port}
+backend=127.0.0.1,{self.origin};;proto={protocol}
+certificate-file={self.certificate("cert.pem")}
+private-key-file={self.certificate("key.pem")}
+workers=1
+pid-file={self.path("nghttpx.pid")}
+no-ocsp=yes
+frontend-keep-alive-timeout=75s
+backend-keep-alive-timeout=75s
+strip-incoming-x-forwarded-for=yes
+add-x-forwarded-for=yes
+add-forwarded=host
+"""
+
+    def command(self):
+        return [self.BINARY, "--conf", self.write("nghttpx.conf", self.config())]
+
+
+KINDS = {kind.name: kind for kind in (Sluice, Nginx, Haproxy, Nghttpx)}
 
 
 def present():

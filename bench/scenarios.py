@@ -18,9 +18,9 @@ PROBE = {"connections": 16, "rate": 2000}
 
 
 def measure(proxy, load, seconds):
-    """One turn of one proxy under wrk."""
+    """One turn of one proxy under load."""
     before = tools.cpu_seconds(proxy.process.pid)
-    row = tools.wrk(proxy.port, load, seconds)
+    row = tools.run_load(proxy.port, load, seconds)
     user, system = (b - a for a, b in zip(before, tools.cpu_seconds(proxy.process.pid)))
     row["user_us"], row["system_us"] = user * 1e6 / row["requests"], system * 1e6 / row["requests"]
     row["cpu_us"] = row["user_us"] + row["system_us"]
@@ -32,15 +32,18 @@ def median_rows(turns):
             for name, rows in turns.items()}
 
 
-def take_turns(bench, load, options):
+def take_turns(bench, load, options, names=None):
     """Every proxy is loaded once a round, turn about, and its median over the rounds counts."""
+    names = bench.names if names is None else names
+    if not names:
+        return {}
     with contextlib.ExitStack() as stack:
-        origin = stack.enter_context(tools.origin())
         folder = stack.enter_context(bench.folder())
-        running = [stack.enter_context(proxies.running(n, folder, origin, options)) for n in bench.names]
+        origin = stack.enter_context(tools.h2c_origin(folder) if options.get("h2c") else tools.origin())
+        running = [stack.enter_context(proxies.running(n, folder, origin, options)) for n in names]
         turns = {proxy.name: [] for proxy in running}
         for proxy in running:
-            tools.wrk(proxy.port, load, 1)  # warm: connections, caches
+            tools.run_load(proxy.port, load, 1)  # warm: connections, caches
         for number in range(bench.rounds):
             for proxy in running[number % len(running):] + running[:number % len(running)]:
                 turns[proxy.name].append(measure(proxy, load, bench.seconds))

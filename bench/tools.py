@@ -86,6 +86,41 @@ def origin():
 
 
 @contextlib.contextmanager
+def h2c_origin(folder):
+    """The port of an origin that speaks HTTP/2 without TLS and answers 1 KiB: nghttpd, from a folder of its own."""
+    root = os.path.join(folder, "h2c")
+    os.makedirs(root)
+    with open(os.path.join(root, "index.html"), "w", encoding="ascii") as page:
+        page.write("x" * 1024)
+    port = free_port()
+    process = spawn(LOAD_CORE, ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-m", "1000", "-d", root, str(port)],
+                    stdout=subprocess.DEVNULL)
+    try:
+        await_port(port, process)
+        yield port
+    finally:
+        stop(process)
+
+
+def make_certificate(folder):
+    """A new ECDSA P-256 certificate for `bench` in a new folder, which is returned: cert.pem, key.pem, and both.pem."""
+    path = os.path.join(folder, "certificate")
+    os.makedirs(path)
+    cert, key = os.path.join(path, "cert.pem"), os.path.join(path, "key.pem")
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                           "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=bench",
+                           "-addext", "subjectAltName=DNS:bench"], capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise BenchError(made.stderr)
+    os.chmod(key, 0o644)  # a proxy may read it as another user
+    with open(os.path.join(path, "both.pem"), "w", encoding="ascii") as both:
+        for part in (cert, key):
+            with open(part, encoding="ascii") as file:
+                both.write(file.read())
+    return path
+
+
+@contextlib.contextmanager
 def held(name, *arguments):
     """A tool that says "ready", stays, and ends with its standard input; its result is put into the list given."""
     process = spawn(LOAD_CORE, [tool(name), *map(str, arguments)], stdin=subprocess.PIPE,
@@ -144,6 +179,48 @@ def wrk(port, load, seconds):
     latency = {q: milliseconds(re.search(rf"^\s+{q}%\s+(\S+)", out, re.M)[1]) for q in (50, 99)}
     return {"requests": int(total[1]), "per_second": int(total[1]) / took, "p50_ms": latency[50],
             "p99_ms": latency[99]}
+
+
+def h2load(port, load, seconds):
+    """Runs h2load over TLS 1.3 on the second core; `load`: protocol (http1 or h2), connections, streams, path. Every
+    request must have been answered by 200, over that protocol."""
+    http1 = load["protocol"] == "http1"
+    command = ["h2load", f"-D{seconds}", f"-c{load['connections']}", f"-m{load.get('streams', 1)}",
+               "--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", f"--connect-to=127.0.0.1:{port}",
+               "--npn-list=" + ("http/1.1" if http1 else "h2"), f"https://bench:{port}{load.get('path', '/')}"]
+    process = spawn(LOAD_CORE, command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        out, _ = process.communicate(timeout=seconds + 30)
+    finally:
+        stop(process)
+    counts = re.search(r"(\d+) done, (\d+) succeeded, 0 failed, 0 errored, 0 timeout\n"
+                       r"status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx", out)
+    used = ("TLSv1.3", "TLS_AES_128_GCM_SHA256", "http/1.1" if http1 else "h2")
+    # Answers under way at the end count as 2xx, but not as done.
+    if not counts or not 0 < int(counts[1]) == int(counts[2]) <= int(counts[3]):
+        raise BenchError(f"h2load says:\n{out[max(out.find('finished in'), 0):]}")
+    if used != tuple(re.findall(r"^(?:TLS Protocol|Cipher|Application protocol): (\S+)", out, re.M)):
+        raise BenchError(f"h2load did not speak {', '.join(used)}")
+    mean, deviation = re.search(r"^time for request:\s+\S+\s+\S+\s+(\S+)\s+(\S+)", out, re.M).groups()
+    return {"requests": int(counts[1]), "per_second": int(counts[1]) / seconds, "mean_ms": milliseconds(mean),
+            "deviation_ms": milliseconds(deviation)}
+
+
+def handshakes(port, load, seconds):
+    """A new TLS connection for each request (handshake.c): `kind` is full or resume."""
+    process = spawn(LOAD_CORE, [tool("bench_handshake"), str(port), str(load["connections"]), str(seconds), load["kind"]],
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    out, err = process.communicate()
+    if process.returncode:
+        raise BenchError(err.strip() or f"the handshakes ended with {process.returncode}")
+    row = json.loads(out)
+    del row["resumed"]  # checked there
+    return row
+
+
+def run_load(port, load, seconds):
+    """The load that `with` names, or wrk."""
+    return {"wrk": wrk, "h2load": h2load, "handshakes": handshakes}[load.get("with", "wrk")](port, load, seconds)
 
 
 @contextlib.contextmanager
