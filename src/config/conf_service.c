@@ -147,7 +147,7 @@ static const struct field limit_fields[] = {
 static const struct field pool_fields[] = {
     {.name = "idle_connections",
      .doc = "Unused connections that each worker keeps for each target.",
-     .standard = "128",
+     .standard = "1024",
      .type = FIELD_INT,
      .max = 65535,
      FIELD_AT(struct conf_service, pool.idle_connections)},

@@ -88,7 +88,7 @@ static void services_have_defaults(void **state)
     assert_int_equal(service->limits.concurrency, 0);
     assert_int_equal(service->limits.queue, 200);
     assert_int_equal(service->limits.queue_timeout_ms, 2000);
-    assert_int_equal(service->pool.idle_connections, 128);
+    assert_int_equal(service->pool.idle_connections, 1024);
     assert_int_equal(service->pool.max_age_ms, 0);
 }
 
