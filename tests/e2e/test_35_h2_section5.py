@@ -465,5 +465,6 @@ def test_an_unknown_setting_is_ignored(raw):
 
 def test_silence_is_no_error(raw):
     client = raw()
+    client.ping()
     assert client.is_silent(QUIET)
     client.expect_served()

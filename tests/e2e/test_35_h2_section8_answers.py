@@ -170,13 +170,12 @@ def test_big_answers_share_the_connection(raw):
     client = raw(values={4: 20_000})
     client.send(update(0, 1 << 24))
     streams = [client.request("GET", "/big") for _ in range(4)]
-    got, order = dict.fromkeys(streams, 0), []
-    while min(got.values()) < 200_000:
+    got = dict.fromkeys(streams, 0)
+    while max(got.values()) < 500_000:
         data = client.wait(lambda f: f.kind == DATA, "data")
         got[data.stream] += len(data.payload)
-        order.append(data.stream)
         client.send(update(data.stream, len(data.payload)))
-    assert set(order[:40]) == set(streams), "one stream has starved the others"
+    assert min(got.values()) > 50_000, f"one stream has starved the others: {got}"
 
 
 def test_requests_of_a_cancelled_client_are_cancelled_at_the_target(door, raw):

@@ -12,6 +12,9 @@ from .h2peer import H2Client, H2Origin
 from .origin import Origin
 
 
+GOOD = ("/barrier", "/served", "/x", "/hold", "/cancelled")  # what tests send beside what they are about
+
+
 @pytest.fixture
 def h2origins():
     """Makes HTTP/2 targets: h2origins(values={...}, window=..., tls=context)."""
@@ -79,16 +82,18 @@ class Door:
         with self.raw() as client:
             assert client.get("/barrier").status == 200
         self.origin.wait(lambda: self.origin.heads[before:], "the barrier")
-        seen = [r for r in self.origin.heads[before:] if r.path not in ("/barrier", "/served")]
+        seen = [r for r in self.origin.heads[before:] if r.path not in GOOD]
         assert not seen, f"the target saw {seen}"
 
 
 @pytest.fixture
 def door(shared):
     made = shared("h2", Door)
+    before = made.gw.edges()
     made.open.set()
     yield made
     made.open.set()
+    assert made.gw.edges() == before, f"the edge died: {made.gw.stderr()[-2000:]}"
 
 
 @pytest.fixture
