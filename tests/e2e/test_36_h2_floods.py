@@ -10,8 +10,8 @@ from lib.h2flood import Abuser, Memory, Neighbour
 from lib.h2frames import (
     CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME, GOAWAY, HEADERS,
     INITIAL_WINDOW_SIZE, INTERNAL_ERROR, MAX_CONCURRENT_STREAMS, PADDED, PING, PREFACE, PRIORITY, PROTOCOL_ERROR,
-    REFUSED_STREAM, RST_STREAM, STREAM_CLOSED, RawClient, frame, literal, number, priority, request_fields, reset,
-    settings, update,
+    REFUSED_STREAM, RST_STREAM, SETTINGS, STREAM_CLOSED, RawClient, frame, literal, number, priority, request_fields,
+    reset, settings, update,
 )
 from lib.wait import DEADLINE, ms, until
 
@@ -252,12 +252,17 @@ def test_too_large_trailers_never_reach_the_target(scene):
     assert not [r for r in scene.origin.requests if r.path == "/trailers"]
 
 
-def test_a_thousand_streams_at_once(scene):
-    """Asked before the client can know the limit: what is over it is refused, never queued, and the rest is served."""
+def first_flight(scene, count):
+    """Requests sent with the preface, before the client can know the limit; the limit, once it came."""
     client = RawClient(scene.address, start=False)
-    client.send(PREFACE + settings() + b"".join(frame(HEADERS, LAST, s, SLOW) for s in streams(1000)))
-    client.wait(lambda f: f.kind == 4, "SETTINGS")
-    limit = client.peer[MAX_CONCURRENT_STREAMS]
+    client.send(PREFACE + settings() + b"".join(frame(HEADERS, LAST, s, SLOW) for s in streams(count)))
+    client.wait(lambda f: f.kind == SETTINGS, "SETTINGS, the server's first frame")
+    return client, client.peer[MAX_CONCURRENT_STREAMS]
+
+
+def test_a_thousand_streams_at_once(scene):
+    """What is over the limit is refused, or its sender cut; it is never queued."""
+    client, limit = first_flight(scene, 1000)
     refused = 0
     while refused < 1000 - limit:
         got = client.wait(lambda f: f.kind in (RST_STREAM, GOAWAY), f"{1000 - limit} refusals, not {refused}")
@@ -267,10 +272,20 @@ def test_a_thousand_streams_at_once(scene):
         assert got.code == REFUSED_STREAM, got
         refused += 1
     assert len([r for r in scene.origin.heads if r.path == "/slow"]) <= limit
-    if refused == 1000 - limit:
-        for s in streams(limit):
-            client.send(reset(s))
-        client.expect_served()
+    client.close()
+
+
+def test_a_few_streams_too_many_are_refused_alone(scene):
+    """A polite client cannot know the limit in its first flight: the rest of it is served (5.1.2)."""
+    with RawClient(scene.address) as knowing:
+        limit = knowing.settle().peer[MAX_CONCURRENT_STREAMS]
+    client, _ = first_flight(scene, limit + 20)
+    for s in streams(limit + 20)[limit:]:
+        assert client.wait(client.of(s, RST_STREAM), f"a refusal of stream {s}").code == REFUSED_STREAM
+    for s in streams(limit):
+        client.send(reset(s))
+    client.expect_served()
+    assert len([r for r in scene.origin.heads if r.path == "/slow"]) <= limit
     client.close()
 
 
