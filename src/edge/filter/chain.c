@@ -31,6 +31,14 @@ static void merge(struct chain *chain, const struct conf_filters *filters)
     }
 }
 
+static void note_hooks(struct chain *chain)
+{
+    for (unsigned i = 0; i < chain->count; i++) {
+        chain->has_request_body |= chain->links[i].filter->on_request_body != NULL;
+        chain->has_response_body |= chain->links[i].filter->on_response_body != NULL;
+    }
+}
+
 const struct chain *chain_build(const struct conf_filters *global, const struct conf_filters *own,
                                 struct arena *arena)
 {
@@ -41,13 +49,14 @@ const struct chain *chain_build(const struct conf_filters *global, const struct 
         return NULL;
     merge(chain, global);
     merge(chain, own);
+    note_hooks(chain);
     return chain;
 }
 
 enum status chain_start(struct chain_walk *walk, const struct chain *chain,
                         const struct visit *common)
 {
-    *walk = (struct chain_walk){.chain = chain};
+    *walk = (struct chain_walk){.chain = chain, .ends = walk->ends, .owner = walk->owner};
     if (!chain->count)
         return OK;
     walk->visits = arena_zero(common->arena, chain->count, sizeof(struct visit));
@@ -66,6 +75,21 @@ enum status chain_start(struct chain_walk *walk, const struct chain *chain,
     return OK;
 }
 
+/* A changed body has another length. */
+static void drop_length(struct head *head)
+{
+    head->content_length = -1;
+    head_remove(head, HDR_CONTENT_LENGTH);
+}
+
+static bool edits_request(const struct chain_walk *walk)
+{
+    for (unsigned i = 0; i < walk->chain->count; i++)
+        if (walk->visits[i].edits_request && walk->chain->links[i].filter->on_request_body)
+            return true;
+    return false;
+}
+
 enum verdict chain_request(struct chain_walk *walk, struct visit **visit)
 {
     while (walk->at < walk->chain->count) {
@@ -78,24 +102,86 @@ enum verdict chain_request(struct chain_walk *walk, struct visit **visit)
         if (verdict != VERDICT_PASS)
             return verdict;
     }
+    if (walk->chain->has_request_body && edits_request(walk)) {
+        walk->edits_request = true;
+        drop_length(walk->visits[0].request);
+    }
     return VERDICT_PASS;
 }
 
 enum verdict chain_response(struct chain_walk *walk, struct head *response, bool is_own,
                             struct visit **visit)
 {
-    unsigned count = walk->chain ? (is_own ? walk->chain->count : walk->asked) : 0;
-
-    for (unsigned i = walk->visits ? count : 0; i-- > 0;) {
+    if (!walk->visits)
+        return VERDICT_PASS;
+    if (is_own)
+        walk->asked = walk->chain->count;
+    walk->edits_response = false;
+    for (unsigned i = walk->asked; i-- > 0;) {
         const struct filter *filter = walk->chain->links[i].filter;
 
         *visit = &walk->visits[i];
         (*visit)->response = response;
         (*visit)->is_own = is_own;
-        if (filter->on_response && filter->on_response(*visit) != VERDICT_PASS)
+        (*visit)->edits_response = false;
+        if (filter->on_response && filter->on_response(*visit) != VERDICT_PASS) {
+            walk->edits_response = false;
             return VERDICT_FAIL;
+        }
+        walk->edits_response |= (*visit)->edits_response && filter->on_response_body;
     }
+    if (walk->edits_response)
+        drop_length(response);
     return VERDICT_PASS;
+}
+
+/* --- bodies: each hook is called by the way of the one before it */
+
+struct body_way {
+    struct chain_walk *walk;
+    unsigned at; /* the next filter to look at; of an answer: the one above it */
+    bool is_response;
+};
+
+static enum reason pass_request(struct chain_walk *walk, unsigned at, const struct piece *piece)
+{
+    for (; at < walk->chain->count; at++) {
+        const struct filter *filter = walk->chain->links[at].filter;
+        struct body_way way = {.walk = walk, .at = at + 1};
+
+        if (walk->visits[at].edits_request && filter->on_request_body)
+            return filter->on_request_body(&walk->visits[at], piece, &way);
+    }
+    return walk->ends->request(walk->owner, piece);
+}
+
+static enum reason pass_response(struct chain_walk *walk, unsigned at, const struct piece *piece)
+{
+    while (at-- > 0) {
+        const struct filter *filter = walk->chain->links[at].filter;
+        struct body_way way = {.walk = walk, .at = at, .is_response = true};
+
+        if (walk->visits[at].edits_response && filter->on_response_body)
+            return filter->on_response_body(&walk->visits[at], piece, &way);
+    }
+    return walk->ends->response(walk->owner, piece);
+}
+
+enum reason filter_pass_body(const struct body_way *way, const struct piece *piece)
+{
+    if (way->is_response)
+        return pass_response(way->walk, way->at, piece);
+    return pass_request(way->walk, way->at, piece);
+}
+
+enum reason chain_request_body(struct chain_walk *walk, const struct piece *piece)
+{
+    return pass_request(walk, 0, piece);
+}
+
+enum reason chain_response_body(struct chain_walk *walk, const struct piece *piece)
+{
+    return pass_response(walk, walk->asked, piece);
 }
 
 void chain_end(struct chain_walk *walk)

@@ -17,6 +17,7 @@ struct chain_link {
 
 struct chain {
     unsigned count;
+    bool has_request_body, has_response_body; /* a filter has such a hook */
     struct chain_link links[];
 };
 
@@ -25,14 +26,27 @@ struct chain {
 const struct chain *chain_build(const struct conf_filters *global, const struct conf_filters *own,
                                 struct arena *arena);
 
-struct chain_walk {
-    const struct chain *chain;
-    struct visit *visits; /* one a filter */
-    unsigned asked;       /* filters whose on_request has run: on_done is theirs */
-    unsigned at;          /* the next to ask */
+/* Where bodies come out behind the last filter; the result is that of filter_pass_body(). What they
+ * do may not end the walk: the caller of chain_request_body() and chain_response_body() does. */
+struct chain_ends {
+    enum reason (*request)(void *owner, const struct piece *piece);
+    enum reason (*response)(void *owner, const struct piece *piece);
 };
 
-/* Starts a walk; E_NOMEM when the arena is at its limit. `common` is copied into each visit. */
+struct chain_walk {
+    const struct chain *chain;
+    const struct chain_ends *ends; /* borrowed */
+    void *owner;                   /* of the ends */
+    struct visit *visits;          /* one a filter */
+    unsigned asked;                /* filters on which a hook has run: on_done is theirs */
+    unsigned at;                   /* the next to ask */
+    /* The body goes through hooks: set by chain_request() and chain_response(); if not, the caller
+     * need not ask the chain. */
+    bool edits_request, edits_response;
+};
+
+/* Starts a walk; E_NOMEM when the arena is at its limit. `common` is copied into each visit; `walk`
+ * has its ends and their owner set. */
 MUST_USE enum status chain_start(struct chain_walk *walk, const struct chain *chain,
                                  const struct visit *common);
 /* Asks from where it stands; *visit is the filter that did not PASS. Call again after WAIT is over.
@@ -41,6 +55,10 @@ enum verdict chain_request(struct chain_walk *walk, struct visit **visit);
 /* Tells all that were asked (all filters on an own answer), in reverse; PASS or FAIL. */
 enum verdict chain_response(struct chain_walk *walk, struct head *response, bool is_own,
                             struct visit **visit);
+/* Sends a piece of the request's body through the hooks, and what they make of it to the ends. */
+MUST_USE enum reason chain_request_body(struct chain_walk *walk, const struct piece *piece);
+/* The same of the answer's, the other way. */
+MUST_USE enum reason chain_response_body(struct chain_walk *walk, const struct piece *piece);
 /* Ends the walk: on_done of all that were asked. May be called twice. */
 void chain_end(struct chain_walk *walk);
 

@@ -5,9 +5,11 @@
  */
 #include "sluice/filter.h"
 
+extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 
 const struct filter *const filter_registry[] = {
+    &filter_grpc_web,
     &filter_headers,
     NULL,
 };
