@@ -237,6 +237,15 @@ static void on_timer(struct loop_timer *timer)
     }
 }
 
+/* The client has given up by now, whatever the exchange waits for. */
+static void on_deadline(struct loop_timer *timer)
+{
+    struct exchange *x = CONTAINER_OF(timer, struct exchange, deadline);
+
+    if (!x->is_own)
+        exchange_fail(x, REASON_DEADLINE_EXCEEDED);
+}
+
 /* --- beginning */
 
 static void join_origin(struct exchange *x, struct exchange_origin *origin)
@@ -261,6 +270,7 @@ struct stream *exchange_open(struct exchange_host *host, struct exchange_origin 
     x->up = (struct stream){.sink = &up_sink, .arena = &x->arena, .owner = x};
     x->opening.on_connect = exchange_on_connect;
     x->timer.fire = on_timer;
+    x->deadline.fire = on_deadline;
     x->index = -1;
     arena_init(&x->arena, &host->loop->arenas,
                2 * (size_t)host->limits.header_bytes + EXCHANGE_ARENA_EXTRA);

@@ -79,6 +79,7 @@ struct exchange {
     struct snapshot *snapshot; /* pinned; NULL once a tunnel let go */
     struct endpoint *kept;     /* a tunnel's own reference */
     struct loop_timer timer;
+    struct loop_timer deadline; /* a gRPC client's */
     /* progress */
     enum step step;
     const struct rule *rule; /* NULL: no route */
@@ -114,7 +115,9 @@ struct exchange {
     bool is_silent : 1;       /* neither counted nor logged: a platform's health check */
     bool was_behind : 1;      /* since that look the client had to wait for us */
     bool is_slow : 1;         /* found so by that look */
+    bool ends_in_grpc : 1;    /* the target's answer is gRPC: it can be ended by trailers of ours */
     /* numbers for the log */
+    struct str grpc_type; /* the client's content type if it speaks gRPC or gRPC-Web, else absent */
     struct str id, path, route_label, service_name, target_id;
     uint32_t generation, route_slot, target_slot;
     uint64_t bytes_in, bytes_out, began_us, mark_us, active_us, sent_us, acked;

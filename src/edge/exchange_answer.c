@@ -4,6 +4,7 @@
  * the rest flows (RELAY).
  */
 #include "edge/exchange_impl.h"
+#include "http/grpc.h"
 
 enum { DISCARD_MAX = 64 * 1024 };
 
@@ -63,15 +64,12 @@ static bool must_close(const struct exchange *x)
 
 static enum status send_reply_body(struct exchange *x)
 {
-    struct wire *wire = x->down.wire;
+    const struct piece piece = {.bytes = x->reply.body, .last = true}; // goes with the exchange
 
-    x->bytes_out = x->down.is_head ? 0 : x->reply.body.len;
     x->up_ended = true;
     if (!x->reply.body.len || x->down.is_head)
         return OK;
-    if (x->down.codec->body(&x->down, x->reply.body, true))
-        return E_NOMEM;
-    return outq_own(wire->out); // the text may go with the exchange, before it is written
+    return exchange_put_answer(x, &piece) ? E_NOMEM : OK;
 }
 
 static bool is_bodiless(const struct exchange *x)
@@ -85,12 +83,23 @@ static bool keeps_upgrade(const struct head *answer)
     return answer->status == 101 || answer->status == 426;
 }
 
+/* What is logged and counted is what the target or the gateway says, whatever form filters and gRPC
+ * give it: a refused call is 503 there, and HTTP 200 to its client. */
+static void note_answer(struct exchange *x)
+{
+    struct str type = head_value(x->response, HDR_CONTENT_TYPE);
+
+    x->status = x->is_own ? x->reply.status : x->response->status;
+    x->ends_in_grpc = !x->is_own && x->grpc_type.p && grpc_read_type(type, NULL) == GRPC_PLAIN;
+}
+
 enum step exchange_step_tell(struct exchange *x)
 {
     struct visit *visit;
 
     if (!x->is_own)
         head_strip_hop_by_hop(x->response, keeps_upgrade(x->response));
+    note_answer(x);
     x->down.is_head = x->request && x->request->method == METHOD_HEAD;
     if (chain_response(&x->walk, x->response, x->is_own, &visit) != VERDICT_PASS && !x->is_own) {
         exchange_let_go(x, false);
@@ -98,7 +107,6 @@ enum step exchange_step_tell(struct exchange *x)
     }
     x->is_discarding = !x->down.received && may_discard(x);
     x->down.close_after = must_close(x) && x->response->status != 101;
-    x->status = x->response->status;
     x->is_answering = true;
     x->active_us = x->host->loop->now_us;
     if (finish_head(x) || x->down.codec->head(&x->down, x->response, is_bodiless(x)) ||

@@ -7,6 +7,49 @@
  */
 #include "edge/exchange_impl.h"
 
+/* --- pieces */
+
+/* Queues a piece; what does not outlive the call is copied. */
+static enum status queue(struct stream *to, const struct piece *piece)
+{
+    bool is_last = piece->last && !piece->trailers;
+    struct wire *wire = to->wire;
+
+    if ((piece->bytes.len || is_last) && to->codec->body(to, piece->bytes, is_last))
+        return E_NOMEM;
+    if (piece->bytes.len && !piece->is_lasting && outq_own(wire->out))
+        return E_NOMEM;
+    return piece->trailers ? to->codec->trailers(to, piece->trailers) : OK;
+}
+
+/* Gives a piece to one end, by way of the filters. That end may break while it takes it, and the
+ * exchange with it: it is kept until this is over. False: it is gone, or will be by who runs it. */
+static bool give(struct exchange *x, const struct piece *piece,
+                 enum reason (*take)(struct exchange *x, const struct piece *piece),
+                 enum reason *why)
+{
+    bool was_running = x->is_running;
+
+    x->is_running = true;
+    *why = take(x, piece);
+    x->is_running = was_running;
+    if (!x->is_over)
+        return true;
+    if (!was_running)
+        exchange_destroy(x);
+    return false;
+}
+
+static struct piece piece_of(struct str bytes, bool last)
+{
+    return (struct piece){.bytes = bytes, .last = last, .is_lasting = true};
+}
+
+static struct piece piece_of_trailers(struct head *trailers)
+{
+    return (struct piece){.bytes = STR(""), .trailers = trailers, .last = true, .is_lasting = true};
+}
+
 /* --- credit */
 
 static void pay(struct stream *from, uint32_t *owed)
@@ -40,6 +83,11 @@ void exchange_drained_up(struct stream *up)
 
 /* --- the request's body */
 
+static bool is_taken(const struct exchange *x)
+{
+    return x->is_sending && x->up.wire;
+}
+
 /* Keeps bytes for the target that is not there yet, or for another try. False: too many. */
 static bool hold(struct exchange *x, struct str bytes)
 {
@@ -66,23 +114,47 @@ static bool is_too_large(const struct exchange *x)
     return limit && x->bytes_in > limit;
 }
 
-/* False: the exchange is gone. */
-static bool forward_request(struct exchange *x, struct str bytes, bool last)
+/* As the target gets it: sent if there is one, else held. */
+static enum reason put_request(void *owner, const struct piece *piece)
 {
-    if (!x->is_tunnel && bytes.len)
-        keep_for_replay(x, bytes);
-    if (x->up.codec->body(&x->up, bytes, last)) {
-        exchange_abort(x, REASON_MEMORY_LIMIT);
-        return false;
+    struct exchange *x = owner;
+
+    if (!x->is_tunnel) {
+        x->held_last |= piece->last;
+        x->held_trailers = piece->trailers;
+    }
+    if (is_taken(x)) {
+        if (!x->is_tunnel && piece->bytes.len)
+            keep_for_replay(x, piece->bytes);
+        return queue(&x->up, piece) ? REASON_MEMORY_LIMIT : REASON_NONE;
+    }
+    if (x->is_answering)
+        return REASON_NONE;
+    return hold(x, piece->bytes) ? REASON_NONE : REASON_MEMORY_LIMIT;
+}
+
+static enum reason pass_request(struct exchange *x, const struct piece *piece)
+{
+    return x->walk.edits_request ? chain_request_body(&x->walk, piece) : put_request(x, piece);
+}
+
+static void take_request(struct exchange *x, const struct piece *piece)
+{
+    enum reason why;
+
+    if (!give(x, piece, pass_request, &why))
+        return;
+    if (why) {
+        exchange_fail(x, why);
+        return;
+    }
+    if (!is_taken(x)) {
+        x->was_behind = true;
+        return;
     }
     exchange_touch(&x->up);
     pay_unless_behind(&x->down, &x->owed_down, &x->up);
     x->was_behind |= x->owed_down > 0;
-    return true;
-}
-
-static void end_tunnel_if_over(struct exchange *x)
-{
     if (x->is_tunnel && x->down_ended && x->up_ended)
         exchange_run(x, STEP_RELAY);
 }
@@ -90,46 +162,52 @@ static void end_tunnel_if_over(struct exchange *x)
 void exchange_take_request_body(struct stream *down, struct str bytes, bool last)
 {
     struct exchange *x = exchange_of(down);
+    struct piece piece = piece_of(bytes, last);
 
     x->bytes_in += bytes.len;
     x->owed_down += (uint32_t)bytes.len;
     x->active_us = x->host->loop->now_us;
     x->down_ended |= last;
-    x->held_last |= last && !x->is_tunnel;
     if (x->is_own || x->is_over) { // answered without it: read on and forget
         pay(&x->down, &x->owed_down);
         if (last)
             exchange_run(x, STEP_RELAY);
         return;
     }
-    if (!x->is_tunnel && is_too_large(x)) {
+    if (!x->is_tunnel && is_too_large(x))
         exchange_fail(x, REASON_BODY_TOO_LARGE);
-        return;
-    }
-    if (x->is_sending && x->up.wire) {
-        if (forward_request(x, bytes, last))
-            end_tunnel_if_over(x);
-        return;
-    }
-    if (x->is_answering)
-        return;
-    x->was_behind = true;
-    if (!hold(x, bytes))
-        exchange_fail(x, REASON_MEMORY_LIMIT);
+    else
+        take_request(x, &piece);
 }
 
 void exchange_take_request_trailers(struct stream *down, struct head *trailers)
 {
     struct exchange *x = exchange_of(down);
+    struct piece piece = piece_of_trailers(trailers);
 
-    x->held_trailers = trailers;
-    x->held_last = x->down_ended = true;
-    if (!x->is_sending || !x->up.wire)
-        return;
-    if (x->up.codec->trailers(&x->up, trailers))
-        exchange_abort(x, REASON_MEMORY_LIMIT);
+    x->down_ended = true;
+    if (x->is_own || x->is_over)
+        exchange_run(x, STEP_RELAY);
     else
-        exchange_touch(&x->up);
+        take_request(x, &piece);
+}
+
+enum reason exchange_edit_held(struct exchange *x)
+{
+    struct buf came = x->held;
+    struct piece piece = {.bytes = {came.len ? came.p : "", came.len},
+                          .trailers = x->held_trailers,
+                          .last = x->held_last};
+    enum reason why;
+
+    if (!came.len && !x->held_trailers)
+        return REASON_NONE;
+    x->held = (struct buf){0};
+    x->held_trailers = NULL;
+    x->held_last = false;
+    why = chain_request_body(&x->walk, &piece);
+    buf_drop(&came, &x->host->loop->partials);
+    return why;
 }
 
 enum status exchange_send_held(struct exchange *x)
@@ -147,41 +225,58 @@ enum status exchange_send_held(struct exchange *x)
 
 /* --- the answer's body */
 
-void exchange_take_answer_body(struct stream *up, struct str bytes, bool last)
+/* As the client gets it. */
+static enum reason put_answer(void *owner, const struct piece *piece)
 {
-    struct exchange *x = CONTAINER_OF(up, struct exchange, up);
+    struct exchange *x = owner;
 
-    x->bytes_out += bytes.len;
-    x->owed_up += (uint32_t)bytes.len;
-    x->active_us = x->host->loop->now_us;
-    x->up_ended |= last;
+    x->bytes_out += piece->bytes.len;
+    return queue(&x->down, piece) ? REASON_MEMORY_LIMIT : REASON_NONE;
+}
+
+enum reason exchange_put_answer(struct exchange *x, const struct piece *piece)
+{
+    return x->walk.edits_response ? chain_response_body(&x->walk, piece) : put_answer(x, piece);
+}
+
+const struct chain_ends exchange_ends = {.request = put_request, .response = put_answer};
+
+static void take_answer(struct exchange *x, const struct piece *piece)
+{
+    enum reason why;
+
+    x->up_ended |= piece->last;
     if (!x->is_answering || x->is_own || !x->down.wire) {
         pay(&x->up, &x->owed_up);
         return;
     }
-    if (x->down.codec->body(&x->down, bytes, last)) {
-        exchange_abort(x, REASON_MEMORY_LIMIT);
+    if (!give(x, piece, exchange_put_answer, &why))
+        return;
+    if (why) {
+        exchange_abort(x, why);
         return;
     }
     exchange_touch(&x->down);
     pay_unless_behind(&x->up, &x->owed_up, &x->down);
-    if (last)
+    if (piece->last)
         exchange_run(x, STEP_RELAY);
+}
+
+void exchange_take_answer_body(struct stream *up, struct str bytes, bool last)
+{
+    struct exchange *x = CONTAINER_OF(up, struct exchange, up);
+    struct piece piece = piece_of(bytes, last);
+
+    x->owed_up += (uint32_t)bytes.len;
+    x->active_us = x->host->loop->now_us;
+    take_answer(x, &piece);
 }
 
 void exchange_take_answer_trailers(struct stream *up, struct head *trailers)
 {
-    struct exchange *x = CONTAINER_OF(up, struct exchange, up);
+    struct piece piece = piece_of_trailers(trailers);
 
-    x->up_ended = true;
-    if (!x->is_answering || x->is_own || !x->down.wire)
-        return;
-    if (x->down.codec->trailers(&x->down, trailers)) {
-        exchange_abort(x, REASON_MEMORY_LIMIT);
-        return;
-    }
-    exchange_touch(&x->down);
-    exchange_run(x, STEP_RELAY);
+    take_answer(CONTAINER_OF(up, struct exchange, up), &piece);
 }
 
 /* --- tunnels (RFC 9110 7.8): copy what is needed of the snapshot and let it go, a tunnel may live
@@ -192,6 +287,8 @@ void exchange_begin_tunnel(struct exchange *x)
     struct conf_route *route = arena_zero(&x->arena, 1, sizeof(*route));
 
     x->is_tunnel = true;
+    x->walk.edits_request = x->walk.edits_response = false;
+    loop_timer_unset(&x->deadline);
     x->down.codec->tunnel(&x->down);
     x->up.codec->tunnel(&x->up);
     x->down_ended = x->up_ended = false;

@@ -129,6 +129,7 @@ void exchange_destroy(struct exchange *x)
     x->is_over = true;
     leave_origin(x);
     loop_timer_remove(host->loop, &x->timer);
+    loop_timer_remove(host->loop, &x->deadline);
     chain_end(&x->walk);
     buf_drop(&x->held, &host->loop->partials);
     if (x->kept)
@@ -160,16 +161,20 @@ enum step exchange_step_done(struct exchange *x)
 void exchange_abort(struct exchange *x, enum reason why)
 {
     struct conn *client = x->down.wire ? x->down.wire->owner : NULL;
+    bool is_told;
 
     if (x->is_over)
         return;
     x->reason = why;
+    x->is_over = true; // whatever the client's end does now
+    is_told = exchange_end_grpc(x);
     exchange_leave_queue(x);
     pool_cancel(&x->opening);
     report(x);
-    x->is_over = true;
     exchange_let_go(x, false);
-    if (x->down.wire)
+    if (x->down.wire && is_told)
+        x->down.codec->detach(&x->down);
+    else if (x->down.wire)
         x->down.codec->reset(&x->down, why);
     if (client)
         conn_touch(client);

@@ -63,6 +63,14 @@ void exchange_take_answer_body(struct stream *up, struct str bytes, bool last);
 void exchange_take_answer_trailers(struct stream *up, struct head *trailers);
 void exchange_drained_down(struct stream *down);
 void exchange_drained_up(struct stream *up);
+/* Sends what came of the request's body before its filters were asked through them, once they are;
+ * what they make of it is held. REASON_NONE, or why the request is to be refused. */
+MUST_USE enum reason exchange_edit_held(struct exchange *x);
+/* Queues a piece of the answer for the client, through the filters that want to see it.
+ * REASON_NONE, or why the answer cannot go on. */
+MUST_USE enum reason exchange_put_answer(struct exchange *x, const struct piece *piece);
+/* Where filters pass bodies on to. */
+extern const struct chain_ends exchange_ends;
 /* Sends what was held; E_NOMEM: the exchange cannot go on. */
 MUST_USE enum status exchange_send_held(struct exchange *x);
 /* Both ends become raw. */
@@ -73,6 +81,9 @@ void exchange_begin_tunnel(struct exchange *x);
 enum step exchange_answer_with(struct exchange *x, const struct exchange_reply *reply);
 /* Builds x->response from x->reply. False: the arena is full. */
 bool exchange_build_reply(struct exchange *x);
+/* Ends a gRPC answer that is under way with trailers that say x->reason. False: it cannot be, the
+ * client has to find out by a reset. */
+bool exchange_end_grpc(struct exchange *x);
 
 /* --- exchange_end.c */
 /* Lets go of the snapshot; rule, route and service are NULL then. */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Answers of the gateway's own: refusals (REFUSE), redirects, fixed answers, health. They take the
- * way of every answer from TELL on, so that response filters see them.
+ * way of every answer from TELL on, so that response filters see them. To a gRPC call they are
+ * trailers-only: HTTP 200 with grpc-status in the head (PROTOCOL-HTTP2.md, Responses).
  */
 #include "edge/exchange_impl.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "http/grpc.h"
 
 enum { RETRY_AFTER_S = 1 };
 
@@ -14,6 +17,7 @@ enum step exchange_answer_with(struct exchange *x, const struct exchange_reply *
 {
     x->reply = *reply;
     x->is_own = true;
+    loop_timer_unset(&x->deadline);
     if (!exchange_build_reply(x)) {
         exchange_abort(x, REASON_MEMORY_LIMIT);
         return STEP_WAIT;
@@ -63,6 +67,13 @@ enum step exchange_step_refuse(struct exchange *x)
     return exchange_answer_with(x, &reply);
 }
 
+static struct str slug_of(const struct exchange *x)
+{
+    const char *slug = reason_info(x->reason)->slug;
+
+    return (struct str){slug, strlen(slug)};
+}
+
 static bool add(struct exchange *x, struct str name, struct str value)
 {
     return value.p && !head_add(x->response, &x->arena, name, value);
@@ -92,7 +103,7 @@ static bool add_reason(struct exchange *x)
     struct str proxy_status =
         arena_format(&x->arena, "%.*s; error=%s", STR_FMT(x->host->edge_name), info->proxy_error);
 
-    if (!add(x, STR("X-Sluice-Reason"), (struct str){info->slug, strlen(info->slug)}) ||
+    if (!add(x, STR("X-Sluice-Reason"), slug_of(x)) ||
         !add(x, STR("Proxy-Status"), proxy_status)) // RFC 9209 2
         return false;
     if (x->reason == REASON_METHOD_NOT_ALLOWED)
@@ -102,9 +113,88 @@ static bool add_reason(struct exchange *x)
     return add(x, STR("Retry-After"), arena_format(&x->arena, "%d", RETRY_AFTER_S));
 }
 
+/* --- gRPC */
+
+/* The content type to answer a call with; absent: it is none, or wants no translation. A call may
+ * be refused before its head was looked at. */
+static struct str grpc_type(const struct exchange *x)
+{
+    struct str type = x->grpc_type;
+    enum grpc_kind kind;
+
+    if (!type.p && x->request)
+        type = head_value(x->request, HDR_CONTENT_TYPE);
+    kind = grpc_read_type(type, NULL);
+    if (!kind || x->is_silent || grpc_read_type(x->reply.content_type, NULL))
+        return STR_NONE;
+    return kind == GRPC_PLAIN ? STR("application/grpc") : type;
+}
+
+static struct str grpc_message(struct exchange *x)
+{
+    struct str text;
+
+    if (x->reason)
+        text = arena_format(&x->arena, "%s (%s, request %.*s)", reason_info(x->reason)->text,
+                            reason_info(x->reason)->slug, STR_FMT(x->id));
+    else
+        text =
+            arena_format(&x->arena, "The gateway itself answers this with HTTP %u (request %.*s)",
+                         x->reply.status, STR_FMT(x->id));
+    return text.p ? grpc_encode_message(&x->arena, text) : text;
+}
+
+static enum grpc_status grpc_status_of(const struct exchange *x)
+{
+    if (x->reason)
+        return grpc_map_reason(x->reason);
+    return x->reply.status == 429 ? GRPC_RESOURCE_EXHAUSTED : grpc_map_http(x->reply.status);
+}
+
+static bool add_grpc_status(struct exchange *x, struct head *head)
+{
+    struct str status = arena_format(&x->arena, "%d", (int)grpc_status_of(x));
+    struct str message = grpc_message(x);
+
+    return status.p && message.p && !head_add(head, &x->arena, STR("grpc-status"), status) &&
+           !head_add(head, &x->arena, STR("grpc-message"), message);
+}
+
+static bool can_end_grpc(const struct exchange *x)
+{
+    return x->ends_in_grpc && x->is_answering && !x->up_ended && !x->walk.is_broken &&
+           x->down.wire && reason_info(x->reason)->status != 499 &&
+           x->reason != REASON_MEMORY_LIMIT;
+}
+
+bool exchange_end_grpc(struct exchange *x)
+{
+    struct piece end = {.bytes = STR(""), .last = true};
+
+    if (!can_end_grpc(x))
+        return false;
+    end.trailers = arena_zero(&x->arena, 1, sizeof(*end.trailers));
+    if (!end.trailers || head_init(end.trailers, &x->arena, 3) ||
+        !add_grpc_status(x, end.trailers) ||
+        head_add(end.trailers, &x->arena, STR("x-sluice-reason"), slug_of(x)))
+        return false;
+    return !exchange_put_answer(x, &end);
+}
+
+static bool make_grpc(struct exchange *x, struct str type)
+{
+    x->reply.body = x->reply.content_type = STR_NONE;
+    x->response->status = 200;
+    x->response->content_length = -1;
+    return add(x, STR("content-type"), type) && add_grpc_status(x, x->response);
+}
+
+/* --- the head */
+
 bool exchange_build_reply(struct exchange *x)
 {
     struct head *head = arena_zero(&x->arena, 1, sizeof(*head));
+    struct str call = grpc_type(x);
 
     if (!head || head_init(head, &x->arena, 10))
         return false;
@@ -112,6 +202,8 @@ bool exchange_build_reply(struct exchange *x)
     head->status = x->reply.status;
     head->minor = 1;
     head->content_length = (int64_t)x->reply.body.len;
+    if (call.p && !make_grpc(x, call))
+        return false;
     if (x->reply.content_type.len && !add(x, STR("Content-Type"), x->reply.content_type))
         return false;
     if (x->reply.location.p && !add(x, STR("Location"), x->reply.location))

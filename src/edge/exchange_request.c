@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "http/grpc.h"
 
 /* "edge-1f3a9c...-42": unique over restarts by the prefix, over requests by the count. */
 bool exchange_make_id(struct exchange *x)
@@ -109,12 +110,27 @@ static enum step redirect_https(struct exchange *x)
     return exchange_answer_with(x, &reply);
 }
 
+/* A gRPC call, whose deadline runs from here (PROTOCOL-HTTP2.md, Timeout). One that cannot be read
+ * is the target's to judge. */
+static void note_grpc(struct exchange *x)
+{
+    struct str type = head_value(x->request, HDR_CONTENT_TYPE);
+    uint64_t ms;
+
+    if (!grpc_read_type(type, NULL))
+        return;
+    x->grpc_type = type;
+    if (grpc_parse_timeout(head_value_name(x->request, STR("grpc-timeout")), &ms))
+        loop_timer_set(x->host->loop, &x->deadline, ms);
+}
+
 enum step exchange_step_head(struct exchange *x)
 {
     const struct conf *conf = x->snapshot->rules->conf;
     const struct head *request = x->request;
 
     x->path = request->path;
+    note_grpc(x);
     if (!exchange_make_id(x))
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (request->method == METHOD_CONNECT || request->method == METHOD_OTHER)
@@ -188,7 +204,16 @@ static enum status start_walk(struct exchange *x)
 {
     struct visit common = {.arena = &x->arena, .request = x->request, .client = x->origin->client};
 
+    x->walk.ends = &exchange_ends;
+    x->walk.owner = x;
     return chain_start(&x->walk, x->rule->chain, &common);
+}
+
+static enum step passed(struct exchange *x)
+{
+    enum reason why = x->walk.edits_request ? exchange_edit_held(x) : REASON_NONE;
+
+    return why ? exchange_refused(x, why) : after_filters(x);
 }
 
 enum step exchange_step_ask(struct exchange *x)
@@ -202,7 +227,7 @@ enum step exchange_step_ask(struct exchange *x)
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     switch (chain_request(&x->walk, &visit)) {
     case VERDICT_PASS:
-        return after_filters(x);
+        return passed(x);
     case VERDICT_REPLY:
         reply = (struct exchange_reply){visit->reply.status, visit->reply.content_type,
                                         visit->reply.body, STR_NONE};

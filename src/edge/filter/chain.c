@@ -181,7 +181,10 @@ enum reason chain_request_body(struct chain_walk *walk, const struct piece *piec
 
 enum reason chain_response_body(struct chain_walk *walk, const struct piece *piece)
 {
-    return pass_response(walk, walk->asked, piece);
+    enum reason why = pass_response(walk, walk->asked, piece);
+
+    walk->is_broken |= why != REASON_NONE;
+    return why;
 }
 
 void chain_end(struct chain_walk *walk)

@@ -43,6 +43,7 @@ struct chain_walk {
     /* The body goes through hooks: set by chain_request() and chain_response(); if not, the caller
      * need not ask the chain. */
     bool edits_request, edits_response;
+    bool is_broken; /* a hook or the end gave up on the answer: nothing more goes through */
 };
 
 /* Starts a walk; E_NOMEM when the arena is at its limit. `common` is copied into each visit; `walk`
