@@ -144,6 +144,10 @@ static void take_request(struct exchange *x, const struct piece *piece)
 
     if (!give(x, piece, pass_request, &why))
         return;
+    if (x->is_sending && !x->up.wire) { // the target's stream broke while it took the piece
+        exchange_run(x, exchange_retry(x, x->reason ? x->reason : REASON_CONNECTION_TERMINATED));
+        return;
+    }
     if (why) {
         exchange_fail(x, why);
         return;
