@@ -27,7 +27,7 @@ struct client {
     struct client *prev, *next;
     struct exchange_origin origin;
     struct client_door *door; /* borrowed from the listener */
-    uint64_t mark_acked;
+    uint64_t checked_us, mark_acked;
     struct tls_server *tls; /* a reference; NULL: plain */
     char *subject;          /* of its certificate, owned; NULL: none */
     uint8_t slow_checks;
@@ -91,7 +91,7 @@ static void check_bodies(struct client *client, uint64_t least)
 
 static bool is_reader_slow(struct client *client, uint64_t least)
 {
-    bool is_behind = outq_pending(client->conn.wire->out) > 0;
+    bool is_behind = conn_pending(&client->conn) > 0;
     uint64_t waiting, acked = is_behind ? conn_acked(&client->conn, &waiting) : 0;
     bool is_slow = is_behind && client->was_behind && acked - client->mark_acked < least;
 
@@ -112,19 +112,21 @@ static bool has_tunnel(const struct client *client)
 
 static void check_speed(struct client *client)
 {
-    const struct wire *wire = client->conn.wire;
+    struct wire *wire = client->conn.wire;
+    uint64_t now_us = client->conn.loop->now_us;
     uint64_t least = conf_of(client)->timeouts.body_rate * CHECK_MS / 1000;
 
-    set_timer(client, CHECK_MS);
-    if (!least)
+    if (now_us - client->checked_us < CHECK_MS * UINT64_C(1000))
         return;
-    if (is_reader_slow(client, least) && !has_tunnel(client)) {
+    client->checked_us = now_us;
+    if (least && is_reader_slow(client, least) && !has_tunnel(client)) {
         conn_reset(&client->conn, REASON_CLIENT_SLOW);
         return;
     }
     if (wire->codec->check)
-        wire->codec->check(client->conn.wire);
-    check_bodies(client, least);
+        wire->codec->check(wire, (uint32_t)(least < UINT32_MAX ? least : UINT32_MAX));
+    if (least)
+        check_bodies(client, least);
     conn_touch(&client->conn);
 }
 
@@ -135,9 +137,10 @@ static void check_head(struct client *client)
     uint64_t taken_ms = (client->conn.loop->now_us - client->origin.began_us) / 1000;
 
     if (taken_ms < allowed_ms)
-        set_timer(client, allowed_ms - taken_ms);
+        set_timer(client, allowed_ms - taken_ms < CHECK_MS ? allowed_ms - taken_ms : CHECK_MS);
     else
         client->conn.wire->codec->refuse(client->conn.wire, REASON_HEADER_TIMEOUT);
+    conn_touch(&client->conn);
 }
 
 /* --- the connection's callbacks */
@@ -171,12 +174,15 @@ static void on_timeout(struct conn *conn)
     conn_resume(conn);
     if (conn->is_closing)
         return;
-    if (conn->wire->is_partial)
-        check_head(client);
-    else if (conn->is_working || outq_pending(conn->wire->out))
-        check_speed(client);
-    else
+    if (!conn->wire->is_partial && !conn->is_working && !conn_pending(conn)) {
         end_idle(client);
+        return;
+    }
+    set_timer(client, CHECK_MS);
+    if (conn->is_working || conn_pending(conn))
+        check_speed(client);
+    if (!conn->is_closing && conn->wire->is_partial)
+        check_head(client);
 }
 
 static void on_begin(struct conn *conn)
@@ -333,6 +339,7 @@ static struct stream *on_open(void *wire_owner)
     if (!client->conn.is_working || !client->conn.wire->codec->is_shared) {
         client->slow_checks = 0;
         client->was_behind = false;
+        client->checked_us = client->conn.loop->now_us;
         set_timer(client, CHECK_MS);
     }
     client->conn.is_working = true;

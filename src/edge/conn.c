@@ -403,9 +403,9 @@ static void write_out(struct conn *conn)
         conn_close(conn, REASON_MEMORY_LIMIT);
 }
 
-static bool is_all_out(const struct conn *conn)
+size_t conn_pending(const struct conn *conn)
 {
-    return !outq_pending(conn->wire->out) && !(conn->tls && outq_pending(conn->tls->out));
+    return outq_pending(conn->wire->out) + (conn->tls ? outq_pending(conn->tls->out) : 0);
 }
 
 /* TLS says its last word (RFC 8446 6.1) before the socket does. */
@@ -424,7 +424,7 @@ static void after_output(struct conn *conn)
 
     if (wire->wants_shutdown || wire->wants_close)
         say_bye(conn);
-    if (conn->is_closing || !is_all_out(conn))
+    if (conn->is_closing || conn_pending(conn))
         return;
     if (wire->wants_shutdown)
         shut(conn);
@@ -452,7 +452,7 @@ void conn_flush(struct conn *conn)
     if (conn->is_closing)
         return;
     update_reading(conn);
-    if (is_all_out(conn))
+    if (!conn_pending(conn))
         after_output(conn);
 }
 
@@ -476,9 +476,7 @@ uint64_t conn_acked(const struct conn *conn, uint64_t *waiting)
         written += conn->writing_len - uv_stream_get_write_queue_size(&conn->uv.stream);
     if (!uv_fileno(&conn->uv.handle, &fd))
         ioctl(fd, SIOCOUTQ, &unacked);
-    *waiting = (uint64_t)unacked + outq_pending(conn->wire->out);
-    if (conn->tls)
-        *waiting += outq_pending(conn->tls->out);
+    *waiting = (uint64_t)unacked + conn_pending(conn);
     return written > (uint64_t)unacked ? written - (uint64_t)unacked : 0;
 }
 

@@ -91,6 +91,8 @@ void conn_close(struct conn *conn, enum reason why);
 void conn_reset(struct conn *conn, enum reason why);
 /* Closes every connection of the loop. */
 void conn_close_all(struct loop *loop);
+/* Bytes that wait for the socket. */
+size_t conn_pending(const struct conn *conn);
 /* Bytes written so far that the peer's kernel has acknowledged; *waiting: those that are on their
  * way or still here. One system call. */
 uint64_t conn_acked(const struct conn *conn, uint64_t *waiting);

@@ -69,11 +69,17 @@ void h2_half_free(struct h2 *h2, struct h2_half *half)
     h2->wire.streams--;
     h2->wire.queued -= (uint32_t)outq_pending(half->queue);
     if (h2->receiving == half)
-        h2->receiving = NULL;
+        h2_end_receiving(h2);
     outq_give(&half->queue);
     outq_give(&half->early);
     heap_give(h2->wire.heap, half->trailers);
     heap_give(h2->wire.heap, half);
+}
+
+void h2_end_receiving(struct h2 *h2)
+{
+    h2->receiving = NULL;
+    h2->wire.is_partial = false;
 }
 
 void h2_let_go(struct h2 *h2, struct h2_half *half)
@@ -200,7 +206,7 @@ static int new_session(struct h2 *h2, const nghttp2_session_callbacks *callbacks
         return NGHTTP2_ERR_NOMEM;
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
-    nghttp2_option_set_max_outbound_ack(option, H2_GRACE_MAX);
+    nghttp2_option_set_max_outbound_ack(option, H2_ACKS_MAX);
     if (h2->wire.role == ROLE_SERVER)
         failed = nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &memory);
     else
@@ -242,7 +248,9 @@ static enum status open(struct wire *wire, enum role role)
                                .role = role,
                                .streams_max = wire->streams_max,
                                .is_idle = role == ROLE_SERVER},
-                      .grace = H2_GRACE_MAX};
+                      .grace = H2_GRACE_MAX,
+                      .remote_window = NGHTTP2_INITIAL_WINDOW_SIZE};
+    h2_scan_init(&h2->scan, role == ROLE_SERVER);
     if (nghttp2_session_callbacks_new(&callbacks))
         return E_NOMEM;
     h2_set_callbacks(callbacks);
@@ -439,31 +447,29 @@ static void bye(struct wire *wire)
     h2_settle(h2);
 }
 
-/* Has this stream something to send, and its reader let nothing of it go since the last check? */
-static bool is_stalled(const struct h2 *h2, struct h2_half *half)
+/* Has this stream something to send, and does its reader take less than it should of it? */
+static bool is_stalled(const struct h2 *h2, struct h2_half *half, uint32_t least)
 {
-    bool is_still = h2_waiting(half) && half->out_bytes == half->seen &&
-                    outq_pending(h2->wire.out) < H2_OUT_MAX;
+    uint64_t taken = half->out_bytes - half->seen;
+    int32_t stream = nghttp2_session_get_stream_remote_window_size(h2->session, half->id);
+    int32_t all = nghttp2_session_get_remote_window_size(h2->session);
+    bool is_blocked = stream < H2_BLOCKED || all < H2_BLOCKED;
+    bool is_slow = h2_waiting(half) && is_blocked && taken < least;
 
     half->seen = half->out_bytes;
-    half->stalled = is_still ? (uint8_t)(half->stalled + 1) : 0;
+    half->stalled = is_slow ? (uint8_t)(half->stalled + 1) : 0;
     return half->stalled >= H2_STALLED_CHECKS;
 }
 
-static void check(struct wire *wire)
+static void check(struct wire *wire, uint32_t least)
 {
     struct h2 *h2 = h2_of(wire);
     struct h2_half *half, *next;
 
     h2_forgive(h2, H2_GRACE_REFILL);
-    h2->header_checks = h2->receiving ? (uint8_t)(h2->header_checks + 1) : 0;
-    if (h2->header_checks >= H2_HEADER_CHECKS) {
-        refuse(wire, REASON_HEADER_TIMEOUT);
-        return;
-    }
     for (half = h2->halves; half && !h2->is_dead; half = next) {
         next = half->next;
-        if (half->in_tunnel || !is_stalled(h2, half))
+        if (half->in_tunnel || half->is_over || !is_stalled(h2, half, least))
             continue;
         h2_break(h2, half, REASON_CLIENT_SLOW);
         if (!h2->is_dead)

@@ -22,6 +22,7 @@ bool h2_block_begin(struct h2 *h2, struct h2_half *half)
     head->minor = HEAD_HTTP2;
     half->block.head = head;
     h2->receiving = half;
+    h2->wire.is_partial = true;
     return true;
 }
 
@@ -172,13 +173,13 @@ static enum reason take_tunnel(struct h2_half *half)
     char key[WEBSOCKET_KEY_SIZE];
     struct str text;
 
+    if (!h1_equal_fold(half->block.protocol, STR("websocket")))
+        return REASON_METHOD_UNKNOWN; // RFC 9220 3
     half->wants_tunnel = head->is_upgrade = true;
     head->method = METHOD_GET;
     head->method_name = STR("GET");
     if (head_set(head, arena, STR("upgrade"), half->block.protocol))
         return REASON_HEADERS_TOO_LARGE;
-    if (!h1_equal_fold(half->block.protocol, STR("websocket")))
-        return REASON_NONE;
     if (!websocket_key(key) || !websocket_accept((struct str){key, strlen(key)}, half->accept))
         return REASON_INTERNAL_ERROR;
     text = arena_copy(arena, (struct str){key, strlen(key)});
@@ -229,6 +230,18 @@ static enum reason take_length(struct head *head, enum reason otherwise)
     return head->content_length < 0 ? otherwise : REASON_NONE;
 }
 
+/* A body that shall have no bytes and has not ended: were its length passed on, a target would take
+ * the request for whole before we know that it is. */
+static void distrust_length(const struct h2_half *half)
+{
+    struct head *head = half->block.head;
+
+    if (head->content_length || half->is_remote_done)
+        return;
+    head->content_length = -1;
+    head_remove(head, HDR_CONTENT_LENGTH);
+}
+
 static enum reason take_expectation(struct head *head)
 {
     struct str expect = head_value(head, HDR_EXPECT);
@@ -250,6 +263,7 @@ enum reason h2_block_request(struct h2 *h2, struct h2_half *half)
         why = take_host(half);
     if (!why)
         why = take_length(head, REASON_CONTENT_LENGTH_INVALID);
+    distrust_length(half);
     if (!why)
         why = take_expectation(head);
     if (!why && half->block.cookies > 1)

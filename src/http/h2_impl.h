@@ -13,6 +13,8 @@
 #include "base/heap.h"
 #include "base/outq.h"
 #include "http/h1_impl.h"
+#include "http/h2_block.h"
+#include "http/h2_scan.h"
 #include "http/websocket.h"
 
 enum {
@@ -20,22 +22,11 @@ enum {
     H2_STREAM_WINDOW = 256 * 1024,      /* body bytes of a stream that may be on their way to us */
     H2_CONNECTION_WINDOW = 1024 * 1024, /* and of all streams of a connection */
     H2_OUT_MAX = 64 * 1024,             /* bytes of `out` past which DATA waits in its stream */
-    H2_GRACE_MAX = 400,                 /* see h2_charge() */
-    H2_GRACE_REFILL = 200,
+    H2_GRACE_MAX = 1600,                /* see h2_charge() */
+    H2_GRACE_REFILL = 800,              /* each check */
+    H2_ACKS_MAX = 400,                  /* answers to PING and SETTINGS that may wait */
     H2_STALLED_CHECKS = 2,
-    H2_HEADER_CHECKS = 3, /* checks in which a header block must be whole */
-};
-
-/* Fields of a block that is coming in, laid out as HTTP/1.1 would: a later h1_write_*() copies them
- * by the run. */
-struct h2_block {
-    struct head *head; /* in the stream's arena; NULL: none is expected, or it is over a limit */
-    char *at, *end;    /* room in that arena */
-    uint32_t bytes;    /* names and values, as RFC 9113 6.5.2 counts them */
-    uint32_t skipped;  /* the same of fields that were dropped for a limit */
-    struct str method, scheme, path, authority, protocol;
-    uint8_t cookies;
-    enum reason why;
+    H2_BLOCKED = 1024, /* bytes of a window below which its owner keeps us waiting */
 };
 
 /* Trailers that wait for the end of the body. One object of the heap. */
@@ -56,6 +47,7 @@ struct h2_half {
     uint32_t unpaid;                    /* body bytes given to the sink and not credited */
     uint64_t out_bytes;                 /* body bytes sent so far */
     uint64_t seen;                      /* out_bytes at the last check */
+    int32_t window;                     /* for our bytes, before the SETTINGS that are being read */
     char accept[WEBSOCKET_ACCEPT_SIZE]; /* of the handshake on the other side; empty: none */
     uint8_t stalled;
     bool is_queue_high : 1;  /* the queue was above the low-water mark */
@@ -78,10 +70,12 @@ struct h2 {
     struct h2_half *receiving; /* whose header block is not whole; NULL: none */
     int32_t grace;             /* see h2_charge() */
     uint32_t remote_streams;   /* client role: what the other end allows */
-    uint8_t header_checks;
-    enum reason fault; /* why the connection must end */
-    bool is_busy : 1;  /* inside nghttp2: nothing may be sent now */
-    bool is_dead : 1;  /* the session can do no more */
+    enum reason fault;         /* why the connection must end */
+    uint32_t code;             /* and what its GOAWAY says; 0: what follows from the fault */
+    struct h2_scan scan;
+    uint32_t remote_window; /* SETTINGS_INITIAL_WINDOW_SIZE of the other end */
+    bool is_busy : 1;       /* inside nghttp2: nothing may be sent now */
+    bool is_dead : 1;       /* the session can do no more */
     bool is_closed : 1;
     bool is_leaving : 1;   /* bye was called */
     bool has_notified : 1; /* the first of its two GOAWAYs is sent */
@@ -90,11 +84,13 @@ struct h2 {
     bool has_waiting_drain : 1;
 };
 
+/* The wire as what it is. */
 static inline struct h2 *h2_of(const struct wire *wire)
 {
     return (struct h2 *)wire;
 }
 
+/* NULL: the codec has let go of it. */
 static inline struct h2_half *h2_half_of(const struct stream *stream)
 {
     return stream->half;
@@ -107,6 +103,8 @@ struct h2_half *h2_half_new(struct h2 *h2, struct stream *stream, int32_t id);
 void h2_half_free(struct h2 *h2, struct h2_half *half);
 /* Parts stream and half: what the sink was given and did not pay is paid. */
 void h2_let_go(struct h2 *h2, struct h2_half *half);
+/* The header block is whole, or broken. */
+void h2_end_receiving(struct h2 *h2);
 /* The stream is broken: let go, and the sink is told. */
 void h2_break(struct h2 *h2, struct h2_half *half, enum reason why);
 /* Whether wire is idle, or at its end; after everything that may change that. */
@@ -123,16 +121,6 @@ enum status h2_feed(struct wire *wire, struct str in, size_t *used);
 void h2_set_callbacks(nghttp2_session_callbacks *callbacks);
 /* Gives a tunnel the bytes that came before it was open. */
 void h2_give_early(struct h2 *h2, struct h2_half *half);
-
-/* --- h2_block.c: header blocks that come in */
-/* Room for a block in the stream's arena. False: it is full. */
-bool h2_block_begin(struct h2 *h2, struct h2_half *half);
-/* One field. False: the connection must end. */
-bool h2_block_add(struct h2 *h2, struct h2_half *half, struct str name, struct str value);
-/* Makes a request of it. REASON_NONE, or why it is refused. */
-enum reason h2_block_request(struct h2 *h2, struct h2_half *half);
-/* Makes a response of it. */
-enum reason h2_block_response(struct h2_half *half);
 
 /* --- h2_send.c */
 enum status h2_head(struct stream *stream, const struct head *head, bool last);

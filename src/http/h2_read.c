@@ -4,6 +4,7 @@
  * sink. A sink may end its stream or the whole wire in a call: after each one `half` is looked at
  * anew, and when the wire is dead the session is left at once.
  */
+#include <nghttp2/nghttp2.h>
 #include <string.h>
 
 #include "http/h2_impl.h"
@@ -30,38 +31,19 @@ static void refuse(struct h2 *h2, struct h2_half *half, enum reason why)
     h2_break(h2, half, why);
 }
 
-/* --- what frames cost */
+/* --- what nghttp2 would let by */
 
-static int32_t cost_of(const nghttp2_frame_hd *hd)
-{
-    switch (hd->type) {
-    case NGHTTP2_DATA:
-        return hd->length || (hd->flags & NGHTTP2_FLAG_END_STREAM) ? -1 : 2;
-    case NGHTTP2_HEADERS:
-        return 0;
-    case NGHTTP2_SETTINGS:
-    case NGHTTP2_PING:
-        return hd->flags & NGHTTP2_FLAG_ACK ? 0 : 2;
-    case NGHTTP2_RST_STREAM:
-        return 3;
-    case NGHTTP2_WINDOW_UPDATE:
-    case NGHTTP2_PRIORITY:
-    default: // also what we do not know
-        return 1;
-    }
-}
-
+/* Windows as they are before a SETTINGS frame moves them. */
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *owner)
 {
     struct h2 *h2 = owner;
-    int32_t cost = cost_of(hd);
 
-    (void)session;
     if (h2->is_dead)
         return FAIL;
-    if (cost < 0)
-        h2_forgive(h2, -cost);
-    return cost <= 0 || h2_charge(h2, cost) ? 0 : FAIL;
+    if (hd->type == NGHTTP2_SETTINGS)
+        for (struct h2_half *half = h2->halves; half; half = half->next)
+            half->window = nghttp2_session_get_stream_remote_window_size(session, half->id);
+    return 0;
 }
 
 /* --- header blocks */
@@ -174,8 +156,7 @@ static void end_trailers(struct h2 *h2, struct h2_half *half)
 
 static void end_block(struct h2 *h2, struct h2_half *half)
 {
-    h2->receiving = NULL;
-    h2->header_checks = 0;
+    h2_end_receiving(h2);
     if (!half->stream || half->is_mute)
         return;
     if (!half->block.head)
@@ -238,6 +219,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     (void)flags;
     if (h2->is_dead)
         return FAIL;
+    if (len)
+        h2_forgive(h2, 4);
     if (!half || !half->stream || half->is_mute || !half->has_head)
         return nghttp2_session_consume(session, id, len);
     if (!half->wants_tunnel || half->in_tunnel)
@@ -259,10 +242,26 @@ static void end_data(struct h2_half *half)
 
 /* --- whole frames */
 
+/* RFC 9113 6.9.2: a window that this makes too large is a fault of the connection. */
+static bool has_overflow(struct h2 *h2)
+{
+    uint32_t window =
+        nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+    int64_t change = (int64_t)window - h2->remote_window;
+
+    h2->remote_window = window;
+    for (struct h2_half *half = h2->halves; half && change > 0; half = half->next)
+        if (half->window + change > INT32_MAX)
+            return true;
+    return false;
+}
+
 static void take_settings(struct h2 *h2, const nghttp2_frame *frame)
 {
     if (frame->hd.flags & NGHTTP2_FLAG_ACK)
         return;
+    if (has_overflow(h2))
+        h2->code = NGHTTP2_FLOW_CONTROL_ERROR;
     h2->is_ready = true;
     h2->remote_streams =
         nghttp2_session_get_remote_settings(h2->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
@@ -279,6 +278,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         return FAIL;
     if (frame->hd.type == NGHTTP2_SETTINGS)
         take_settings(h2, frame);
+    if (h2->code)
+        return FAIL;
     if (frame->hd.type == NGHTTP2_GOAWAY)
         h2->has_goaway = true;
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK))
@@ -304,16 +305,15 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_half *half = h2->is_dead ? NULL : find(h2, frame->hd.stream_id);
 
     (void)session;
-    (void)code;
     if (h2->is_dead)
         return FAIL;
     if (h2->receiving == half)
-        h2->receiving = NULL;
+        h2_end_receiving(h2);
     if (half && half->stream)
         h2_break(h2, half,
                  h2->wire.role == ROLE_SERVER ? REASON_HEADER_VALUE_INVALID
                                               : REASON_HTTP_PROTOCOL_ERROR);
-    return !h2->is_dead && h2_charge(h2, 3) ? 0 : FAIL;
+    return !h2->is_dead && h2_charge(h2, code == NGHTTP2_ERR_REFUSED_STREAM ? 1 : 12) ? 0 : FAIL;
 }
 
 /* Why the target gave up a stream. */
@@ -338,7 +338,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *o
         return 0;
     nghttp2_session_set_stream_user_data(h2->session, id, NULL);
     if (half->is_remote_done && half->is_sent)
-        h2_forgive(h2, 3);
+        h2_forgive(h2, 12);
     if (half->stream && half->stream->received && half->stream->sent)
         half->is_over = true; // its user has all, and will let go
     else if (half->stream)
@@ -373,28 +373,45 @@ static void fail(struct h2 *h2, ssize_t error)
     else if (error == NGHTTP2_ERR_NOMEM)
         h2_die(h2, NGHTTP2_INTERNAL_ERROR, REASON_MEMORY_LIMIT);
     else
-        h2_die(h2, NGHTTP2_PROTOCOL_ERROR,
+        h2_die(h2, h2->code ? h2->code : NGHTTP2_PROTOCOL_ERROR,
                is_server ? REASON_REQUEST_LINE_INVALID : REASON_HTTP_PROTOCOL_ERROR);
 }
 
-enum status h2_feed(struct wire *wire, struct str in, size_t *used)
+/* Lets nghttp2 have it. False: the session is over. */
+static bool read_frames(struct h2 *h2, struct str in)
 {
-    struct h2 *h2 = h2_of(wire);
     ssize_t taken;
 
-    *used = in.len;
-    if (h2->is_dead || h2->is_busy)
-        return h2->is_closed ? E_CLOSED : OK;
     h2->is_busy = true;
     taken = nghttp2_session_mem_recv(h2->session, (const uint8_t *)in.p, in.len);
     h2->is_busy = false;
     if (h2->is_closed) {
         nghttp2_session_del(h2->session);
         h2->session = NULL;
-        return E_CLOSED;
+        return false;
     }
     if (taken < 0)
         fail(h2, taken);
+    return !h2->is_dead;
+}
+
+enum status h2_feed(struct wire *wire, struct str in, size_t *used)
+{
+    struct h2 *h2 = h2_of(wire);
+    struct h2_scanned found;
+
+    *used = in.len;
+    if (h2->is_dead || h2->is_busy)
+        return h2->is_closed ? E_CLOSED : OK;
+    found = h2_scan_next(&h2->scan, in);
+    if (!h2_charge(h2, found.cost)) {
+        fail(h2, 0);
+    } else if (read_frames(h2, (struct str){in.p, found.len}) && found.code) {
+        h2->code = found.code;
+        fail(h2, 0);
+    }
+    if (h2->is_closed)
+        return E_CLOSED;
     h2_settle(h2);
     return OK;
 }

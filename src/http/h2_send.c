@@ -4,6 +4,7 @@
  * out before their memory goes; body bytes go straight into `out` while windows and `out` have
  * room, and else wait as copies in their stream.
  */
+#include <nghttp2/nghttp2.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -285,7 +286,7 @@ int h2_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
     if (half->is_queue_high && h2_waiting(half) < WIRE_LOW_WATER)
         h2->has_waiting_drain = true;
     if (length)
-        h2_forgive(h2, 2); // WINDOW_UPDATEs answer it
+        h2_forgive(h2, 8); // WINDOW_UPDATEs answer it
     return 0;
 }
 
