@@ -35,7 +35,9 @@ static int32_t cost_of(const struct header *header)
 
     switch (header->type) {
     case NGHTTP2_DATA:
-        return header->length || (header->flags & NGHTTP2_FLAG_END_STREAM) ? 4 : 8;
+        if (header->flags & NGHTTP2_FLAG_PADDED) // there may be nothing else in it
+            return 4;
+        return header->length || (header->flags & NGHTTP2_FLAG_END_STREAM) ? 0 : 8;
     case NGHTTP2_HEADERS:
         return 0;
     case NGHTTP2_SETTINGS:
