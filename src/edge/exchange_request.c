@@ -75,6 +75,28 @@ static enum step answer_health(struct exchange *x)
     return exchange_answer_with(x, x->host->is_draining ? &bad : &good);
 }
 
+/* RFC 8555 8.3: what a certificate authority asks for, on any name, before routes and redirects. What
+ * we know nothing of is the target's. */
+static struct str find_challenge(const struct exchange *x)
+{
+    static const struct str prefix = STR_INIT("/.well-known/acme-challenge/");
+    struct str path = x->request->path;
+
+    if (path.len <= prefix.len || memcmp(path.p, prefix.p, prefix.len) != 0)
+        return STR_NONE;
+    return snapshot_challenge(x->host->snapshot,
+                              (struct str){path.p + prefix.len, path.len - prefix.len});
+}
+
+static enum step answer_challenge(struct exchange *x, struct str answer)
+{
+    struct exchange_reply reply = {.status = 200, .content_type = STR("text/plain")};
+
+    reply.body = arena_copy(&x->arena, answer);
+    return reply.body.p ? exchange_answer_with(x, &reply)
+                        : exchange_refused(x, REASON_MEMORY_LIMIT);
+}
+
 /* The port of https for clients that named our port of http; 0: the usual one. */
 static unsigned secure_port(const struct conf *conf)
 {
@@ -128,6 +150,7 @@ enum step exchange_step_head(struct exchange *x)
 {
     const struct conf *conf = x->snapshot->rules->conf;
     const struct head *request = x->request;
+    struct str answer;
 
     x->path = request->path;
     note_grpc(x);
@@ -141,6 +164,9 @@ enum step exchange_step_head(struct exchange *x)
     refuse_h2c(x->request);
     if (is_health_check(x))
         return answer_health(x);
+    answer = find_challenge(x);
+    if (answer.p)
+        return answer_challenge(x, answer);
     if (x->origin->redirect_https)
         return redirect_https(x);
     if (conf->limits.body && request->content_length > 0 &&

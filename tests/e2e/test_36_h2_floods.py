@@ -256,6 +256,7 @@ def first_flight(scene, count):
     """Requests sent with the preface, before the client can know the limit; the limit, once it came."""
     client = RawClient(scene.address, start=False)
     client.send(PREFACE + settings() + b"".join(frame(HEADERS, LAST, s, SLOW) for s in streams(count)))
+    client.next_stream = 2 * count + 1
     client.wait(lambda f: f.kind == SETTINGS, "SETTINGS, the server's first frame")
     return client, client.peer[MAX_CONCURRENT_STREAMS]
 
