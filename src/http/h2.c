@@ -93,9 +93,10 @@ void h2_let_go(struct h2 *h2, struct h2_half *half)
     half->is_mute = true;
     stream->wire = NULL;
     stream->half = NULL;
-    if (half->unpaid && !h2->is_dead)
-        nghttp2_session_consume_connection(h2->session, half->unpaid);
+    if (!h2->is_dead)
+        nghttp2_session_consume_connection(h2->session, half->unpaid + outq_pending(half->early));
     half->unpaid = 0;
+    outq_give(&half->early);
 }
 
 void h2_break(struct h2 *h2, struct h2_half *half, enum reason why)
@@ -115,7 +116,12 @@ static bool is_over(const struct h2 *h2)
         return true;
     if (h2->wire.role == ROLE_CLIENT && (h2->has_goaway || h2->is_leaving) && !h2->halves)
         return true;
-    return !nghttp2_session_want_read(h2->session) && !nghttp2_session_want_write(h2->session);
+    if (nghttp2_session_want_read(h2->session) || nghttp2_session_want_write(h2->session))
+        return false;
+    for (const struct h2_half *half = h2->halves; half; half = half->next)
+        if (half->is_over)
+            return false;
+    return true;
 }
 
 void h2_settle(struct h2 *h2)
@@ -130,13 +136,17 @@ void h2_settle(struct h2 *h2)
                         h2->wire.streams < h2->remote_streams;
 }
 
+/* Each is gone before its sink is told, for that may close the wire. */
 static void break_all(struct h2 *h2, enum reason why)
 {
-    struct h2_half *half;
+    while (h2->halves) {
+        struct h2_half *half = h2->halves;
+        struct stream *stream = half->stream;
 
-    for (half = h2->halves; half; half = h2->halves) {
-        h2_break(h2, half, why);
+        h2_let_go(h2, half);
         h2_half_free(h2, half);
+        if (stream)
+            stream->sink->on_reset(stream, why);
     }
 }
 
@@ -196,6 +206,15 @@ void h2_forgive(struct h2 *h2, int32_t n)
         h2->grace = H2_GRACE_MAX;
 }
 
+void h2_leave(struct h2 *h2)
+{
+    h2->is_busy = false;
+    if (!h2->is_closed)
+        return;
+    nghttp2_session_del(h2->session);
+    h2->session = NULL;
+}
+
 static int new_session(struct h2 *h2, const nghttp2_session_callbacks *callbacks)
 {
     nghttp2_mem memory = {h2->wire.heap, take, give, take_zeroed, resize};
@@ -207,6 +226,7 @@ static int new_session(struct h2 *h2, const nghttp2_session_callbacks *callbacks
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, H2_ACKS_MAX);
+    nghttp2_option_set_max_send_header_block_length(option, H2_HEAD_MAX);
     if (h2->wire.role == ROLE_SERVER)
         failed = nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &memory);
     else
@@ -255,6 +275,7 @@ static enum status open(struct wire *wire, enum role role)
         return E_NOMEM;
     h2_set_callbacks(callbacks);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_on_send_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, h2_on_sent);
     failed = new_session(h2, callbacks);
     nghttp2_session_callbacks_del(callbacks);
     if (failed)
@@ -407,23 +428,27 @@ static void pull(struct wire *wire)
     h2_settle(h2);
 }
 
+static struct h2_half *find_drained(const struct h2 *h2)
+{
+    struct h2_half *half = h2->halves;
+
+    while (half && (!half->is_queue_high || h2_waiting(half) >= WIRE_LOW_WATER))
+        half = half->next;
+    return half;
+}
+
 static void wrote(struct wire *wire)
 {
     struct h2 *h2 = h2_of(wire);
-    struct h2_half *half, *next;
+    struct h2_half *half;
 
     if (!h2->has_waiting_drain)
         return;
     h2->has_waiting_drain = false;
-    for (half = h2->halves; half; half = next) {
-        next = half->next;
-        if (!half->is_queue_high || h2_waiting(half) >= WIRE_LOW_WATER)
-            continue;
+    while ((half = find_drained(h2))) { // from the start each time: a sink may end any stream
         half->is_queue_high = false;
         if (half->stream)
             half->stream->sink->on_drain(half->stream);
-        if (h2->is_closed || !h2->halves)
-            return;
     }
 }
 
@@ -440,41 +465,56 @@ static void bye(struct wire *wire)
         h2->has_notified = true;
         nghttp2_submit_shutdown_notice(h2->session);
     } else if (wire->role == ROLE_SERVER) {
-        nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
-                              nghttp2_session_get_last_proc_stream_id(h2->session),
-                              NGHTTP2_NO_ERROR, NULL, 0);
+        h2->wants_goaway = true;
     }
     h2_settle(h2);
 }
 
 /* Has this stream something to send, and does its reader take less than it should of it? */
-static bool is_stalled(const struct h2 *h2, struct h2_half *half, uint32_t least)
+static void look_at(const struct h2 *h2, struct h2_half *half, uint32_t least)
 {
     uint64_t taken = half->out_bytes - half->seen;
     int32_t stream = nghttp2_session_get_stream_remote_window_size(h2->session, half->id);
     int32_t all = nghttp2_session_get_remote_window_size(h2->session);
     bool is_blocked = stream < H2_BLOCKED || all < H2_BLOCKED;
-    bool is_slow = h2_waiting(half) && is_blocked && taken < least;
+    bool is_slow = h2_waiting(half) && !half->in_tunnel && !half->is_over && is_blocked &&
+                   taken < least;
 
     half->seen = half->out_bytes;
     half->stalled = is_slow ? (uint8_t)(half->stalled + 1) : 0;
-    return half->stalled >= H2_STALLED_CHECKS;
+}
+
+static struct h2_half *find_stalled(const struct h2 *h2)
+{
+    struct h2_half *half = h2->halves;
+
+    while (half && half->stalled < H2_STALLED_CHECKS)
+        half = half->next;
+    return half;
+}
+
+/* The stream is reset before its sink is told, for that may end others, or all. */
+static void give_up(struct h2 *h2, struct h2_half *half)
+{
+    struct stream *stream = half->stream;
+
+    half->stalled = 0;
+    h2_let_go(h2, half);
+    say_reset(h2, half, NGHTTP2_CANCEL);
+    if (stream)
+        stream->sink->on_reset(stream, REASON_CLIENT_SLOW);
 }
 
 static void check(struct wire *wire, uint32_t least)
 {
     struct h2 *h2 = h2_of(wire);
-    struct h2_half *half, *next;
+    struct h2_half *half;
 
     h2_forgive(h2, H2_GRACE_REFILL);
-    for (half = h2->halves; half && !h2->is_dead; half = next) {
-        next = half->next;
-        if (half->in_tunnel || half->is_over || !is_stalled(h2, half, least))
-            continue;
-        h2_break(h2, half, REASON_CLIENT_SLOW);
-        if (!h2->is_dead)
-            say_reset(h2, half, NGHTTP2_CANCEL);
-    }
+    for (half = h2->halves; half && !h2->is_dead; half = half->next)
+        look_at(h2, half, least);
+    while (!h2->is_dead && (half = find_stalled(h2)))
+        give_up(h2, half);
     h2_settle(h2);
 }
 
@@ -494,10 +534,8 @@ static void close(struct wire *wire, enum reason why)
         return;
     h2->is_closed = h2->is_dead = true;
     break_all(h2, why);
-    if (!h2->is_busy) {
-        nghttp2_session_del(h2->session);
-        h2->session = NULL;
-    }
+    if (!h2->is_busy)
+        h2_leave(h2);
     outq_give(&wire->out);
 }
 

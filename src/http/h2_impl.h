@@ -27,6 +27,7 @@ enum {
     H2_ACKS_MAX = 400,                  /* answers to PING and SETTINGS that may wait */
     H2_STALLED_CHECKS = 2,
     H2_BLOCKED = 1024, /* bytes of a window below which its owner keeps us waiting */
+    H2_HEAD_MAX = 1024 * 1024, /* of a head that we send: more than any limit lets in */
 };
 
 /* Trailers that wait for the end of the body. One object of the heap. */
@@ -60,7 +61,8 @@ struct h2_half {
     bool is_mute : 1;        /* nothing more goes to the sink */
     bool wants_tunnel : 1;   /* extended CONNECT (RFC 8441) */
     bool in_tunnel : 1;
-    bool is_over : 1; /* nghttp2 has closed it; its user has yet to let go */
+    bool is_bodiless : 1; /* our answer has no body (RFC 9110 6.4.1) */
+    bool is_over : 1;     /* nghttp2 has closed it; its user has yet to let go */
 };
 
 struct h2 {
@@ -79,7 +81,8 @@ struct h2 {
     bool is_closed : 1;
     bool is_leaving : 1;   /* bye was called */
     bool has_notified : 1; /* the first of its two GOAWAYs is sent */
-    bool has_goaway : 1;   /* client role: the other end takes no more */
+    bool wants_goaway : 1; /* the second is to be sent: it names what came until then */
+    bool has_goaway : 1;   /* client role: the other end takes no more, or there are no numbers */
     bool is_ready : 1;     /* the other end's SETTINGS are in */
     bool has_waiting_drain : 1;
 };
@@ -111,6 +114,8 @@ void h2_break(struct h2 *h2, struct h2_half *half, enum reason why);
 void h2_settle(struct h2 *h2);
 /* The session can do no more: says `code` in a GOAWAY, breaks all streams, ends the wire. */
 void h2_die(struct h2 *h2, uint32_t code, enum reason why);
+/* Out of nghttp2 again; when the wire was closed meanwhile, the session goes. */
+void h2_leave(struct h2 *h2);
 /* Frames that cost us more than their sender, or serve to probe us, draw on a connection's grace;
  * honest work and time give it back. False: it is used up, the connection must end (DESIGN 7). */
 bool h2_charge(struct h2 *h2, int32_t cost);
@@ -132,6 +137,7 @@ void h2_drain(struct h2 *h2);
 /* Callbacks of nghttp2. */
 int h2_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
                     size_t length, nghttp2_data_source *source, void *owner);
+int h2_on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *owner);
 /* Body bytes that wait in the stream. */
 size_t h2_waiting(const struct h2_half *half);
 struct outq *h2_out(struct h2 *h2);

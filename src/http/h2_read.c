@@ -48,6 +48,12 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 
 /* --- header blocks */
 
+static int lack_memory(struct h2 *h2)
+{
+    h2->fault = REASON_MEMORY_LIMIT;
+    return FAIL;
+}
+
 static int begin_request(struct h2 *h2, int32_t id)
 {
     struct stream *stream = h2->wire.sink->on_open(h2->wire.owner);
@@ -59,8 +65,9 @@ static int begin_request(struct h2 *h2, int32_t id)
     if (stream && !half)
         stream->sink->on_reset(stream, REASON_MEMORY_LIMIT);
     if (!half)
-        return nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id,
-                                         NGHTTP2_REFUSED_STREAM);
+        return nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM)
+                   ? lack_memory(h2)
+                   : 0;
     nghttp2_session_set_stream_user_data(h2->session, id, half);
     if (!h2_block_begin(h2, half))
         half->block.why = REASON_MEMORY_LIMIT;
@@ -184,29 +191,40 @@ static bool keep_early(struct h2 *h2, struct h2_half *half, struct str bytes)
     return half->early && !outq_put(half->early, bytes);
 }
 
-void h2_give_early(struct h2 *h2, struct h2_half *half)
+static void give_kept(struct h2 *h2, struct h2_half *half)
 {
-    struct iovec vectors[8];
+    struct outq *early = half->early;
 
-    while (outq_pending(half->early) && half->stream && !h2->is_dead) {
-        unsigned n = outq_vectors(half->early, vectors, 1);
-        struct outq *early = half->early;
+    half->early = NULL; // a sink that ends the stream must not free what it is given
+    while (!h2->is_dead && half->stream && outq_pending(early)) {
+        struct iovec vector;
 
-        half->early = NULL; // a sink that ends the stream must not free what it is given
-        for (unsigned i = 0; i < n; i++)
-            give(half, (struct str){vectors[i].iov_base, vectors[i].iov_len}, false);
-        if (h2->is_dead || !half->stream) {
-            outq_give(&early);
-            return;
-        }
-        outq_sent(early, vectors[0].iov_len);
-        half->early = early;
+        outq_vectors(early, &vector, 1);
+        give(half, (struct str){vector.iov_base, vector.iov_len}, false);
+        outq_sent(early, vector.iov_len);
     }
-    outq_give(&half->early);
-    if (half->is_remote_done && half->stream && half->in_tunnel) {
+    if (!h2->is_dead)
+        nghttp2_session_consume_connection(h2->session, outq_pending(early));
+    outq_give(&early);
+    if (!h2->is_dead && half->stream && half->is_remote_done) {
         half->stream->received = true;
         give(half, STR(""), true);
     }
+}
+
+/* The sink is called as if from inside nghttp2, so that `half` stays until it is done. */
+void h2_give_early(struct h2 *h2, struct h2_half *half)
+{
+    bool was_busy = h2->is_busy;
+
+    if (!was_busy)
+        h2_drain(h2); // our head may lie in memory that the sink gives back
+    if (h2->is_dead)
+        return;
+    h2->is_busy = true;
+    give_kept(h2, half);
+    if (!was_busy)
+        h2_leave(h2);
 }
 
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
@@ -226,7 +244,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     if (!half->wants_tunnel || half->in_tunnel)
         give(half, bytes, false);
     else if (!keep_early(h2, half, bytes))
-        return FAIL;
+        return lack_memory(h2);
     return h2->is_dead ? FAIL : 0;
 }
 
@@ -339,7 +357,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *o
     nghttp2_session_set_stream_user_data(h2->session, id, NULL);
     if (half->is_remote_done && half->is_sent)
         h2_forgive(h2, 12);
-    if (half->stream && half->stream->received && half->stream->sent)
+    if (half->stream && (half->stream->received || half->is_remote_done) && half->stream->sent)
         half->is_over = true; // its user has all, and will let go
     else if (half->stream)
         h2_break(h2, half,
@@ -370,7 +388,7 @@ static void fail(struct h2 *h2, ssize_t error)
 
     if (h2->fault == REASON_TOO_MUCH_ABUSE || error == NGHTTP2_ERR_FLOODED)
         h2_die(h2, NGHTTP2_ENHANCE_YOUR_CALM, REASON_TOO_MUCH_ABUSE);
-    else if (error == NGHTTP2_ERR_NOMEM)
+    else if (error == NGHTTP2_ERR_NOMEM || h2->fault == REASON_MEMORY_LIMIT)
         h2_die(h2, NGHTTP2_INTERNAL_ERROR, REASON_MEMORY_LIMIT);
     else
         h2_die(h2, h2->code ? h2->code : NGHTTP2_PROTOCOL_ERROR,
@@ -384,12 +402,9 @@ static bool read_frames(struct h2 *h2, struct str in)
 
     h2->is_busy = true;
     taken = nghttp2_session_mem_recv(h2->session, (const uint8_t *)in.p, in.len);
-    h2->is_busy = false;
-    if (h2->is_closed) {
-        nghttp2_session_del(h2->session);
-        h2->session = NULL;
+    h2_leave(h2);
+    if (h2->is_closed)
         return false;
-    }
     if (taken < 0)
         fail(h2, taken);
     return !h2->is_dead;

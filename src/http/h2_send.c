@@ -193,22 +193,31 @@ static void fill_request(struct list *list, const struct h2_half *half, const st
 static int end_body(struct h2_half *half, nghttp2_session *session, uint32_t *flags)
 {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    half->is_sent = true;
     if (!half->trailers)
         return 0;
     *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     return nghttp2_submit_trailer(session, half->id, half->trailers->fields, half->trailers->count);
 }
 
-/* Our side is out, and whoever had the stream is gone: the rest of the other side's is not wanted
- * (RFC 9113 8.1). */
-static void stop_other_side(struct h2 *h2, const struct h2_half *half)
+/* When our side is out and whoever had the stream is gone, the rest of the other side's is not
+ * wanted (RFC 9113 8.1). Not before: nghttp2 sends nothing of a stream that is to be reset. */
+int h2_on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
-    bool is_server = h2->wire.role == ROLE_SERVER;
+    bool has_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+    struct h2 *h2 = owner;
+    struct h2_half *half;
 
-    if (!half->stream && !half->is_remote_done)
-        nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, half->id,
-                                  is_server ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+    if (!has_end || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) || h2->is_dead)
+        return 0;
+    half = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    if (!half)
+        return 0;
+    half->is_sent = true;
+    if (half->stream || half->is_remote_done)
+        return 0;
+    return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, half->id,
+                                     h2->wire.role == ROLE_SERVER ? NGHTTP2_NO_ERROR
+                                                                  : NGHTTP2_CANCEL);
 }
 
 static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
@@ -229,11 +238,8 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_
     if (n > length)
         n = length;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (n == h2_waiting(half) && half->is_last_given) {
-        if (end_body(half, session, flags))
-            return NGHTTP2_ERR_CALLBACK_FAILURE;
-        stop_other_side(h2, half);
-    }
+    if (n == h2_waiting(half) && half->is_last_given && end_body(half, session, flags))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     return (ssize_t)n;
 }
 
@@ -297,6 +303,11 @@ void h2_drain(struct h2 *h2)
     const uint8_t *bytes;
     ssize_t n;
 
+    if (h2->wants_goaway)
+        nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(h2->session),
+                              NGHTTP2_NO_ERROR, NULL, 0);
+    h2->wants_goaway = false;
     h2->is_busy = true;
     while ((n = nghttp2_session_mem_send(h2->session, &bytes)) > 0) {
         struct outq *out = h2_out(h2);
@@ -306,13 +317,8 @@ void h2_drain(struct h2 *h2)
             break;
         }
     }
-    h2->is_busy = false;
-    if (h2->is_closed) {
-        nghttp2_session_del(h2->session);
-        h2->session = NULL;
-        return;
-    }
-    if (n < 0)
+    h2_leave(h2);
+    if (n < 0 && !h2->is_closed)
         h2_die(h2, NGHTTP2_INTERNAL_ERROR, REASON_MEMORY_LIMIT);
 }
 
@@ -344,8 +350,13 @@ static enum status submit_request(struct h2 *h2, struct h2_half *half, const str
     int32_t id = nghttp2_submit_request(h2->session, NULL, list->fields, list->count,
                                         last ? NULL : &body, half);
 
+    if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) { // RFC 9113 5.1.1
+        h2->has_goaway = true;
+        h2_settle(h2);
+        return E_AGAIN;
+    }
     if (id < 0)
-        return id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE ? E_AGAIN : E_NOMEM;
+        return E_NOMEM;
     half->id = id;
     half->stream->id = (uint32_t)id;
     return OK;
@@ -390,6 +401,11 @@ static bool is_accepted(const struct h2_half *half, const struct head *head)
            (accept.len == strlen(half->accept) && !memcmp(accept.p, half->accept, accept.len));
 }
 
+static bool has_no_body(const struct stream *stream, uint16_t status)
+{
+    return stream->is_head || status == 204 || status == 205 || status == 304; // RFC 9110 6.4.1
+}
+
 enum status h2_head(struct stream *stream, const struct head *head, bool last)
 {
     struct h2_half *half = h2_half_of(stream);
@@ -410,7 +426,8 @@ enum status h2_head(struct stream *stream, const struct head *head, bool last)
         status = queue_head(h2, half, head, last);
     if (status)
         return status;
-    half->is_last_given = half->is_sent = stream->sent = last;
+    half->is_last_given = stream->sent = last;
+    half->is_bodiless = h2->wire.role == ROLE_SERVER && has_no_body(stream, head->status);
     return OK;
 }
 
@@ -475,7 +492,7 @@ enum status h2_body(struct stream *stream, struct str bytes, bool last)
         return E_CLOSED;
     if (!half->has_provider || half->is_last_given)
         return half->is_last_given && !bytes.len ? OK : E_INVALID;
-    if (stream->is_head && h2->wire.role == ROLE_SERVER)
+    if (half->is_bodiless)
         bytes.len = 0;
     half->now = bytes;
     half->is_last_given = stream->sent = last;
@@ -484,6 +501,8 @@ enum status h2_body(struct stream *stream, struct str bytes, bool last)
         return status ? status : go_on(h2, half);
     }
     status = go_on(h2, half);
+    if (status && !h2->is_dead) // else `half` is gone
+        half->now = STR_NONE;
     return status ? status : keep_rest(h2, half);
 }
 

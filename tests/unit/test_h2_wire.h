@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What tests of the HTTP/2 codec do with a rig: bytes go from end to end whole or one by one, and
+ * both ends speak.
+ */
+#ifndef TEST_H2_WIRE_H
+#define TEST_H2_WIRE_H
+
+#include "test_h2_sink.h"
+
+struct rig {
+    struct end client, server;
+    size_t step; /* bytes fed at once; 0: all */
+};
+
+/* Takes what waits to be written, a copy that the caller frees. */
+static inline char *take_out(struct end *end, size_t *len)
+{
+    struct outq *out;
+    char *bytes;
+    size_t at = 0;
+
+    h2_codec.pull(end->wire);
+    out = end->wire->out;
+    *len = outq_pending(out);
+    bytes = malloc(*len + 1);
+    assert_non_null(bytes);
+    while (at < *len) {
+        struct iovec vector;
+
+        outq_vectors(out, &vector, 1);
+        memcpy(bytes + at, vector.iov_base, vector.iov_len);
+        at += vector.iov_len;
+        outq_sent(out, vector.iov_len);
+    }
+    outq_give(&end->wire->out);
+    h2_codec.wrote(end->wire);
+    return bytes;
+}
+
+/* From an allocation of its own, so that ASan sees a use after the call. */
+static inline void feed(struct end *end, const char *bytes, size_t len)
+{
+    char *copy = malloc(len ? len : 1);
+    size_t used;
+
+    assert_non_null(copy);
+    memcpy(copy, bytes, len);
+    (void)(h2_codec.feed(end->wire, (struct str){copy, len}, &used) == OK);
+    free(copy);
+}
+
+static inline bool carry(struct end *from, struct end *to, size_t step)
+{
+    size_t len, n;
+    char *bytes = take_out(from, &len);
+
+    for (size_t at = 0; at < len; at += n) {
+        n = step && step < len - at ? step : len - at;
+        feed(to, bytes + at, n);
+    }
+    free(bytes);
+    return len > 0;
+}
+
+/* Until neither has anything more to say. */
+static inline void pump(struct rig *rig)
+{
+    bool moves = true;
+
+    while (moves) {
+        moves = carry(&rig->client, &rig->server, rig->step);
+        moves |= carry(&rig->server, &rig->client, rig->step);
+    }
+}
+
+static inline void rig_open(struct rig *rig, size_t step)
+{
+    memset(rig, 0, sizeof(*rig));
+    rig->step = step;
+    assert_int_equal(end_open(&rig->client, ROLE_CLIENT), OK);
+    assert_int_equal(end_open(&rig->server, ROLE_SERVER), OK);
+    assert_false(rig->client.wire->has_room);
+    pump(rig);
+    assert_true(rig->client.wire->has_room);
+}
+
+static inline void rig_close(struct rig *rig)
+{
+    end_close(&rig->client);
+    end_close(&rig->server);
+}
+
+/* A request's head to fill further. */
+static inline struct head *request(struct talk *talk, const char *method, const char *path)
+{
+    struct head *head = arena_alloc(&talk->arena, sizeof(*head));
+
+    assert_non_null(head);
+    assert_int_equal(head_init(head, &talk->arena, 4), OK);
+    head->method_name = (struct str){method, strlen(method)};
+    head->method = strcmp(method, "HEAD") ? METHOD_POST : METHOD_HEAD;
+    head->path = (struct str){path, strlen(path)};
+    head->authority = STR("example.com");
+    head->content_length = -1;
+    return head;
+}
+
+static inline struct talk *ask(struct rig *rig, const char *method, const char *path, bool last)
+{
+    struct talk *talk = new_talk(&rig->client);
+
+    assert_int_equal(h2_codec.begin(rig->client.wire, &talk->stream), OK);
+    assert_int_equal(h2_codec.head(&talk->stream, request(talk, method, path), last), OK);
+    return talk;
+}
+
+static inline enum status answer(struct talk *talk, unsigned status, bool last)
+{
+    struct head *head = arena_alloc(&talk->arena, sizeof(*head));
+
+    assert_non_null(head);
+    assert_int_equal(head_init(head, &talk->arena, 4), OK);
+    head->status = (uint16_t)status;
+    head->content_length = -1;
+    return h2_codec.head(&talk->stream, head, last);
+}
+
+/* `n` bytes of the pattern, gone once the call is over, as a read buffer would be. */
+static inline enum status say(struct talk *talk, size_t n, bool last)
+{
+    char *bytes = malloc(n ? n : 1);
+    enum status status;
+
+    assert_non_null(bytes);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = pattern(talk->said + i);
+    status = h2_codec.body(&talk->stream, (struct str){bytes, n}, last);
+    talk->said += n;
+    if (talk->end->wire->out)
+        assert_int_equal(outq_own(talk->end->wire->out), OK);
+    free(bytes);
+    return status;
+}
+
+static inline void let_go(struct talk *talk)
+{
+    h2_codec.detach(&talk->stream);
+    assert_null(talk->stream.wire);
+    drop(talk);
+}
+
+#endif
