@@ -381,7 +381,7 @@ static void detach(struct stream *stream)
     else if (!half->is_last_given)
         say_reset(h2, half, NGHTTP2_INTERNAL_ERROR);
     else if (half->is_sent && !half->is_remote_done) // RFC 9113 8.1
-        say_reset(h2, half, NGHTTP2_NO_ERROR);
+        h2_stop(h2, half);
     part(h2);
 }
 

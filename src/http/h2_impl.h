@@ -58,6 +58,7 @@ struct h2_half {
     bool is_remote_done : 1; /* END_STREAM came in */
     bool has_head : 1;       /* the final head was given to the sink */
     bool is_mute : 1;        /* nothing more goes to the sink */
+    bool wants_stop : 1;     /* see h2_stop() */
     bool wants_tunnel : 1;   /* extended CONNECT (RFC 8441) */
     bool in_tunnel : 1;
     bool is_over : 1; /* nghttp2 has closed it; its user has yet to let go */
@@ -82,6 +83,7 @@ struct h2 {
     bool has_goaway : 1;   /* client role: the other end takes no more */
     bool is_ready : 1;     /* the other end's SETTINGS are in */
     bool has_waiting_drain : 1;
+    bool has_stops : 1; /* a half wants_stop */
 };
 
 /* The wire as what it is. */
@@ -127,6 +129,9 @@ enum status h2_head(struct stream *stream, const struct head *head, bool last);
 enum status h2_interim(struct stream *stream, const struct head *head);
 enum status h2_body(struct stream *stream, struct str bytes, bool last);
 enum status h2_trailers(struct stream *stream, const struct head *trailers);
+/* Our side is complete, and the rest of the other's is not wanted: a RST_STREAM says so once our
+ * end is out, and not before, since nghttp2 drops what waits behind one. */
+void h2_stop(struct h2 *h2, struct h2_half *half);
 /* Moves what may be sent into `out`. Not from inside nghttp2. */
 void h2_drain(struct h2 *h2);
 /* Callbacks of nghttp2. */

@@ -200,15 +200,22 @@ static int end_body(struct h2_half *half, nghttp2_session *session, uint32_t *fl
     return nghttp2_submit_trailer(session, half->id, half->trailers->fields, half->trailers->count);
 }
 
-/* Our side is out, and whoever had the stream is gone: the rest of the other side's is not wanted
- * (RFC 9113 8.1). */
-static void stop_other_side(struct h2 *h2, const struct h2_half *half)
+void h2_stop(struct h2 *h2, struct h2_half *half)
 {
-    bool is_server = h2->wire.role == ROLE_SERVER;
+    half->wants_stop = h2->has_stops = true;
+}
 
-    if (!half->stream && !half->is_remote_done)
-        nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, half->id,
-                                  is_server ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+/* RFC 9113 8.1 */
+static void say_stops(struct h2 *h2)
+{
+    uint32_t code = h2->wire.role == ROLE_SERVER ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL;
+
+    h2->has_stops = false;
+    for (struct h2_half *half = h2->halves; half; half = half->next) {
+        if (half->wants_stop && !half->is_remote_done)
+            nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, half->id, code);
+        half->wants_stop = false;
+    }
 }
 
 static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
@@ -232,7 +239,8 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_
     if (n == h2_waiting(half) && half->is_last_given) {
         if (end_body(half, session, flags))
             return NGHTTP2_ERR_CALLBACK_FAILURE;
-        stop_other_side(h2, half);
+        if (!half->stream) // whoever had it is gone
+            h2_stop(h2, half);
     }
     return (ssize_t)n;
 }
@@ -292,20 +300,28 @@ int h2_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
 
 /* --- draining */
 
-void h2_drain(struct h2 *h2)
+/* 0: nothing is left that may be sent now. */
+static ssize_t send_all(struct h2 *h2)
 {
     const uint8_t *bytes;
     ssize_t n;
 
-    h2->is_busy = true;
     while ((n = nghttp2_session_mem_send(h2->session, &bytes)) > 0) {
         struct outq *out = h2_out(h2);
 
-        if (!out || outq_put(out, (struct str){(const char *)bytes, (size_t)n})) {
-            n = NGHTTP2_ERR_NOMEM;
-            break;
-        }
+        if (!out || outq_put(out, (struct str){(const char *)bytes, (size_t)n}))
+            return NGHTTP2_ERR_NOMEM;
     }
+    return n;
+}
+
+void h2_drain(struct h2 *h2)
+{
+    ssize_t n;
+
+    h2->is_busy = true;
+    while (!(n = send_all(h2)) && h2->has_stops)
+        say_stops(h2);
     h2->is_busy = false;
     if (h2->is_closed) {
         nghttp2_session_del(h2->session);
