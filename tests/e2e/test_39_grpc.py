@@ -176,6 +176,19 @@ def test_an_error_in_mid_stream(client, server):
     assert dict(error.trailing_metadata())["x-why"] == "because"
 
 
+def test_a_server_that_breaks_off_without_a_status(client, server, gw):
+    @server.server_stream("Break")
+    def break_off(request, context):
+        yield b"one"
+        context.cancel()
+
+    call = client.server_stream("Break")(b"", timeout=DEADLINE)
+    assert next(call) == b"one"
+    error = failure(lambda: next(call))
+    assert error.code() in (Code.CANCELLED, Code.UNAVAILABLE), error
+    assert client.unary("Echo")(b"after", timeout=DEADLINE) == b"after"
+
+
 def test_a_method_that_the_server_does_not_know(client):
     assert failure(lambda: client.unary("Nowhere")(b"", timeout=DEADLINE)).code() == Code.UNIMPLEMENTED
 
@@ -222,6 +235,18 @@ def test_a_deadline_while_the_request_still_comes(gateway, server, later):
     fields = {":path": "/t.T/Sum", "content-type": "application/grpc", "grpc-timeout": SHORT}
     answer = later(RawCall(address_of(gw), fields, b"\0\0\0\0\1" + b"1", end=False)).read()
     assert answer.status == 4
+
+
+def test_the_deadline_passes_in_the_queue(gateway, server, later):
+    limits = {"concurrency": 1, "queue": 10, "queue_timeout": "60s"}
+    gw = open_gateway(gateway, server.address, service={"limits": limits})
+    first = later(GrpcClient(address_of(gw))).unary("Hang").future(b"", timeout=10 * DEADLINE)
+    assert server.waits.wait(DEADLINE)
+    fields = {":path": "/t.T/Echo", "content-type": "application/grpc", "grpc-timeout": SHORT}
+    answer = later(RawCall(address_of(gw), fields, b"\0\0\0\0\0")).read()
+    assert (answer.status, answer.head["x-sluice-reason"]) == (4, "deadline_exceeded")
+    assert len(server.metadata) == 1
+    first.cancel()
 
 
 @pytest.mark.parametrize("name", ["Hang", "HangLater"])
@@ -378,6 +403,13 @@ def test_a_browsers_call_over_http2(gateway, server, later, kind):
     start = b"AAAAAAJoaQ==gAAAA" if text else b"\0\0\0\0\2hi\x80\0\0\0"
     assert answer.body.startswith(start)
     assert text or b"grpc-status: 0\r\n" in answer.body
+
+
+def test_a_browsers_call_over_http1(gateway, server):
+    gw = open_gateway(gateway, server.address, filters=[{"grpc_web": {}}])
+    reply = gw.post("/t.T/Count", b"\0\0\0\0\1" + b"3", [("Content-Type", "application/grpc-web")])
+    assert reply.body.startswith(b"\0\0\0\0\x010" b"\0\0\0\0\x011" b"\0\0\0\0\x012" b"\x80\0\0\0")
+    assert b"grpc-status: 0\r\n" in reply.body
 
 
 def test_a_browsers_call_that_fails(gateway, server, later):
