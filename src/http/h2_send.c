@@ -177,7 +177,8 @@ static void fill_request(struct list *list, const struct h2_half *half, const st
     if (half->wants_tunnel)
         add(list, STR(":protocol"), head_value(head, HDR_UPGRADE), 0);
     add_fields(list, head, framing);
-    if (grpc_read_type(head_value(head, HDR_CONTENT_TYPE), NULL)) // its servers want to see that trailers will pass
+    if (grpc_read_type(head_value(head, HDR_CONTENT_TYPE),
+                       NULL)) // its servers want to see that trailers will pass
         add(list, STR("te"), STR("trailers"), 0);
     add_length(list, head);
 }
