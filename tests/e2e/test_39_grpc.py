@@ -384,6 +384,25 @@ def test_a_reload_under_running_streams(gw, client, server, later, how):
     assert chat.code() == Code.OK
 
 
+def test_an_upgrade_under_a_running_stream(gateway, server, later):
+    gw = open_gateway(gateway, server.address, timeouts={"drain": "60s"})
+    client, feed = later(GrpcClient(address_of(gw))), Feed()
+    chat = client.both_streams("Chat")(feed, timeout=10 * DEADLINE)
+    feed.put(b"old")
+    assert next(chat) == b"re: old"
+    before = gw.edge
+    assert gw.cli("upgrade").code == 0
+    until(lambda: before in gw.draining(), "the old edge drains")
+    for i in range(3):
+        feed.put(b"%d" % i)
+        assert next(chat) == b"re: %d" % i
+        assert client.unary("Echo")(b"new", timeout=DEADLINE) == b"new"  # by a connection to the new edge
+    feed.end()
+    assert not list(chat)
+    assert chat.code() == Code.OK
+    until(lambda: before not in gw.edges(), "the old edge is gone")
+
+
 def test_a_long_stream_of_small_messages(client):
     count = 5000
     replies = client.both_streams("Chat")((b"%d" % i for i in range(count)), timeout=8 * DEADLINE)
