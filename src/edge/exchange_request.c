@@ -75,8 +75,8 @@ static enum step answer_health(struct exchange *x)
     return exchange_answer_with(x, x->host->is_draining ? &bad : &good);
 }
 
-/* RFC 8555 8.3: what a certificate authority asks for, on any name, before routes and redirects. What
- * we know nothing of is the target's. */
+/* RFC 8555 8.3: what a certificate authority asks for, on any name, before routes and redirects.
+ * What we know nothing of is the target's. */
 static struct str find_challenge(const struct exchange *x)
 {
     static const struct str prefix = STR_INIT("/.well-known/acme-challenge/");

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "http/grpc.h"
 #include "http/h2_impl.h"
 
 #define BIT(id) (UINT64_C(1) << HDR_##id)
@@ -153,13 +154,6 @@ static void fill_response(struct list *list, const struct head *head)
         add_length(list, head);
 }
 
-static bool is_grpc(const struct head *head)
-{
-    struct str type = head_value(head, HDR_CONTENT_TYPE);
-
-    return type.len >= 16 && h1_equal_fold((struct str){type.p, 16}, STR("application/grpc"));
-}
-
 static void fill_request(struct list *list, const struct h2_half *half, const struct head *head)
 {
     struct str target = head->path;
@@ -183,7 +177,8 @@ static void fill_request(struct list *list, const struct h2_half *half, const st
     if (half->wants_tunnel)
         add(list, STR(":protocol"), head_value(head, HDR_UPGRADE), 0);
     add_fields(list, head, framing);
-    if (is_grpc(head)) // its servers want to see that trailers will pass
+    // gRPC's servers want to see that trailers will pass.
+    if (grpc_read_type(head_value(head, HDR_CONTENT_TYPE), NULL))
         add(list, STR("te"), STR("trailers"), 0);
     add_length(list, head);
 }

@@ -3,13 +3,14 @@
 cancellation, what breaks, and what the gateway itself says."""
 
 import os
-import queue
 import threading
 
 import grpc
 import pytest
 
-from lib.calls import GrpcClient, GrpcServer, RawCall, Relay
+from lib.calls import (  # noqa: F401 (later is a fixture)
+    Feed, GrpcClient, GrpcServer, RawCall, Relay, address_of, failure, later, open_gateway, standard,
+)
 from lib.wait import DEADLINE, SLOW, until
 
 Code = grpc.StatusCode
@@ -18,71 +19,8 @@ SHORT = f"{int(SHORT_S * 1000)}m"  # as grpc-timeout
 
 
 @pytest.fixture
-def later():
-    """later(thing) closes it at the end, newest first."""
-    things = []
-
-    def keep(thing):
-        things.append(thing)
-        return thing
-
-    yield keep
-    for thing in reversed(things):
-        thing.close()
-
-
-@pytest.fixture
 def server(later):
     return later(standard(GrpcServer()))
-
-
-def standard(server):
-    """The methods that most tests use."""
-    server.cancelled = threading.Event()  # a method that waits was given up
-    server.waits = threading.Event()
-
-    @server.unary("Echo")
-    def echo(request, context):
-        return request
-
-    @server.server_stream("Count")
-    def count(request, context):
-        for i in range(int(request)):
-            yield b"%d" % i
-
-    @server.client_stream("Sum")
-    def add(requests, context):
-        return b"%d" % sum(map(int, requests))
-
-    @server.both_streams("Chat")
-    def chat(requests, context):
-        for request in requests:
-            yield b"re: " + request
-
-    def hang(context):
-        gone = threading.Event()
-        context.add_callback(gone.set)
-        server.waits.set()
-        gone.wait(60)
-        server.cancelled.set()
-
-    @server.unary("Hang")
-    def hang_at_once(request, context):
-        hang(context)
-        return b""
-
-    @server.server_stream("HangLater")
-    def hang_later(request, context):
-        yield b"first"
-        hang(context)
-
-    return server
-
-
-def open_gateway(gateway, address, **options):
-    options.setdefault("timeouts", {"drain": "2s"})
-    service = {"protocol": "h2", **options.pop("service", {})}
-    return gateway(address, service=service, **options)
 
 
 @pytest.fixture
@@ -90,36 +28,9 @@ def gw(gateway, server):
     return open_gateway(gateway, server.address)
 
 
-def address_of(gw):
-    return f"127.0.0.1:{gw.port}"
-
-
 @pytest.fixture
 def client(gw, later):
     return later(GrpcClient(address_of(gw)))
-
-
-def failure(call):
-    """The error that a call, or reading its stream, ends in."""
-    with pytest.raises(grpc.RpcError) as caught:
-        call()
-    return caught.value
-
-
-class Feed:
-    """A stream of requests that the test fills."""
-
-    def __init__(self):
-        self.queue = queue.Queue()
-
-    def put(self, item):
-        self.queue.put(item)
-
-    def end(self):
-        self.queue.put(None)
-
-    def __iter__(self):
-        return iter(self.queue.get, None)
 
 
 # -- every kind of call
@@ -133,9 +44,9 @@ def test_unary_with_metadata(client, server):
         context.set_trailing_metadata([("x-final", "2"), ("x-more-bin", bytes(range(256)))])
         return seen["x-mine"].encode() + seen["x-mine-bin"]
 
-    sent = [("x-mine", "hi "), ("x-mine-bin", b"\xfe\0")]
+    sent = [("x-mine", "hi"), ("x-mine-bin", b"\xfe\0")]
     reply, call = client.unary("Meta").with_call(b"", metadata=sent, timeout=DEADLINE)
-    assert reply == b"hi \xfe\0"
+    assert reply == b"hi\xfe\0"
     initial, final = dict(call.initial_metadata()), dict(call.trailing_metadata())
     assert (initial["x-initial"], initial["x-bytes-bin"]) == ("1", b"\0\xff")
     assert (final["x-final"], final["x-more-bin"]) == ("2", bytes(range(256)))
@@ -220,6 +131,25 @@ def test_a_server_that_answers_early(client, server):
     assert client.unary("Echo")(b"next", timeout=DEADLINE) == b"next"
 
 
+def test_an_early_answer_comes_whole_before_the_rest_is_refused(gw, server, later):
+    @server.client_stream("Early")
+    def early(requests, context):
+        context.set_trailing_metadata([("x-final", "here")])
+        return next(requests)
+
+    fields = {":path": "/t.T/Early", "content-type": "application/grpc"}
+    answer = later(RawCall(address_of(gw), fields, b"\0\0\0\0\3one", end=False)).read(lambda a: a.reset is not None)
+    assert (answer.body, answer.status, answer.trailers["x-final"]) == (b"\0\0\0\0\3one", 0, "here")
+    assert answer.reset == 0  # RFC 9113 8.1
+
+
+def test_a_refusal_comes_whole_before_the_rest_is_refused(gateway, server, later):
+    gw = open_gateway(gateway, server.address, routes=[{"paths": ["/only"], "service": "app"}])
+    call = later(RawCall(address_of(gw), {"content-type": "application/grpc"}, b"", end=False))
+    answer = call.read(lambda a: a.reset is not None)
+    assert (answer.head[":status"], answer.status, answer.reset) == ("200", 12, 0)
+
+
 # -- errors of the server
 
 
@@ -244,6 +174,19 @@ def test_an_error_in_mid_stream(client, server):
     error = failure(lambda: got.extend(iter(lambda: next(call), None)) or [got.append(m) for m in call])
     assert (error.code(), error.details()) == (Code.DATA_LOSS, "lost")
     assert dict(error.trailing_metadata())["x-why"] == "because"
+
+
+def test_a_server_that_breaks_off_without_a_status(client, server, gw):
+    @server.server_stream("Break")
+    def break_off(request, context):
+        yield b"one"
+        context.cancel()
+
+    call = client.server_stream("Break")(b"", timeout=DEADLINE)
+    assert next(call) == b"one"
+    error = failure(lambda: next(call))
+    assert error.code() in (Code.CANCELLED, Code.UNAVAILABLE), error
+    assert client.unary("Echo")(b"after", timeout=DEADLINE) == b"after"
 
 
 def test_a_method_that_the_server_does_not_know(client):
@@ -292,6 +235,18 @@ def test_a_deadline_while_the_request_still_comes(gateway, server, later):
     fields = {":path": "/t.T/Sum", "content-type": "application/grpc", "grpc-timeout": SHORT}
     answer = later(RawCall(address_of(gw), fields, b"\0\0\0\0\1" + b"1", end=False)).read()
     assert answer.status == 4
+
+
+def test_the_deadline_passes_in_the_queue(gateway, server, later):
+    limits = {"concurrency": 1, "queue": 10, "queue_timeout": "60s"}
+    gw = open_gateway(gateway, server.address, service={"limits": limits})
+    first = later(GrpcClient(address_of(gw))).unary("Hang").future(b"", timeout=10 * DEADLINE)
+    assert server.waits.wait(DEADLINE)
+    fields = {":path": "/t.T/Echo", "content-type": "application/grpc", "grpc-timeout": SHORT}
+    answer = later(RawCall(address_of(gw), fields, b"\0\0\0\0\0")).read()
+    assert (answer.status, answer.head["x-sluice-reason"]) == (4, "deadline_exceeded")
+    assert len(server.metadata) == 1
+    first.cancel()
 
 
 @pytest.mark.parametrize("name", ["Hang", "HangLater"])
@@ -429,6 +384,25 @@ def test_a_reload_under_running_streams(gw, client, server, later, how):
     assert chat.code() == Code.OK
 
 
+def test_an_upgrade_under_a_running_stream(gateway, server, later):
+    gw = open_gateway(gateway, server.address, timeouts={"drain": "60s"})
+    client, feed = later(GrpcClient(address_of(gw))), Feed()
+    chat = client.both_streams("Chat")(feed, timeout=10 * DEADLINE)
+    feed.put(b"old")
+    assert next(chat) == b"re: old"
+    before = gw.edge
+    assert gw.cli("upgrade").code == 0
+    until(lambda: before in gw.draining(), "the old edge drains")
+    for i in range(3):
+        feed.put(b"%d" % i)
+        assert next(chat) == b"re: %d" % i
+        assert client.unary("Echo")(b"new", timeout=DEADLINE) == b"new"  # by a connection to the new edge
+    feed.end()
+    assert not list(chat)
+    assert chat.code() == Code.OK
+    until(lambda: before not in gw.edges(), "the old edge is gone")
+
+
 def test_a_long_stream_of_small_messages(client):
     count = 5000
     replies = client.both_streams("Chat")((b"%d" % i for i in range(count)), timeout=8 * DEADLINE)
@@ -438,7 +412,7 @@ def test_a_long_stream_of_small_messages(client):
 # -- gRPC-Web over HTTP/2
 
 
-@pytest.mark.parametrize("kind", ["application/grpc-web+proto", "application/grpc-web-text"])
+@pytest.mark.parametrize("kind", ["application/grpc-web", "application/grpc-web-text"])
 def test_a_browsers_call_over_http2(gateway, server, later, kind):
     gw = open_gateway(gateway, server.address, filters=[{"grpc_web": {}}])
     text = "text" in kind
@@ -450,11 +424,18 @@ def test_a_browsers_call_over_http2(gateway, server, later, kind):
     assert text or b"grpc-status: 0\r\n" in answer.body
 
 
+def test_a_browsers_call_over_http1(gateway, server):
+    gw = open_gateway(gateway, server.address, filters=[{"grpc_web": {}}])
+    reply = gw.post("/t.T/Count", b"\0\0\0\0\1" + b"3", [("Content-Type", "application/grpc-web")])
+    assert reply.body.startswith(b"\0\0\0\0\x010" b"\0\0\0\0\x011" b"\0\0\0\0\x012" b"\x80\0\0\0")
+    assert b"grpc-status: 0\r\n" in reply.body
+
+
 def test_a_browsers_call_that_fails(gateway, server, later):
     gw = open_gateway(gateway, server.address, filters=[{"grpc_web": {}}])
     fields = {":path": "/t.T/Nowhere", "content-type": "application/grpc-web+proto"}
     answer = later(RawCall(address_of(gw), fields, b"\0\0\0\0\0")).read()
-    assert (answer.status, answer.head["content-type"], answer.body) == (12, "application/grpc-web+proto", b"")
+    assert (answer.status, answer.head["content-type"], answer.body) == (12, "application/grpc-web", b"")
 
 
 def test_a_browsers_call_that_the_gateway_refuses(gateway, ports, later):

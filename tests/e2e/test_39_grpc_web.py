@@ -10,7 +10,7 @@ import urllib.parse
 
 import pytest
 
-from lib.gateway import IS_SANITIZED
+from lib.gateway import IS_SANITIZED, full_listener
 from lib.wait import DEADLINE, QUIET, SLOW, ms, until
 
 WEB = [{"grpc_web": {}}]
@@ -378,6 +378,15 @@ def test_the_deadline_passes_before_the_answer(origin, gateway, kind):
     assert reply.header("Content-Type") == KINDS[kind]
     assert gw.log("/slow")["status"] == 504
     origin.connections[0].wait_ended()
+
+
+def test_the_deadline_passes_while_it_connects(gateway):
+    port, held = full_listener()
+    reply = call(gateway(f"127.0.0.1:{port}", timeouts={"connect": "60s"}), message(b""), "application/grpc",
+                 [("grpc-timeout", SHORT)])
+    assert (status(reply), reply.reason) == (4, "deadline_exceeded")
+    for end in held:
+        end.close()
 
 
 def stuck(origin, data):

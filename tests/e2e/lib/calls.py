@@ -9,6 +9,7 @@ and a client of single streams that keeps no deadline of its own.
 All methods are of the service `t.T`; messages are raw bytes.
 """
 
+import queue
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ import grpc
 import h2.config
 import h2.connection
 import h2.events
+import pytest
 
 from .wait import DEADLINE
 
@@ -205,3 +207,102 @@ class RawCall:
 
     def close(self):
         self.sock.close()
+
+
+# -- what the files of tests share
+
+
+@pytest.fixture
+def later():
+    """later(thing) closes it at the end, newest first."""
+    things = []
+
+    def keep(thing):
+        things.append(thing)
+        return thing
+
+    yield keep
+    for thing in reversed(things):
+        thing.close()
+
+
+def standard(server):
+    """The methods that most tests use."""
+    server.cancelled = threading.Event()  # a method that waits was given up
+    server.waits = threading.Event()
+
+    @server.unary("Echo")
+    def echo(request, context):
+        return request
+
+    @server.server_stream("Count")
+    def count(request, context):
+        for i in range(int(request)):
+            yield b"%d" % i
+
+    @server.client_stream("Sum")
+    def add(requests, context):
+        return b"%d" % sum(map(int, requests))
+
+    @server.both_streams("Chat")
+    def chat(requests, context):
+        for request in requests:
+            yield b"re: " + request
+
+    def hang(context):
+        gone = threading.Event()
+        context.add_callback(gone.set)
+        server.waits.set()
+        gone.wait(60)
+        server.cancelled.set()
+
+    @server.unary("Hang")
+    def hang_at_once(request, context):
+        hang(context)
+        return b""
+
+    @server.server_stream("HangLater")
+    def hang_later(request, context):
+        yield b"first"
+        hang(context)
+
+    return server
+
+
+def open_gateway(gateway, address, **options):
+    options.setdefault("timeouts", {"drain": "2s"})
+    service = {"protocol": "h2", **options.pop("service", {})}
+    return gateway(address, service=service, **options)
+
+
+def address_of(gw):
+    return f"127.0.0.1:{gw.port}"
+
+
+def failure(call):
+    """The error that a call, or reading its stream, ends in."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    return caught.value
+
+
+class Feed:
+    """A stream of requests that the test fills."""
+
+    def __init__(self):
+        self.queue = queue.Queue()
+
+    def put(self, item):
+        self.queue.put(item)
+
+    def end(self):
+        self.queue.put(None)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        item = self.queue.get()
+        if item is None:
+            raise StopIteration
+        return item
