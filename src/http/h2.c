@@ -477,8 +477,8 @@ static void look_at(const struct h2 *h2, struct h2_half *half, uint32_t least)
     int32_t stream = nghttp2_session_get_stream_remote_window_size(h2->session, half->id);
     int32_t all = nghttp2_session_get_remote_window_size(h2->session);
     bool is_blocked = stream < H2_BLOCKED || all < H2_BLOCKED;
-    bool is_slow = h2_waiting(half) && !half->in_tunnel && !half->is_over && is_blocked &&
-                   taken < least;
+    bool is_slow =
+        h2_waiting(half) && !half->in_tunnel && !half->is_over && is_blocked && taken < least;
 
     half->seen = half->out_bytes;
     half->stalled = is_slow ? (uint8_t)(half->stalled + 1) : 0;

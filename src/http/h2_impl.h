@@ -26,7 +26,7 @@ enum {
     H2_GRACE_REFILL = 800,              /* each check */
     H2_ACKS_MAX = 400,                  /* answers to PING and SETTINGS that may wait */
     H2_STALLED_CHECKS = 2,
-    H2_BLOCKED = 1024, /* bytes of a window below which its owner keeps us waiting */
+    H2_BLOCKED = 1024,         /* bytes of a window below which its owner keeps us waiting */
     H2_HEAD_MAX = 1024 * 1024, /* of a head that we send: more than any limit lets in */
 };
 

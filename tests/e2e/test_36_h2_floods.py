@@ -25,12 +25,17 @@ class Scene:
     """A gateway, a neighbour that is served all the while, and a watch on memory."""
 
     def __init__(self, gateway, origin):
-        self.never = threading.Event()
-
         @origin.on("/slow")
         def slow(conn, request):
             conn.wait_end(60)
             return "end"
+
+        self.later = threading.Event()
+
+        @origin.on("/later")
+        def later(conn, request):
+            self.later.wait(60)
+            conn.respond(200, b"now")
 
         self.origin = origin
         self.gw = gateway(origin)
@@ -252,11 +257,11 @@ def test_too_large_trailers_never_reach_the_target(scene):
     assert not [r for r in scene.origin.requests if r.path == "/trailers"]
 
 
-def first_flight(scene, count):
+def first_flight(scene, count, path="/slow"):
     """Requests sent with the preface, before the client can know the limit; the limit, once it came."""
     client = RawClient(scene.address, start=False)
-    client.send(PREFACE + settings() + b"".join(frame(HEADERS, LAST, s, SLOW) for s in streams(count)))
-    client.next_stream = 2 * count + 1
+    block = literal(*request_fields(path=path))
+    client.send(PREFACE + settings() + b"".join(frame(HEADERS, LAST, s, block) for s in streams(count)))
     client.wait(lambda f: f.kind == SETTINGS, "SETTINGS, the server's first frame")
     return client, client.peer[MAX_CONCURRENT_STREAMS]
 
@@ -280,13 +285,13 @@ def test_a_few_streams_too_many_are_refused_alone(scene):
     """A polite client cannot know the limit in its first flight: the rest of it is served (5.1.2)."""
     with RawClient(scene.address) as knowing:
         limit = knowing.settle().peer[MAX_CONCURRENT_STREAMS]
-    client, _ = first_flight(scene, limit + 20)
+    client, _ = first_flight(scene, limit + 20, "/later")
     for s in streams(limit + 20)[limit:]:
         assert client.wait(client.of(s, RST_STREAM), f"a refusal of stream {s}").code == REFUSED_STREAM
+    scene.later.set()
     for s in streams(limit):
-        client.send(reset(s))
-    client.expect_served()
-    assert len([r for r in scene.origin.heads if r.path == "/slow"]) <= limit
+        assert client.reply(s).body == b"now"
+    assert len([r for r in scene.origin.heads if r.path == "/later"]) == limit
     client.close()
 
 

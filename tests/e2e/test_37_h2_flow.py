@@ -282,7 +282,8 @@ def test_a_stream_that_stalls_does_not_stall_its_neighbours(gateway, h2origin):
     assert len(h2origin.connections) <= 2
 
 
-def test_an_upload_that_stalls_does_not_stall_its_neighbours(gateway, h2origin):
+def test_an_upload_that_stalls_does_not_stall_its_neighbours(gateway, h2origins):
+    h2origin = h2origins(window=1 << 20)  # the target leaves room for others
     go = threading.Event()
 
     @h2origin.on("/slow")

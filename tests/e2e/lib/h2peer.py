@@ -138,6 +138,7 @@ class TargetEngine(Engine):
             stream.body += data
             stream.credit(len(data))
         if stream.complete:
+            stream.sent = True
             status, fields, body = self.origin.answer
             head = literal((":status", str(status)), ("content-length", str(len(body))), *fields)
             last = END_STREAM if not body or stream.method == "HEAD" else 0

@@ -38,6 +38,7 @@ class H2Stream(Message):
         self.code = None  # of a RST_STREAM that came
         self.is_gone = False  # the connection ended
         self.has_head = False
+        self.sent = False  # our whole message is out
         self.handler = None  # the script, at a target
         self._owed = 0
 
@@ -112,10 +113,12 @@ class H2Stream(Message):
     # -- writing
 
     def send_head(self, fields, end=False):
+        self.sent = self.sent or end
         self.engine.send_block(self.id, fields, END_STREAM if end else 0)
 
     def send_data(self, data, end=False, timeout=DEADLINE, size=None):
         """Sends as the windows allow, in frames of at most `size` bytes."""
+        self.sent = self.sent or end
         data = memoryview(data)
         at = 0
         while at < len(data):
@@ -130,6 +133,7 @@ class H2Stream(Message):
         self.send_head(list(fields), True)
 
     def reset(self, code=CANCEL):
+        self.sent = True
         self.engine.send(frame(RST_STREAM, 0, self.id, number(code)))
         self.engine.drop(self)
 
@@ -246,8 +250,8 @@ class Engine(Frames):
 
     @property
     def live(self):
-        """Streams that neither end has finished with."""
-        return [s for s in self.streams.values() if not s.complete and not s.is_dead]
+        """Streams on which something is still to be sent by either end."""
+        return [s for s in self.streams.values() if not (s.complete and s.sent) and not s.is_dead]
 
     def owe(self, size):
         self._owed += size
