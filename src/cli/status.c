@@ -68,6 +68,54 @@ static void print_draining(json_t *edges)
                number(edge, "in_flight"));
 }
 
+/* "2027-01-31", with what is wrong in capitals, so that it stands out. */
+static void print_expiry(json_t *certificate)
+{
+    const char *state = text(certificate, "state");
+
+    printf("until %.10s%s%s", text(certificate, "not_after"),
+           !strcmp(state, "expired")         ? ", EXPIRED"
+           : !strcmp(state, "expires_soon")  ? ", EXPIRES SOON"
+           : !strcmp(state, "not_yet_valid") ? ", NOT YET VALID"
+                                             : "",
+           json_object_get(certificate, "error") ? ", NEW FILES ARE BAD: " : "");
+    if (json_object_get(certificate, "error"))
+        printf("%s", text(certificate, "error"));
+}
+
+static bool is_on(json_t *certificate, const char *bind)
+{
+    json_t *listener;
+    size_t i;
+
+    json_array_foreach(json_object_get(certificate, "listeners"), i,
+                       listener) if (!strcmp(json_string_value(listener), bind)) return true;
+    return false;
+}
+
+/* A line for each certificate that the listener shows. */
+static void print_certificates(json_t *certificates, const char *bind)
+{
+    json_t *certificate;
+    size_t i;
+
+    json_array_foreach(certificates, i, certificate)
+    {
+        json_t *domains = json_object_get(certificate, "domains");
+        const char *first = json_string_value(json_array_get(domains, 0));
+        size_t more = json_array_size(domains) > 1 ? json_array_size(domains) - 1 : 0;
+
+        if (!is_on(certificate, bind))
+            continue;
+        printf("  %s", first ? first : "no name");
+        if (more)
+            printf(" and %zu more", more);
+        printf(" (%s, %s), ", text(certificate, "source"), text(certificate, "key_type"));
+        print_expiry(certificate);
+        putchar('\n');
+    }
+}
+
 static void print(json_t *status)
 {
     json_t *config = json_object_get(status, "config"), *listener;
@@ -82,7 +130,10 @@ static void print(json_t *status)
     printf("configuration %s, last reload %s\n", text(config, "path"),
            is_true(json_object_get(config, "last_reload"), "successful") ? "good" : "FAILED");
     json_array_foreach(json_object_get(status, "listeners"), i, listener)
+    {
         printf("listening on %s (%s)\n", text(listener, "bind"), text(listener, "kind"));
+        print_certificates(json_object_get(status, "certificates"), text(listener, "bind"));
+    }
     print_services(json_object_get(status, "services"));
     print_workers(json_object_get(status, "workers"));
     print_draining(json_object_get(status, "draining_edges"));

@@ -11,7 +11,7 @@
 
 #include "config/names.h"
 
-enum { DOMAIN_MAX = 253, LABEL_MAX = 63 };
+enum { DOMAIN_MAX = 253, LABEL_MAX = 63, HEADER_MAX = 64 };
 #define PRELOAD_MS (UINT64_C(8760) * 3600 * 1000) /* a year */
 
 static void fold(struct str s)
@@ -127,7 +127,7 @@ static bool is_token(struct str s)
     for (size_t i = 0; i < s.len; i++)
         if (!is_letter(s.p[i]) && !memchr("!#$%&'*+-.^_`|~", s.p[i], 15))
             return false;
-    return s.len > 0;
+    return s.len > 0 && s.len <= HEADER_MAX;
 }
 
 static void check_clients(struct decoder *decoder, const struct conf_tls *tls)

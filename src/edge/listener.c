@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-
+#include <string.h>
 #include <unistd.h>
 
 enum { ACCEPTS_A_TURN = 16 };
@@ -142,6 +142,7 @@ void listener_close(struct listener *listener)
         return;
     for (unsigned i = 0; i < listener->count; i++)
         close_socket(&listener->sockets[i]);
+    tls_server_unref(&listener->door.tls); // its clients have their own
     __atomic_store_n(&listener->is_open, false, __ATOMIC_RELEASE);
 }
 
@@ -155,6 +156,7 @@ void listener_free(struct listener **listener)
 {
     if (!*listener)
         return;
+    tls_server_unref(&(*listener)->door.tls);
     free((*listener)->bind);
     free(*listener);
     *listener = NULL;
@@ -168,6 +170,20 @@ const char *listener_bind(const struct listener *listener)
 void listener_set_health(struct listener *listener, const char *health)
 {
     snprintf(listener->door.health, sizeof(listener->door.health), "%s", health);
+}
+
+void listener_set_door(struct listener *listener, const struct door *door)
+{
+    struct client_door *ours = &listener->door;
+
+    if (door->tls)
+        tls_server_ref(door->tls);
+    tls_server_unref(&ours->tls);
+    ours->tls = door->tls;
+    ours->http2 = door->http2;
+    ours->redirect_https = door->redirect_https;
+    memcpy(ours->hsts, door->hsts, sizeof(ours->hsts));
+    memcpy(ours->cert_header, door->cert_header, sizeof(ours->cert_header));
 }
 
 bool listener_is_open(const struct listener *listener)

@@ -8,6 +8,7 @@
 #define EDGE_LISTENER_H
 
 #include "edge/client.h"
+#include "edge/tls/doors.h"
 
 enum { LISTENER_HEALTH_MAX = sizeof(((struct client_door *)NULL)->health) };
 
@@ -35,6 +36,8 @@ struct listener *listener_open(struct listener_home *home, const struct listener
 void listener_close(struct listener *listener);
 const char *listener_bind(const struct listener *listener);
 void listener_set_health(struct listener *listener, const char *health);
+/* How it speaks to those that come from now on; counts what it keeps. */
+void listener_set_door(struct listener *listener, const struct door *door);
 bool listener_is_open(const struct listener *listener);
 /* Any thread: closed, its sockets too, and without clients: it may be freed. */
 bool listener_is_spent(const struct listener *listener);

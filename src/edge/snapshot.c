@@ -277,6 +277,17 @@ void rules_unref(struct rules **rules)
 
 /* --- the snapshot */
 
+static void take_doors(struct snapshot *snapshot, const struct snapshot_build *build)
+{
+    snapshot->challenges = build->challenges;
+    if (!build->doors)
+        return;
+    snapshot->doors = *build->doors;
+    *build->doors = (struct doors){.count = 0};
+    for (uint32_t i = 0; i < snapshot->service_count; i++)
+        snapshot->services[i].tls = snapshot->doors.clients[i];
+}
+
 struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag *diag)
 {
     const struct conf *conf = build->rules->conf;
@@ -308,6 +319,7 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
         return NULL;
     }
     memset(snapshot->locals, 0, build->workers * sizeof(struct snapshot_local));
+    take_doors(snapshot, build);
     return snapshot;
 }
 
@@ -359,6 +371,7 @@ void snapshot_free(struct snapshot **snapshot)
     for (uint32_t i = 0; i < gone->service_count; i++)
         for (uint32_t k = 0; k < gone->services[i].count; k++)
             endpoint_unref(&gone->services[i].targets[k].endpoint);
+    doors_fini(&gone->doors);
     rules_unref(&gone->rules);
     free(gone->locals);
     arena_reset(&gone->arena);
@@ -395,6 +408,11 @@ void snapshot_begin(struct snapshot *snapshot, unsigned worker)
             service->locals[worker].targets[k].load =
                 service->targets[k].endpoint->locals[worker].in_flight;
     }
+}
+
+struct str snapshot_challenge(const struct snapshot *snapshot, struct str token)
+{
+    return tls_challenges_answer(snapshot->challenges, token);
 }
 
 void snapshot_pin(struct snapshot *snapshot, unsigned worker)

@@ -13,6 +13,7 @@
 #include "edge/metric/stat.h"
 #include "edge/registry.h"
 #include "edge/route/route.h"
+#include "edge/tls/doors.h"
 #include "edge/upstream/endpoint.h"
 #include "sluice/balancer.h"
 
@@ -49,7 +50,7 @@ struct service_local {
 struct service {
     const struct conf_service *conf;
     const struct balancer *balancer;
-    struct tls_client *tls; /* a reference; NULL: targets are spoken to in the plain */
+    struct tls_client *tls; /* the snapshot's; NULL: targets are spoken to in the plain */
     struct gate *gate; /* borrowed from the registry's entry, which lives as long as the edge; NULL:
                           no cap */
     struct snapshot_target *targets;
@@ -70,6 +71,8 @@ struct snapshot {
     uint32_t unmatched_slot;  /* counters of requests without a route */
     struct service *services; /* as conf->services */
     uint32_t service_count;
+    struct doors doors;
+    struct tls_challenges *challenges; /* borrowed; outlives all snapshots; NULL: none */
     unsigned workers;
     uint32_t adopted; /* atomic: workers that serve by it */
     uint32_t holding; /* atomic: workers that have not let go of it */
@@ -109,6 +112,8 @@ struct snapshot_build {
     struct mailbox *home;
     uint32_t generation;
     unsigned workers;
+    struct doors *doors; /* taken over on success: empty then; NULL: all is plain */
+    struct tls_challenges *challenges;
 };
 
 /* Builds a snapshot; resolves names (blocking; builder thread). A name that does not resolve is a
@@ -130,6 +135,9 @@ struct balancer_target *snapshot_find(const struct snapshot *snapshot,
                                       const struct endpoint *endpoint, unsigned worker);
 /* Worker, before it serves by it: loads are what its endpoints carry already. */
 void snapshot_begin(struct snapshot *snapshot, unsigned worker);
+/* Worker: the answer to an http-01 challenge (RFC 8555 8.3), absent when there is none. To be
+ * copied within this turn of the loop. */
+struct str snapshot_challenge(const struct snapshot *snapshot, struct str token);
 /* Worker: counts. The last unpin of the last worker sends it home. */
 void snapshot_pin(struct snapshot *snapshot, unsigned worker);
 void snapshot_unpin(struct snapshot *snapshot, unsigned worker);

@@ -65,6 +65,16 @@ static void retire(struct worker *worker, const struct snapshot *old)
         }
 }
 
+/* Those that come from now on; connections that there are stay as they are. */
+static void set_door(const struct snapshot *snapshot, struct listener *listener)
+{
+    const char *bind = listener_bind(listener);
+    const struct door *door = doors_find(&snapshot->doors, (struct str){bind, strlen(bind)});
+
+    if (door)
+        listener_set_door(listener, door);
+}
+
 static void adopt(struct worker *worker, struct snapshot *snapshot)
 {
     const struct conf_limits *limits = &snapshot->rules->conf->limits;
@@ -78,6 +88,9 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
     };
     snapshot_pin(snapshot, worker->loop.worker);
     snapshot_begin(snapshot, worker->loop.worker);
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        if (worker->listeners[i] && listener_is_open(worker->listeners[i]))
+            set_door(snapshot, worker->listeners[i]);
     if (old) {
         retire(worker, old);
         snapshot_unpin(old, worker->loop.worker);
@@ -123,6 +136,8 @@ static void listen_on(struct worker *worker, struct worker_letter *letter)
     pthread_mutex_lock(&worker->listeners_lock);
     place = find_place(worker);
     known = place ? listener_open(&worker->listening, &letter->spec) : NULL;
+    if (known && worker->host.snapshot)
+        set_door(worker->host.snapshot, known);
     if (known)
         *place = known;
     if (known && place == &worker->listeners[worker->listener_count])

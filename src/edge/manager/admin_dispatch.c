@@ -28,6 +28,10 @@ struct place {
     {                                                                                              \
         method, path, CONF_CAN_OPERATE, ADMIN_BODY_SMALL, run, false                               \
     }
+#define DEPLOY(method, path, run)                                                                  \
+    {                                                                                              \
+        method, path, CONF_CAN_DEPLOY, ADMIN_BODY_SMALL, run, false                                \
+    }
 #define TARGETS "/api/v1/services/*/targets"
 
 static const struct place places[] = {
@@ -43,6 +47,11 @@ static const struct place places[] = {
     ACT(METHOD_POST, "/api/v1/config/confirm", api_config_confirm),
     ACT(METHOD_POST, "/api/v1/reload", api_reload),
     ACT(METHOD_POST, "/api/v1/upgrade", api_upgrade),
+    READ("/api/v1/certificates", api_certificates_get),
+    DEPLOY(METHOD_PUT, "/api/v1/certificates/*", api_certificates_put),
+    DEPLOY(METHOD_DELETE, "/api/v1/certificates/*", api_certificates_remove),
+    DEPLOY(METHOD_PUT, "/api/v1/challenges/*", api_challenge_put),
+    DEPLOY(METHOD_DELETE, "/api/v1/challenges/*", api_challenge_remove),
     ACT(METHOD_POST, TARGETS, api_target_add),
     ACT(METHOD_DELETE, TARGETS "/*", api_target_remove),
     ACT(METHOD_POST, TARGETS "/*/drain", api_target_drain),

@@ -55,6 +55,22 @@ void api_target_enable(struct admin_call *call);
 /* Looks at the targets that somebody waits for. */
 void api_target_poll(struct admin *admin);
 
+/* --- api_certificates.c */
+/* All certificates, without keys. */
+void api_certificates_get(struct admin_call *call);
+/* Takes one, and answers when every worker serves it. */
+void api_certificates_put(struct admin_call *call);
+/* Forgets one. */
+void api_certificates_remove(struct admin_call *call);
+/* What is served, in short, for the status. */
+json_t *api_certificates_status(const struct manager *m);
+
+/* --- api_challenges.c */
+/* Takes the answer to a challenge of a certificate authority. */
+void api_challenge_put(struct admin_call *call);
+/* Forgets it. */
+void api_challenge_remove(struct admin_call *call);
+
 /* --- api_upgrade.c */
 /* Has the supervisor start the binary anew. */
 void api_upgrade(struct admin_call *call);

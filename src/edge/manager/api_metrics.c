@@ -89,6 +89,24 @@ static void put_rest(struct prometheus *text, const struct manager *m)
     prometheus_u64(text, version, 1);
 }
 
+static void put_certificates(struct prometheus *text, const struct manager *m)
+{
+    struct certificates_domain *domains;
+    struct arena arena;
+    uint32_t count;
+
+    arena_init(&arena, NULL, 0);
+    count = certificates_domains(m, &arena, &domains);
+    prometheus_family(text, "sluice_certificate_expiry_timestamp_seconds", PROMETHEUS_GAUGE,
+                      "Until when the certificates for a name are valid: that which ends first.");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct prometheus_label labels[] = {{"domain", domains[i].name}, {0}};
+
+        prometheus_double(text, labels, (double)domains[i].not_after_s);
+    }
+    arena_reset(&arena);
+}
+
 void api_metrics(struct admin_call *call)
 {
     struct manager *m = call->admin->manager;
@@ -100,6 +118,7 @@ void api_metrics(struct admin_call *call)
     pthread_mutex_unlock(&m->stats_lock);
     put_workers(&text, m);
     put_config(&text, m);
+    put_certificates(&text, m);
     put_rest(&text, m);
     prometheus_process(&text);
     if (text.is_failed)

@@ -128,6 +128,7 @@ void api_status(struct admin_call *call)
     json_object_set_new(json, "config", config_json(call->admin));
     json_object_set_new(json, "workers", workers_json(m));
     json_object_set_new(json, "listeners", listeners_json(m));
+    json_object_set_new(json, "certificates", api_certificates_status(m));
     json_object_set_new(json, "services", services_json(m));
     json_object_set_new(json, "draining_edges", peers_json(m));
     json_object_set_new(json, "limits",

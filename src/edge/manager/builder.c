@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "edge/manager/certificates.h"
 #include "edge/manager/overlay.h"
 #include "edge/tls/tls_check.h"
 
@@ -53,6 +54,9 @@ void builder_free(struct builder **builder)
     if (b->snapshot)
         snapshot_free(&b->snapshot);
     rules_unref(&b->rules);
+    doors_fini(&b->doors);
+    doors_fini(&b->before);
+    pushed_fini(&b->pushed);
     arena_reset(&b->arena);
     arena_reset(&b->loaded_arena);
     free(b);
@@ -222,6 +226,37 @@ static void assign_slots(struct builder *builder)
     pthread_mutex_unlock(builder->stats_lock);
 }
 
+bool builder_keeps_rules(enum change_kind kind)
+{
+    return kind == CHANGE_TARGETS || kind == CHANGE_CERTIFICATES;
+}
+
+/* What TLS is spoken with. New targets change nothing of it. */
+static bool make_doors(struct builder *builder)
+{
+    const struct conf *conf = builder->rules->conf;
+    struct doors_build ask = {
+        .conf = conf,
+        .tickets = builder->tickets,
+        .challenges = builder->challenges,
+        .before = &builder->before,
+        .keeps_old = builder->kind == CHANGE_CERTIFICATES,
+    };
+
+    if (builder->kind == CHANGE_TARGETS) {
+        builder->doors = builder->before;
+        builder->before = (struct doors){.count = 0};
+        return true;
+    }
+    builder->identity = certificates_identity(conf);
+    builder->has_read = true;
+    if (!pushed_load(&builder->pushed, builder->state_dir, &builder->diag))
+        return false;
+    ask.pushed = builder->pushed.list;
+    ask.pushed_count = builder->pushed.count;
+    return doors_init(&builder->doors, &ask, &builder->diag);
+}
+
 static void build(struct builder *builder)
 {
     struct snapshot_overlay view = overlay_view(builder->overlay);
@@ -232,9 +267,12 @@ static void build(struct builder *builder)
         .home = builder->home,
         .generation = builder->generation,
         .workers = builder->workers,
+        .doors = &builder->doors,
+        .challenges = builder->challenges,
     };
 
-    if (builder->kind != CHANGE_TARGETS && !open_sockets(builder, builder->rules->conf)) {
+    if (!make_doors(builder) ||
+        (!builder_keeps_rules(builder->kind) && !open_sockets(builder, builder->rules->conf))) {
         builder->status = E_INVALID;
         return;
     }
@@ -277,6 +315,34 @@ static void change_targets(struct builder *builder)
     builder->status = E_IO;
 }
 
+/* --- CERTIFICATES: as with REPLACE */
+
+static void change_certificates(struct builder *builder)
+{
+    struct str old = STR_NONE, name = builder->name;
+    const char *state = builder->state_dir;
+    enum status status = OK;
+
+    if (name.p)
+        status = pushed_read(state, name, &builder->arena, &old);
+    if (status == E_NOT_FOUND)
+        status = OK;
+    if (name.p && !status)
+        status = pushed_write(state, name, builder->text);
+    if (status) {
+        diag_error(&builder->diag, (struct span){0}, "cannot save the certificate: %s",
+                   strerror(errno));
+        builder->status = E_IO;
+    } else {
+        build(builder);
+    }
+    if (name.p && !status && builder->status && pushed_write(state, name, old))
+        diag_error(&builder->diag, (struct span){0}, "cannot put the certificate back: %s",
+                   strerror(errno));
+    if (old.p)
+        explicit_bzero((void *)(uintptr_t)old.p, old.len);
+}
+
 void builder_run(struct builder *builder)
 {
     switch (builder->kind) {
@@ -293,6 +359,9 @@ void builder_run(struct builder *builder)
         break;
     case CHANGE_TARGETS:
         change_targets(builder);
+        break;
+    case CHANGE_CERTIFICATES:
+        change_certificates(builder);
         break;
     }
     if (!builder->status && builder->kind != CHANGE_CHECK)

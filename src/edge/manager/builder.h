@@ -9,6 +9,7 @@
 #define EDGE_MANAGER_BUILDER_H
 
 #include "edge/listener.h"
+#include "edge/manager/pushed.h"
 #include "edge/snapshot.h"
 #include "process/link.h"
 
@@ -18,6 +19,8 @@ enum change_kind {
     CHANGE_REPLACE, /* write this text to the file (temporary, fsync, rename), then reload; put back
                        if it will not do */
     CHANGE_TARGETS, /* the overlay changed: save it, new views for the same rules */
+    CHANGE_CERTIFICATES, /* reads certificates again for the same rules; with a name, writes or
+                            removes a pushed one first, and takes that back if it will not do */
 };
 
 enum listening_kind { LISTENING_PUBLIC, LISTENING_ADMIN, LISTENING_METRICS };
@@ -38,12 +41,18 @@ struct builder {
     /* asked */
     enum change_kind kind;
     const char *path;                    /* of the configuration */
-    struct str text;                     /* borrowed: CHECK, REPLACE */
+    struct str text;                     /* borrowed: CHECK, REPLACE; CERTIFICATES: of the pushed
+                                            one, absent: removed */
+    struct str name;                     /* borrowed: CERTIFICATES: of the pushed one, or absent */
+    const char *state_dir;               /* borrowed */
     const struct filter *const *filters; /* borrowed */
     const struct conf
         *loaded; /* RELOAD: what the file said a moment ago, in loaded_arena; NULL: read it */
     struct arena loaded_arena;
-    struct rules *rules;       /* TARGETS: those that run, a reference; else the result */
+    struct rules *rules; /* TARGETS, CERTIFICATES: those that run, a reference; else the result */
+    struct doors before; /* that are served now; owned */
+    struct tls_tickets *tickets; /* borrowed, as all that follows */
+    struct tls_challenges *challenges;
     struct registry *registry; /* used by nobody else meanwhile */
     struct overlay *overlay;   /* changed by nobody meanwhile */
     const struct link *link;
@@ -61,11 +70,17 @@ struct builder {
     enum status status;
     struct arena arena; /* of the diag */
     struct diag diag;
+    struct doors doors;   /* on their way into the snapshot */
+    struct pushed pushed; /* that were read for them */
+    uint64_t identity;    /* of the certificate files, before they were read */
+    bool has_read;        /* they were */
     struct snapshot *snapshot;
     struct listening *listening; /* all binds wanted, new ones with sockets */
     unsigned listening_count;
 };
 
+/* Whether a change of this kind serves by the rules that run, and touches no socket. */
+bool builder_keeps_rules(enum change_kind kind);
 /* Does the work; any thread. */
 void builder_run(struct builder *builder);
 /* Frees what is left of it: results the manager took are set to NULL. New sockets are closed and

@@ -267,6 +267,7 @@ static void on_second(uv_timer_t *timer)
         worker_probe(m->workers[w]);
     if (m->is_ready)
         manager_keep_last_good(m);
+    certificates_tick(m);
     admin_tick(m->admin);
 }
 
@@ -301,7 +302,7 @@ static bool open_plane(struct manager *m, const struct conf *conf)
     if (!m->log)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
-    return m->stats && m->registry && m->log && start_workers(m);
+    return m->stats && m->registry && m->log && certificates_open(m) && start_workers(m);
 }
 
 /* Becomes ready when the first snapshot is served by all workers. */
@@ -360,6 +361,7 @@ static void free_plane(struct manager *m)
         stats_free(&m->stats);
     if (m->overlay)
         overlay_close(&m->overlay);
+    certificates_close(m);
 }
 
 /* Workers wake each other until all have ended, and are asked for numbers until the loop has. */

@@ -11,6 +11,7 @@
 #include <limits.h>
 
 #include "edge/manager/builder.h"
+#include "edge/manager/certificates.h"
 #include "edge/manager/overlay.h"
 #include "edge/worker.h"
 #include "process/link.h"
@@ -22,6 +23,7 @@ struct manager_change {
     enum change_kind kind;
     struct str
         text; /* CHANGE_CHECK and CHANGE_REPLACE: the configuration to try; borrowed until told */
+    struct str name; /* CHANGE_CERTIFICATES: of a pushed one, whose PEM `text` is; absent: none */
     /* status OK: `generation` is served by every worker (for CHECK: it would do). Else nothing
      * changed, and `diag` says why. `diag` (never NULL; warnings also on success) is valid during
      * the call. */
@@ -66,6 +68,9 @@ struct manager {
         *loaded; /* at start: what was read to size the process, for the first build */
     struct arena loaded_arena;
     struct overlay *overlay;
+    struct certificates certificates;
+    struct tls_tickets *tickets;
+    struct tls_challenges *challenges;
     struct mailbox home;
     struct listening listeners[MANAGER_LISTENERS_MAX]; /* public ones and the admin's, by bind */
     unsigned listener_count;

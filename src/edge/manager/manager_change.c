@@ -32,6 +32,13 @@ struct builder *manager_new_builder(struct manager *m, enum change_kind kind)
     builder->filters = m->filters;
     builder->registry = m->registry;
     builder->overlay = m->overlay;
+    builder->state_dir = m->state_dir;
+    builder->tickets = m->tickets;
+    builder->challenges = m->challenges;
+    if (m->snapshot && !doors_copy(&builder->before, &m->snapshot->doors)) {
+        builder_free(&builder);
+        return NULL;
+    }
     builder->link = m->options.link;
     builder->running = m->listeners;
     builder->running_count = m->listener_count;
@@ -55,7 +62,7 @@ struct builder *manager_new_builder(struct manager *m, enum change_kind kind)
     }
     builder->uid = getuid();
     builder->gid = getgid();
-    if (kind == CHANGE_TARGETS) {
+    if (builder_keeps_rules(kind)) {
         builder->rules = m->rules;
         __atomic_fetch_add(&m->rules->refs, 1, __ATOMIC_RELAXED);
     }
@@ -145,7 +152,7 @@ void manager_publish(struct manager *m, struct builder *builder)
     snapshot_commit(m->snapshot, m->registry);
     for (unsigned w = 0; w < m->worker_count; w++)
         worker_adopt(m->workers[w], m->snapshot);
-    if (builder->kind == CHANGE_TARGETS)
+    if (builder_keeps_rules(builder->kind))
         return;
     if (m->is_ready)
         m->runs_last_good = false; // the user's own file again
@@ -161,7 +168,7 @@ static void next(struct manager *m);
 
 static void count(struct manager *m, const struct manager_change *change, bool is_good)
 {
-    if (change->kind == CHANGE_CHECK || change->kind == CHANGE_TARGETS)
+    if (change->kind == CHANGE_CHECK || builder_keeps_rules(change->kind))
         return;
     m->last_reload_good = is_good;
     if (is_good)
@@ -189,6 +196,7 @@ static void finish(struct manager *m, enum status status)
         m->last = &m->first;
     count(m, change, !status);
     tell(m, change, !status);
+    certificates_built(m, builder, change);
     change->on_done(change, status, m->generation, &builder->diag);
     builder_free(&builder);
     next(m);
@@ -208,7 +216,7 @@ static void on_built(uv_work_t *work, int cancelled)
     struct builder *builder = m->building;
 
     free(work);
-    if (cancelled || m->is_stopping || (m->is_drained && builder->kind != CHANGE_TARGETS))
+    if (cancelled || m->is_stopping || (m->is_drained && !builder_keeps_rules(builder->kind)))
         builder->status = E_CLOSED; // the workers are gone, or take no listener any more
     if (builder->status || builder->kind == CHANGE_CHECK) {
         finish(m, builder->status);
@@ -245,6 +253,7 @@ static bool start(struct manager *m, const struct manager_change *change)
         return false;
     }
     m->building->text = change->text;
+    m->building->name = change->name;
     work->data = m->building;
     uv_queue_work(&m->loop, work, on_build, on_built);
     return true;

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/tls/doors.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct making {
+    struct doors *doors;
+    const struct doors_build *ask;
+    struct diag *diag;
+};
+
+static bool is_equal(struct str a, struct str b)
+{
+    return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
+}
+
+const struct door *doors_find(const struct doors *doors, struct str bind)
+{
+    for (uint32_t i = 0; i < doors->count; i++)
+        if (is_equal(doors->list[i].bind, bind))
+            return &doors->list[i];
+    return NULL;
+}
+
+static void free_pushed(const struct tls_pushed *pushed)
+{
+    struct certificate *certificate = (struct certificate *)(uintptr_t)pushed->certificate;
+
+    certificate_free(&certificate);
+}
+
+void doors_fini(struct doors *doors)
+{
+    for (uint32_t i = 0; i < doors->count; i++)
+        tls_server_unref(&doors->list[i].tls);
+    for (uint32_t i = 0; i < doors->client_count; i++)
+        tls_client_unref(&doors->clients[i]);
+    for (uint32_t i = 0; i < doors->pushed_count; i++)
+        free_pushed(&doors->pushed[i]);
+    arena_reset(&doors->arena);
+    *doors = (struct doors){.count = 0};
+}
+
+static bool make_room(struct doors *doors, uint32_t listeners, uint32_t services, uint32_t pushed)
+{
+    struct arena *arena = &doors->arena;
+
+    *doors = (struct doors){.count = 0};
+    arena_init(arena, NULL, 0);
+    doors->list = arena_zero(arena, listeners, sizeof(*doors->list));
+    doors->clients = arena_zero(arena, services, sizeof(struct tls_client *));
+    doors->pushed = arena_zero(arena, pushed, sizeof(*doors->pushed));
+    return doors->list && doors->clients && doors->pushed;
+}
+
+static bool copy_pushed(struct doors *doors, const struct tls_pushed *from, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct tls_pushed *to = &doors->pushed[i];
+
+        to->certificate = certificate_copy(from[i].certificate);
+        doors->pushed_count = i + 1;
+        to->name = arena_copy(&doors->arena, from[i].name);
+        if (!to->certificate || !to->name.p)
+            return false;
+    }
+    return true;
+}
+
+/* --- building */
+
+/* What `keeps_old` makes of errors: the file is told, and what was there goes on. */
+static void soften(struct making *making, const struct diag *from)
+{
+    for (unsigned i = 0; i < from->count; i++)
+        diag_warn(making->diag, from->entries[i].at, "%.*s%s", STR_FMT(from->entries[i].text),
+                  from->entries[i].severity == SEVERITY_ERROR ? "; what was read before goes on"
+                                                              : "");
+}
+
+static struct tls_server *make_server(struct making *making, const struct conf_listener *listener)
+{
+    const struct doors_build *ask = making->ask;
+    const struct door *old = ask->before ? doors_find(ask->before, listener->bind.text.s) : NULL;
+    struct tls_server_build build = {
+        .listener = listener,
+        .pushed = ask->pushed,
+        .pushed_count = ask->pushed_count,
+        .tickets = ask->tickets,
+        .challenges = ask->challenges,
+        .before = old ? old->tls : NULL,
+        .keeps_old = ask->keeps_old,
+    };
+    struct tls_server *server;
+    struct diag diag;
+
+    if (!ask->keeps_old || !build.before)
+        return tls_server_new(&build, making->diag);
+    diag_init(&diag, making->diag->arena);
+    server = tls_server_new(&build, &diag);
+    soften(making, &diag);
+    if (server)
+        return server;
+    tls_server_ref(old->tls);
+    return old->tls;
+}
+
+/* RFC 6797 6.1 */
+static void set_hsts(struct door *door, const struct conf_tls *tls)
+{
+    if (tls->hsts.max_age_ms)
+        snprintf(door->hsts, sizeof(door->hsts), "max-age=%llu%s%s",
+                 (unsigned long long)(tls->hsts.max_age_ms / 1000),
+                 tls->hsts.subdomains ? "; includeSubDomains" : "",
+                 tls->hsts.preload ? "; preload" : "");
+}
+
+static bool make_door(struct making *making, const struct conf_listener *listener)
+{
+    struct door *door = &making->doors->list[making->doors->count++];
+    const struct conf_tls *tls = &listener->tls;
+
+    door->bind = arena_copy(&making->doors->arena, listener->bind.text.s);
+    door->http2 = listener->http2;
+    door->redirect_https = listener->redirect_https;
+    if (!tls->is_set)
+        return door->bind.p != NULL;
+    set_hsts(door, tls);
+    snprintf(door->cert_header, sizeof(door->cert_header), "%.*s", STR_FMT(tls->client_header.s));
+    door->tls = make_server(making, listener);
+    return door->bind.p && door->tls;
+}
+
+static bool make_client(struct making *making, const struct conf_service *service, uint32_t i)
+{
+    const struct doors_build *ask = making->ask;
+    struct doors *doors = making->doors;
+    struct tls_client *old = NULL;
+    struct diag diag;
+
+    doors->client_count = i + 1;
+    if (!service->tls.is_set)
+        return true;
+    if (ask->keeps_old && ask->before && i < ask->before->client_count)
+        old = ask->before->clients[i];
+    if (!old) {
+        doors->clients[i] = tls_client_new(service, making->diag);
+        return doors->clients[i] != NULL;
+    }
+    diag_init(&diag, making->diag->arena);
+    doors->clients[i] = tls_client_new(service, &diag);
+    soften(making, &diag);
+    if (!doors->clients[i]) {
+        tls_client_ref(old);
+        doors->clients[i] = old;
+    }
+    return true;
+}
+
+/* All that is wrong is told, not the first alone. */
+static bool fill(struct making *making)
+{
+    const struct conf *conf = making->ask->conf;
+    bool is_good = true;
+
+    for (uint32_t i = 0; i < conf->listener_count; i++)
+        is_good &= make_door(making, &conf->listeners[i]);
+    for (uint32_t i = 0; i < conf->service_count; i++)
+        is_good &= make_client(making, &conf->services[i], i);
+    return is_good;
+}
+
+bool doors_init(struct doors *doors, const struct doors_build *ask, struct diag *diag)
+{
+    struct making making = {doors, ask, diag};
+    unsigned errors = diag->errors;
+
+    if (make_room(doors, ask->conf->listener_count, ask->conf->service_count, ask->pushed_count) &&
+        fill(&making) && copy_pushed(doors, ask->pushed, ask->pushed_count))
+        return true;
+    if (diag->errors == errors)
+        diag_error(diag, (struct span){0}, "out of memory");
+    doors_fini(doors);
+    return false;
+}
+
+bool doors_copy(struct doors *doors, const struct doors *from)
+{
+    bool is_good = make_room(doors, from->count, from->client_count, from->pushed_count);
+
+    for (uint32_t i = 0; is_good && i < from->count; i++) {
+        doors->list[i] = from->list[i];
+        if (from->list[i].tls)
+            tls_server_ref(from->list[i].tls);
+        doors->count = i + 1;
+        doors->list[i].bind = arena_copy(&doors->arena, from->list[i].bind);
+        is_good = doors->list[i].bind.p != NULL;
+    }
+    for (uint32_t i = 0; is_good && i < from->client_count; i++) {
+        doors->clients[i] = from->clients[i];
+        if (from->clients[i])
+            tls_client_ref(from->clients[i]);
+        doors->client_count = i + 1;
+    }
+    if (is_good && copy_pushed(doors, from->pushed, from->pushed_count))
+        return true;
+    doors_fini(doors);
+    return false;
+}
