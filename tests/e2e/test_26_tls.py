@@ -347,6 +347,27 @@ def test_a_start_with_a_bad_certificate_is_refused(gateway, origin, ca):
     assert 'cannot read "none.pem"' in gw.stderr()
 
 
+def test_an_expired_certificate_does_not_keep_the_gateway_down(secure, origin, ca):
+    leaf, old = ca.leaf("a.example.com"), ca.leaf("a.example.com", begin_days=-9, days=-1)
+    gw = secure({"certificates": [leaf.pair]})
+    old.write(leaf.cert, leaf.key)
+    until(lambda: errors_of(gw), "word of the expired pair")
+    assert shown(gw) == leaf.serial
+    os.kill(gw.edge, signal.SIGKILL)
+
+    def serves_again():
+        try:
+            return shown(gw) == old.serial
+        except OSError:
+            return False
+
+    until(serves_again, "an edge that serves what there is", 4 * DEADLINE)
+    assert gw.status()["certificates"][0]["state"] == "expired"
+    assert "EXPIRED" in gw.cli("status").out
+    leaf.write(leaf.cert, leaf.key)
+    until(lambda: shown(gw) == leaf.serial, "the good pair")
+
+
 # -- pushed certificates
 
 

@@ -152,7 +152,7 @@ static const char *from_environment(void *owner, const char *name)
 }
 
 static const struct conf *load(const char *path, const struct filter *const *filters,
-                               struct arena *arena)
+                               struct arena *arena, bool is_last_good)
 {
     struct conf_world world = {.env = from_environment,
                                .filters = filters,
@@ -161,6 +161,8 @@ static const struct conf *load(const char *path, const struct filter *const *fil
     const struct conf *conf;
     struct diag diag;
 
+    if (is_last_good)
+        world.check_tls = NULL; // it lasted: what has expired since is told, and serves
     diag_init(&diag, arena);
     conf = conf_load(path, &world, arena, &diag);
     manager_print(&diag);
@@ -191,7 +193,7 @@ static const struct conf *recover(struct manager *m, const struct conf *conf, ch
     if (!is_other)
         return conf;
     arena_reset(&m->loaded_arena);
-    return load(path, m->filters, &m->loaded_arena);
+    return load(path, m->filters, &m->loaded_arena, m->runs_last_good);
 }
 
 static bool open_state(struct manager *m, const struct conf *conf)
@@ -416,7 +418,7 @@ static bool prepare(struct manager *m)
 
     arena_init(&m->loaded_arena, NULL, 0);
     snprintf(path, sizeof(path), "%s", m->options.config);
-    conf = recover(m, load(path, m->filters, &m->loaded_arena), path, sizeof(path));
+    conf = recover(m, load(path, m->filters, &m->loaded_arena, m->options.last_good), path, sizeof(path));
     m->loaded = conf;
     return conf && find_user(conf, &user) && open_state(m, conf) &&
            drop_privileges(user, conf->state.s.p) && open_loop(m) && open_plane(m, conf);

@@ -341,6 +341,7 @@ bool certificate_read_file(const char *path, struct arena *arena, struct str *te
     struct stat file;
     const char *wrong = NULL;
 
+    errno = 0;
     // Looked at first, since opening a pipe would wait for whoever writes to it.
     if (stat(path, &file))
         wrong = strerror(errno);
@@ -351,7 +352,8 @@ bool certificate_read_file(const char *path, struct arena *arena, struct str *te
     else if (file_read(path, arena, text))
         wrong = strerror(errno);
     if (wrong)
-        explain(error, false, "cannot read \"%.200s\": %s", path, wrong);
+        explain(error, false, "cannot read \"%.200s\": %s%s", path, wrong,
+                errno == EACCES ? " to the user that the gateway runs as" : "");
     return !wrong;
 }
 

@@ -12,6 +12,7 @@
 #include "edge/tls/tls_trust.h"
 
 enum { SELF_SIGNED_DAYS = 365, SELF_SIGNED_LEAST_S = 30 * 86400, NAME_MAX_LEN = 255 };
+enum { TICKET_MAX_S = 7 * 86400 }; /* RFC 8446 4.6.1 */
 
 struct building {
     const struct tls_server_build *ask;
@@ -102,12 +103,28 @@ static bool keep_old(struct building *b, const struct conf_certificate *pair,
     return true;
 }
 
+/* Loading a configuration refuses what has expired. Here it is late for that: an edge that starts
+ * again for other listeners' sake serves it, and a new file does not take the place of a good one. */
+static bool is_worse(struct building *b, const struct conf_certificate *pair,
+                     const struct certificate *certificate)
+{
+    const struct tls_server_entry *old = find_before(b, TLS_SOURCE_FILE, pair->cert.s);
+
+    if (certificate_age(certificate, b->now_s) != CERTIFICATE_EXPIRED)
+        return false;
+    if (b->ask->keeps_old && old &&
+        certificate_age(old->certificate, b->now_s) != CERTIFICATE_EXPIRED)
+        return true;
+    diag_warn(b->diag, pair->cert.at, "the certificate has expired");
+    return false;
+}
+
 static bool add_pair(struct building *b, const struct conf_certificate *pair)
 {
     struct certificate_error error;
     struct certificate *certificate = certificate_load(pair->cert.s.p, pair->key.s.p, &error);
 
-    if (certificate && certificate_age(certificate, b->now_s) == CERTIFICATE_EXPIRED) {
+    if (certificate && is_worse(b, pair, certificate)) {
         error.is_key = false;
         snprintf(error.text, sizeof(error.text), "\"%.200s\": the certificate has expired",
                  pair->cert.s.p);
@@ -281,6 +298,8 @@ static bool ask_clients(struct building *b)
 
 static void set_tickets(struct tls_server *server, const struct conf_tls *tls)
 {
+    uint64_t lifetime_s;
+
     SSL_CTX_set_session_cache_mode(server->context, SSL_SESS_CACHE_OFF);
     if (!server->tickets) {
         SSL_CTX_set_options(server->context, SSL_OP_NO_TICKET);
@@ -288,7 +307,9 @@ static void set_tickets(struct tls_server *server, const struct conf_tls *tls)
         return;
     }
     SSL_CTX_set_num_tickets(server->context, 1);
-    SSL_CTX_set_timeout(server->context, (long)(2 * tls->ticket_rotation_ms / 1000));
+    lifetime_s = 2 * tls->ticket_rotation_ms / 1000;
+    SSL_CTX_set_timeout(server->context,
+                        (long)(lifetime_s < TICKET_MAX_S ? lifetime_s : TICKET_MAX_S));
 }
 
 static bool use_standard(struct tls_server *server)
