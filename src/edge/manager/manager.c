@@ -418,7 +418,8 @@ static bool prepare(struct manager *m)
 
     arena_init(&m->loaded_arena, NULL, 0);
     snprintf(path, sizeof(path), "%s", m->options.config);
-    conf = recover(m, load(path, m->filters, &m->loaded_arena, m->options.last_good), path, sizeof(path));
+    conf = recover(m, load(path, m->filters, &m->loaded_arena, m->options.last_good), path,
+                   sizeof(path));
     m->loaded = conf;
     return conf && find_user(conf, &user) && open_state(m, conf) &&
            drop_privileges(user, conf->state.s.p) && open_loop(m) && open_plane(m, conf);

@@ -104,7 +104,8 @@ static bool keep_old(struct building *b, const struct conf_certificate *pair,
 }
 
 /* Loading a configuration refuses what has expired. Here it is late for that: an edge that starts
- * again for other listeners' sake serves it, and a new file does not take the place of a good one. */
+ * again for other listeners' sake serves it, and a new file does not take the place of a good one.
+ */
 static bool is_worse(struct building *b, const struct conf_certificate *pair,
                      const struct certificate *certificate)
 {
