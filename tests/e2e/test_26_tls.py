@@ -183,7 +183,7 @@ def test_clients_may_show_a_certificate(secure, origin, ca, home):
     assert origin.request.header("X-Client-Subject") is None
     with Secure(gw.port, "a.example.com", pair=people.leaf("alice", client=True)) as client:
         assert client.get("/").status == 200
-    assert origin.request.header("X-Client-Subject") == "CN=alice"
+    assert origin.requests[-1].header("X-Client-Subject") == "CN=alice"
 
 
 # -- tickets
