@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,7 +13,8 @@ enum {
     MAGIC = 0x534c5401, /* "SLT" and the version */
     WORDS = sizeof(struct tls_tickets_key) / sizeof(uint64_t),
     STUCK_MS = 10000, /* whoever turned for so long has died */
-    TRIES = 1000,     /* of a reader that always meets a change: whoever makes it has died */
+    SPINS = 16,       /* of a reader that meets a change, before it lets others run */
+    TRIES = 1000,     /* until it goes on: whoever made the change has died in its midst */
 };
 
 enum place { PREVIOUS, CURRENT, NEXT, PLACES };
@@ -33,16 +35,17 @@ struct tls_tickets {
 _Static_assert(sizeof(struct block) <= TLS_TICKETS_SIZE, "fits");
 _Static_assert(sizeof(struct tls_tickets_key) % sizeof(uint64_t) == 0, "is whole words");
 
+/* RELEASE beside ACQUIRE: whoever reads a new word sees the odd count that was set before it. */
 static void store_key(uint64_t *to, const uint64_t *words)
 {
     for (unsigned i = 0; i < WORDS; i++)
-        __atomic_store_n(&to[i], words[i], __ATOMIC_RELAXED);
+        __atomic_store_n(&to[i], words[i], __ATOMIC_RELEASE);
 }
 
 static void load_key(const uint64_t *from, uint64_t *words)
 {
     for (unsigned i = 0; i < WORDS; i++)
-        words[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+        words[i] = __atomic_load_n(&from[i], __ATOMIC_ACQUIRE);
 }
 
 /* --- changing */
@@ -70,7 +73,6 @@ static void begin_change(struct block *block)
     uint32_t sequence = __atomic_load_n(&block->sequence, __ATOMIC_RELAXED);
 
     __atomic_store_n(&block->sequence, sequence | 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 static void end_change(struct block *block)
@@ -199,17 +201,18 @@ bool tls_tickets_tick(struct tls_tickets *tickets, uint64_t wall_ms, uint64_t ro
 static bool copy(const struct block *block, uint64_t words[PLACES][WORDS])
 {
     uint32_t before, after;
-    unsigned tries = TRIES;
+    unsigned tries = 0;
 
     if (__atomic_load_n(&block->magic, __ATOMIC_ACQUIRE) != MAGIC)
         return false;
     do {
+        if (tries > SPINS)
+            sched_yield();
         before = __atomic_load_n(&block->sequence, __ATOMIC_ACQUIRE);
         for (unsigned i = 0; i < PLACES; i++)
             load_key(block->keys[i], words[i]);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
         after = __atomic_load_n(&block->sequence, __ATOMIC_RELAXED);
-    } while ((before != after || before & 1) && --tries);
+    } while ((before != after || before & 1) && ++tries < TRIES);
     return true;
 }
 
