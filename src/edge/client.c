@@ -214,7 +214,10 @@ static void on_idle(struct conn *conn)
 static void on_closing(struct conn *conn)
 {
     struct client *client = (struct client *)conn;
+    uint64_t *faults = &client->list->faults[conn->wire->fault];
 
+    if (conn->wire->fault)
+        stat_add(faults, 1);
     if (client->prev)
         client->prev->next = client->next;
     else

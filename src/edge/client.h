@@ -24,7 +24,8 @@ struct client_door {
 /* Clients of a worker, for draining and counting. */
 struct client_list {
     struct client *first;
-    uint32_t count; /* atomic: the manager reads it */
+    uint32_t count;                /* atomic: the manager reads it */
+    uint64_t faults[REASON_COUNT]; /* atomic: connections that had to end, by why */
 };
 
 struct client_home {

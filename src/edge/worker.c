@@ -423,6 +423,11 @@ void worker_read(const struct worker *worker, struct worker_numbers *numbers)
     };
 }
 
+uint64_t worker_faults(const struct worker *worker, enum reason why)
+{
+    return __atomic_load_n(&worker->clients.faults[why], __ATOMIC_RELAXED);
+}
+
 uint32_t worker_clients(struct worker *worker, const char *bind)
 {
     uint32_t sum = 0;

@@ -52,6 +52,8 @@ struct worker_numbers {
     uint64_t memory_used;
     uint64_t lag_us; /* of the loop, at the last probe */
 };
+/* Any thread: client connections that it had to end for this reason. */
+uint64_t worker_faults(const struct worker *worker, enum reason why);
 void worker_read(const struct worker *worker, struct worker_numbers *numbers);
 /* Clients that came by a listener. */
 uint32_t worker_clients(struct worker *worker, const char *bind);

@@ -392,7 +392,7 @@ static void fail(struct h2 *h2, ssize_t error)
         h2_die(h2, NGHTTP2_INTERNAL_ERROR, REASON_MEMORY_LIMIT);
     else
         h2_die(h2, h2->code ? h2->code : NGHTTP2_PROTOCOL_ERROR,
-               is_server ? REASON_REQUEST_LINE_INVALID : REASON_HTTP_PROTOCOL_ERROR);
+               is_server ? REASON_FRAME_INVALID : REASON_HTTP_PROTOCOL_ERROR);
 }
 
 /* Lets nghttp2 have it. False: the session is over. */

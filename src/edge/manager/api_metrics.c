@@ -42,6 +42,23 @@ static void put_lag(struct prometheus *text, const struct manager *m,
     prometheus_double(text, NULL, (double)m->lag_us / 1e6);
 }
 
+/* What is the connection's fault and no request's: broken records and frames, floods. */
+static void put_faults(struct prometheus *text, const struct manager *m)
+{
+    prometheus_family(text, "sluice_connections_aborted_total", PROMETHEUS_COUNTER,
+                      "Client connections that had to be ended, by reason.");
+    for (unsigned why = 1; why < REASON_COUNT; why++) {
+        const char *slug = reason_info((enum reason)why)->slug;
+        struct prometheus_label labels[] = {{"reason", {slug, strlen(slug)}}, {0}};
+        uint64_t sum = 0;
+
+        for (unsigned w = 0; w < m->worker_count; w++)
+            sum += worker_faults(m->workers[w], (enum reason)why);
+        if (sum)
+            prometheus_u64(text, labels, sum);
+    }
+}
+
 static void put_listeners(struct prometheus *text, const struct manager *m)
 {
     prometheus_family(text, "sluice_connections_open", PROMETHEUS_GAUGE,
@@ -69,6 +86,7 @@ static void put_workers(struct prometheus *text, const struct manager *m)
         memory += numbers[w].memory_used;
     }
     put_listeners(text, m);
+    put_faults(text, m);
     prometheus_family(text, "sluice_connections_refused_total", PROMETHEUS_COUNTER,
                       "Connections answered with 503 at once, for lack of room.");
     prometheus_u64(text, NULL, refused);
