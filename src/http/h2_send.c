@@ -396,6 +396,19 @@ static bool is_accepted(const struct h2_half *half, const struct head *head)
            (accept.len == strlen(half->accept) && !memcmp(accept.p, half->accept, accept.len));
 }
 
+static enum status prepare_upgrade(struct h2 *h2, struct h2_half *half, const struct head *head)
+{
+    if (h2->wire.role == ROLE_CLIENT)
+        return head->is_upgrade ? prepare_tunnel(h2, half, head) : OK;
+    return head->status == 101 && !is_accepted(half, head) ? E_INVALID : OK;
+}
+
+/* The stream stays open behind this head, whatever its sender says of a body. */
+static bool opens_tunnel(const struct h2 *h2, const struct h2_half *half, const struct head *head)
+{
+    return half->wants_tunnel && (h2->wire.role == ROLE_CLIENT || head->status == 101);
+}
+
 static bool has_no_body(const struct stream *stream, uint16_t status)
 {
     return stream->is_head || status == 204 || status == 205 || status == 304; // RFC 9110 6.4.1
@@ -405,18 +418,14 @@ enum status h2_head(struct stream *stream, const struct head *head, bool last)
 {
     struct h2_half *half = h2_half_of(stream);
     struct h2 *h2 = half ? h2_of(stream->wire) : NULL;
-    enum status status = OK;
+    enum status status;
 
     if (!half || h2->is_dead)
         return E_CLOSED;
     if (half->has_provider)
         return E_INVALID;
-    if (h2->wire.role == ROLE_CLIENT && head->is_upgrade)
-        status = prepare_tunnel(h2, half, head);
-    if (h2->wire.role == ROLE_SERVER && head->status == 101 && !is_accepted(half, head))
-        status = E_INVALID;
-    if (half->wants_tunnel && (h2->wire.role == ROLE_CLIENT || head->status == 101))
-        last = false;
+    status = prepare_upgrade(h2, half, head);
+    last = last && !opens_tunnel(h2, half, head);
     if (!status)
         status = queue_head(h2, half, head, last);
     if (status)
