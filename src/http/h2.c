@@ -221,6 +221,7 @@ static int new_session(struct h2 *h2, const nghttp2_session_callbacks *callbacks
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, H2_GRACE_MAX);
     nghttp2_option_set_max_send_header_block_length(option, H2_HEAD_MAX);
+    nghttp2_option_set_max_continuations(option, 8 + h2->wire.limits->header_bytes / 16384);
     if (h2->wire.role == ROLE_SERVER)
         failed = nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &memory);
     else
@@ -303,10 +304,15 @@ static enum status begin(struct wire *wire, struct stream *stream)
 
     if (wire->role != ROLE_CLIENT)
         return E_INVALID;
+    if (wire->has_room && nghttp2_session_get_next_stream_id(h2->session) > INT32_MAX) {
+        h2->has_goaway = true; // RFC 9113 5.1.1: no numbers are left
+        h2_settle(h2);
+    }
     if (!wire->has_room)
         return E_AGAIN;
     if (!h2_half_new(h2, stream, 0))
         return E_NOMEM;
+    h2_settle(h2);
     return OK;
 }
 

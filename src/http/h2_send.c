@@ -349,11 +349,6 @@ static enum status submit_request(struct h2 *h2, struct h2_half *half, const str
     int32_t id = nghttp2_submit_request(h2->session, NULL, list->fields, list->count,
                                         last ? NULL : &body, half);
 
-    if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) { // RFC 9113 5.1.1
-        h2->has_goaway = true;
-        h2_settle(h2);
-        return E_AGAIN;
-    }
     if (id < 0)
         return E_NOMEM;
     half->id = id;

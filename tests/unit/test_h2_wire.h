@@ -74,15 +74,22 @@ static inline void pump(struct rig *rig)
     }
 }
 
-static inline void rig_open(struct rig *rig, size_t step)
+/* With room for `header_bytes` of a head. */
+static inline void rig_open_for(struct rig *rig, size_t step, uint32_t header_bytes)
 {
     memset(rig, 0, sizeof(*rig));
     rig->step = step;
+    rig->client.limits.header_bytes = rig->server.limits.header_bytes = header_bytes;
     assert_int_equal(end_open(&rig->client, ROLE_CLIENT), OK);
     assert_int_equal(end_open(&rig->server, ROLE_SERVER), OK);
     assert_false(rig->client.wire->has_room);
     pump(rig);
     assert_true(rig->client.wire->has_room);
+}
+
+static inline void rig_open(struct rig *rig, size_t step)
+{
+    rig_open_for(rig, step, 4096);
 }
 
 static inline void rig_close(struct rig *rig)
