@@ -70,6 +70,8 @@ void h2_half_free(struct h2 *h2, struct h2_half *half)
     h2->wire.queued -= (uint32_t)outq_pending(half->queue);
     if (h2->receiving == half)
         h2->receiving = NULL;
+    if (h2->held == half)
+        h2->held = NULL;
     outq_give(&half->queue);
     outq_give(&half->early);
     heap_give(h2->wire.heap, half->trailers);
@@ -177,7 +179,10 @@ void h2_die(struct h2 *h2, uint32_t code, enum reason why)
         return;
     h2->is_dead = true;
     h2->wire.fault = why;
-    put_goaway(h2, code);
+    if (h2->is_torn) // a GOAWAY would be taken for what the frame lacks
+        h2->wire.wants_abort = true;
+    else
+        put_goaway(h2, code);
     break_all(h2, why);
     h2_settle(h2);
 }
@@ -535,6 +540,7 @@ static void close(struct wire *wire, enum reason why)
     break_all(h2, why);
     if (!h2->is_busy)
         h2_leave(h2);
+    h2_settle(h2);
     outq_give(&wire->out);
 }
 

@@ -12,7 +12,7 @@
 #include "base/arena.h"
 #include "base/heap.h"
 #include "base/outq.h"
-#include "http/h1_impl.h"
+#include "http/h2_block.h"
 #include "http/websocket.h"
 
 enum {
@@ -25,18 +25,6 @@ enum {
     H2_STALLED_CHECKS = 2,
     H2_HEADER_CHECKS = 3,      /* checks in which a header block must be whole */
     H2_HEAD_MAX = 1024 * 1024, /* of a head that we send: more than any limit lets in */
-};
-
-/* Fields of a block that is coming in, laid out as HTTP/1.1 would: a later h1_write_*() copies them
- * by the run. */
-struct h2_block {
-    struct head *head; /* in the stream's arena; NULL: none is expected, or it is over a limit */
-    char *at, *end;    /* room in that arena */
-    uint32_t bytes;    /* names and values, as RFC 9113 6.5.2 counts them */
-    uint32_t skipped;  /* the same of fields that were dropped for a limit */
-    struct str method, scheme, path, authority, protocol;
-    uint8_t cookies;
-    enum reason why;
 };
 
 /* Trailers that wait for the end of the body. One object of the heap. */
@@ -78,12 +66,14 @@ struct h2 {
     nghttp2_session *session;
     struct h2_half *halves;    /* newest first */
     struct h2_half *receiving; /* whose header block is not whole; NULL: none */
+    struct h2_half *held;      /* cleared when it goes: for those who need it after nghttp2 ran */
     int32_t grace;             /* see h2_charge() */
     uint32_t remote_streams;   /* client role: what the other end allows */
     uint8_t header_checks;
     enum reason fault; /* why the connection must end */
     bool is_busy : 1;  /* inside nghttp2: nothing may be sent now */
     bool is_dead : 1;  /* the session can do no more */
+    bool is_torn : 1;  /* a part of a frame is in `out`, and the rest is not */
     bool is_closed : 1;
     bool is_leaving : 1;   /* bye was called */
     bool has_notified : 1; /* the first of its two GOAWAYs is sent */
@@ -128,16 +118,6 @@ enum status h2_feed(struct wire *wire, struct str in, size_t *used);
 void h2_set_callbacks(nghttp2_session_callbacks *callbacks);
 /* Gives a tunnel the bytes that came before it was open. */
 void h2_give_early(struct h2 *h2, struct h2_half *half);
-
-/* --- h2_block.c: header blocks that come in */
-/* Room for a block in the stream's arena. False: it is full. */
-bool h2_block_begin(struct h2 *h2, struct h2_half *half);
-/* One field. False: the connection must end. */
-bool h2_block_add(struct h2 *h2, struct h2_half *half, struct str name, struct str value);
-/* Makes a request of it. REASON_NONE, or why it is refused. */
-enum reason h2_block_request(struct h2 *h2, struct h2_half *half);
-/* Makes a response of it. */
-enum reason h2_block_response(struct h2_half *half);
 
 /* --- h2_send.c */
 enum status h2_head(struct stream *stream, const struct head *head, bool last);

@@ -21,6 +21,8 @@ static inline char *take_out(struct end *end, size_t *len)
     size_t at = 0;
 
     h2_codec.pull(end->wire);
+    if (end->wire->wants_abort)
+        outq_give(&end->wire->out);
     out = end->wire->out;
     *len = outq_pending(out);
     bytes = malloc(*len + 1);
@@ -137,15 +139,18 @@ static inline enum status answer(struct talk *talk, unsigned status, bool last)
 static inline enum status say(struct talk *talk, size_t n, bool last)
 {
     char *bytes = malloc(n ? n : 1);
+    struct end *end = talk->end;
     enum status status;
 
     assert_non_null(bytes);
     for (size_t i = 0; i < n; i++)
         bytes[i] = pattern(talk->said + i);
-    status = h2_codec.body(&talk->stream, (struct str){bytes, n}, last);
     talk->said += n;
-    if (talk->end->wire->out)
-        assert_int_equal(outq_own(talk->end->wire->out), OK);
+    status = h2_codec.body(&talk->stream, (struct str){bytes, n}, last); // `talk` may be gone
+    if (outq_own(end->wire->out)) {
+        h2_codec.close(end->wire, REASON_MEMORY_LIMIT);
+        status = E_NOMEM;
+    }
     free(bytes);
     return status;
 }
