@@ -328,6 +328,15 @@ static bool write_some(struct conn *conn)
     return false;
 }
 
+void conn_try_alert(struct conn *conn)
+{
+    struct iovec vectors[VECTORS];
+
+    if (!conn->writing && outq_pending(conn->tls->out))
+        uv_try_write(&conn->uv.stream, (const uv_buf_t *)vectors,
+                     outq_vectors(conn->tls->out, vectors, VECTORS));
+}
+
 static void on_shutdown(uv_shutdown_t *request, int failed)
 {
     struct conn *conn = request->data;

@@ -46,13 +46,14 @@ static void open_records(struct conn *conn, struct str in)
 
     while (!conn->is_closing && (n = tls_link_read(conn->tls, &in, plain, TLS_PLAIN_BUFFER))) {
         if (n < 0) {
+            conn_try_alert(conn);
             conn->wire->fault = REASON_TLS_PROTOCOL_ERROR;
             conn_close(conn, conn->wire->role == ROLE_SERVER ? REASON_CLIENT_GONE
                                                              : REASON_TLS_PROTOCOL_ERROR);
             return;
         }
         conn_take_input(conn, (struct str){plain, (size_t)n});
-        if (in.len && !conn->is_closing)
+        if ((in.len || tls_link_has_more(conn->tls)) && !conn->is_closing)
             loop_own(conn->loop); // what was queued by reference lies where the next goes
     }
     if (!conn->is_closing && conn->tls->got_bye && !conn->got_eof)

@@ -70,6 +70,8 @@ void h2_half_free(struct h2 *h2, struct h2_half *half)
     h2->wire.queued -= (uint32_t)outq_pending(half->queue);
     if (h2->receiving == half)
         h2_end_receiving(h2);
+    if (h2->held == half)
+        h2->held = NULL;
     outq_give(&half->queue);
     outq_give(&half->early);
     heap_give(h2->wire.heap, half->trailers);
@@ -183,7 +185,10 @@ void h2_die(struct h2 *h2, uint32_t code, enum reason why)
         return;
     h2->is_dead = true;
     h2->wire.fault = why;
-    put_goaway(h2, code);
+    if (h2->is_torn) // a GOAWAY would be taken for what the frame lacks
+        h2->wire.wants_abort = true;
+    else
+        put_goaway(h2, code);
     break_all(h2, why);
     h2_settle(h2);
 }
@@ -227,6 +232,7 @@ static int new_session(struct h2 *h2, const nghttp2_session_callbacks *callbacks
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, H2_ACKS_MAX);
     nghttp2_option_set_max_send_header_block_length(option, H2_HEAD_MAX);
+    nghttp2_option_set_max_continuations(option, 8 + h2->wire.limits->header_bytes / 16384);
     if (h2->wire.role == ROLE_SERVER)
         failed = nghttp2_session_server_new3(&h2->session, callbacks, h2, option, &memory);
     else
@@ -311,10 +317,15 @@ static enum status begin(struct wire *wire, struct stream *stream)
 
     if (wire->role != ROLE_CLIENT)
         return E_INVALID;
+    if (wire->has_room && nghttp2_session_get_next_stream_id(h2->session) > INT32_MAX) {
+        h2->has_goaway = true; // RFC 9113 5.1.1: no numbers are left
+        h2_settle(h2);
+    }
     if (!wire->has_room)
         return E_AGAIN;
     if (!h2_half_new(h2, stream, 0))
         return E_NOMEM;
+    h2_settle(h2);
     return OK;
 }
 
@@ -536,6 +547,7 @@ static void close(struct wire *wire, enum reason why)
     break_all(h2, why);
     if (!h2->is_busy)
         h2_leave(h2);
+    h2_settle(h2);
     outq_give(&wire->out);
 }
 

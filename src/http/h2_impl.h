@@ -70,6 +70,7 @@ struct h2 {
     nghttp2_session *session;
     struct h2_half *halves;    /* newest first */
     struct h2_half *receiving; /* whose header block is not whole; NULL: none */
+    struct h2_half *held;      /* cleared when it goes: for those who need it after nghttp2 ran */
     int32_t grace;             /* see h2_charge() */
     uint32_t remote_streams;   /* client role: what the other end allows */
     enum reason fault;         /* why the connection must end */
@@ -78,6 +79,7 @@ struct h2 {
     uint32_t remote_window; /* SETTINGS_INITIAL_WINDOW_SIZE of the other end */
     bool is_busy : 1;       /* inside nghttp2: nothing may be sent now */
     bool is_dead : 1;       /* the session can do no more */
+    bool is_torn : 1;       /* a part of a frame is in `out`, and the rest is not */
     bool is_closed : 1;
     bool is_leaving : 1;   /* bye was called */
     bool has_notified : 1; /* the first of its two GOAWAYs is sent */

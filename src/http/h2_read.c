@@ -217,10 +217,12 @@ void h2_give_early(struct h2 *h2, struct h2_half *half)
 {
     bool was_busy = h2->is_busy;
 
+    h2->held = half;
     if (!was_busy)
         h2_drain(h2); // our head may lie in memory that the sink gives back
-    if (h2->is_dead)
+    if (h2->held != half)
         return;
+    h2->held = NULL;
     h2->is_busy = true;
     give_kept(h2, half);
     if (!was_busy)

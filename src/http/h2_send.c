@@ -281,8 +281,12 @@ int h2_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
 
     (void)session;
     (void)frame;
-    if (!out || outq_put(out, (struct str){(const char *)head, 9}) || put_body(h2, half, length))
+    if (!out || outq_put(out, (struct str){(const char *)head, 9}))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
+    h2->is_torn = true;
+    if (put_body(h2, half, length))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    h2->is_torn = false;
     half->out_bytes += length;
     if (half->is_queue_high && h2_waiting(half) < WIRE_LOW_WATER)
         h2->has_waiting_drain = true;
@@ -345,11 +349,6 @@ static enum status submit_request(struct h2 *h2, struct h2_half *half, const str
     int32_t id = nghttp2_submit_request(h2->session, NULL, list->fields, list->count,
                                         last ? NULL : &body, half);
 
-    if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) { // RFC 9113 5.1.1
-        h2->has_goaway = true;
-        h2_settle(h2);
-        return E_AGAIN;
-    }
     if (id < 0)
         return E_NOMEM;
     half->id = id;
@@ -504,8 +503,12 @@ enum status h2_body(struct stream *stream, struct str bytes, bool last)
         status = keep_rest(h2, half);
         return status ? status : go_on(h2, half);
     }
+    h2->held = half;
     status = go_on(h2, half);
-    if (status && !h2->is_dead) // else `half` is gone
+    if (h2->held != half)
+        return E_CLOSED;
+    h2->held = NULL;
+    if (status)
         half->now = STR_NONE;
     return status ? status : keep_rest(h2, half);
 }

@@ -105,7 +105,8 @@ static inline struct talk *new_talk(struct end *end)
 
 static inline enum status end_open(struct end *end, enum role role)
 {
-    end->limits = (struct wire_limits){.header_bytes = 4096, .uri_bytes = 256, .headers = 16};
+    end->limits.uri_bytes = 256;
+    end->limits.headers = 16;
     outq_slab_init(&end->outqs, &end->budget);
     heap_init(&end->heap, &end->budget);
     for (unsigned i = 0; i < HEAP_CLASSES; i++) // nothing is kept, so that ASan sees

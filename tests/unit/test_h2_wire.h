@@ -21,6 +21,8 @@ static inline char *take_out(struct end *end, size_t *len)
     size_t at = 0;
 
     h2_codec.pull(end->wire);
+    if (end->wire->wants_abort)
+        outq_give(&end->wire->out);
     out = end->wire->out;
     *len = outq_pending(out);
     bytes = malloc(*len + 1);
@@ -74,15 +76,22 @@ static inline void pump(struct rig *rig)
     }
 }
 
-static inline void rig_open(struct rig *rig, size_t step)
+/* With room for `header_bytes` of a head. */
+static inline void rig_open_for(struct rig *rig, size_t step, uint32_t header_bytes)
 {
     memset(rig, 0, sizeof(*rig));
     rig->step = step;
+    rig->client.limits.header_bytes = rig->server.limits.header_bytes = header_bytes;
     assert_int_equal(end_open(&rig->client, ROLE_CLIENT), OK);
     assert_int_equal(end_open(&rig->server, ROLE_SERVER), OK);
     assert_false(rig->client.wire->has_room);
     pump(rig);
     assert_true(rig->client.wire->has_room);
+}
+
+static inline void rig_open(struct rig *rig, size_t step)
+{
+    rig_open_for(rig, step, 4096);
 }
 
 static inline void rig_close(struct rig *rig)
@@ -130,15 +139,18 @@ static inline enum status answer(struct talk *talk, unsigned status, bool last)
 static inline enum status say(struct talk *talk, size_t n, bool last)
 {
     char *bytes = malloc(n ? n : 1);
+    struct end *end = talk->end;
     enum status status;
 
     assert_non_null(bytes);
     for (size_t i = 0; i < n; i++)
         bytes[i] = pattern(talk->said + i);
-    status = h2_codec.body(&talk->stream, (struct str){bytes, n}, last);
     talk->said += n;
-    if (talk->end->wire->out)
-        assert_int_equal(outq_own(talk->end->wire->out), OK);
+    status = h2_codec.body(&talk->stream, (struct str){bytes, n}, last); // `talk` may be gone
+    if (outq_own(end->wire->out)) {
+        h2_codec.close(end->wire, REASON_MEMORY_LIMIT);
+        status = E_NOMEM;
+    }
     free(bytes);
     return status;
 }
