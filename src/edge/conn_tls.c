@@ -52,8 +52,10 @@ static void open_records(struct conn *conn, struct str in)
             return;
         }
         conn_take_input(conn, (struct str){plain, (size_t)n});
-        if (in.len && !conn->is_closing)
-            loop_own(conn->loop); // what was queued by reference lies where the next goes
+        // What was queued by reference lies where the next goes. There may be a rest of a record
+        // in SSL alone when the buffer was filled.
+        if ((in.len || n == TLS_PLAIN_BUFFER) && !conn->is_closing)
+            loop_own(conn->loop);
     }
     if (!conn->is_closing && conn->tls->got_bye && !conn->got_eof)
         conn_take_end(conn, UV_EOF);
