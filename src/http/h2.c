@@ -204,6 +204,13 @@ bool h2_charge(struct h2 *h2, int32_t cost)
     return false;
 }
 
+void h2_expect_updates(struct h2 *h2)
+{
+    h2_forgive(h2, 2 * H2_UPDATE_COST);
+    if (h2->updates_due < H2_UPDATES_MAX)
+        h2->updates_due += 2;
+}
+
 void h2_forgive(struct h2 *h2, int32_t n)
 {
     h2->grace += n;

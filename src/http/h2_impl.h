@@ -24,6 +24,8 @@ enum {
     H2_OUT_MAX = 64 * 1024,             /* bytes of `out` past which DATA waits in its stream */
     H2_GRACE_MAX = 1600,                /* see h2_charge() */
     H2_GRACE_REFILL = 800,              /* each check */
+    H2_UPDATE_COST = 4,                 /* of a WINDOW_UPDATE that nothing asked for */
+    H2_UPDATES_MAX = 128 * 1024,        /* WINDOW_UPDATEs that may still be due */
     H2_ACKS_MAX = 400,                  /* answers to PING and SETTINGS that may wait */
     H2_STALLED_CHECKS = 2,
     H2_BLOCKED = 1024,         /* bytes of a window below which its owner keeps us waiting */
@@ -72,6 +74,7 @@ struct h2 {
     struct h2_half *receiving; /* whose header block is not whole; NULL: none */
     struct h2_half *held;      /* cleared when it goes: for those who need it after nghttp2 ran */
     int32_t grace;             /* see h2_charge() */
+    int32_t updates_due;       /* WINDOW_UPDATEs that answer DATA of ours */
     uint32_t remote_streams;   /* client role: what the other end allows */
     enum reason fault;         /* why the connection must end */
     uint32_t code;             /* and what its GOAWAY says; 0: what follows from the fault */
@@ -122,6 +125,8 @@ void h2_leave(struct h2 *h2);
  * honest work and time give it back. False: it is used up, the connection must end (DESIGN 7). */
 bool h2_charge(struct h2 *h2, int32_t cost);
 void h2_forgive(struct h2 *h2, int32_t n);
+/* A DATA frame was sent: a WINDOW_UPDATE of its stream and one of the connection may answer it. */
+void h2_expect_updates(struct h2 *h2);
 
 /* --- h2_read.c */
 enum status h2_feed(struct wire *wire, struct str in, size_t *used);

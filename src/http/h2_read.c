@@ -412,6 +412,16 @@ static bool read_frames(struct h2 *h2, struct str in)
     return !h2->is_dead;
 }
 
+/* WINDOW_UPDATEs that answer what we sent cost nothing, however late and many at once they come: a
+ * reader of many small messages was behind, and owns up. */
+static int32_t charge_of(struct h2 *h2, const struct h2_scanned *found)
+{
+    int32_t due = found->updates < h2->updates_due ? found->updates : h2->updates_due;
+
+    h2->updates_due -= due;
+    return found->cost + H2_UPDATE_COST * (found->updates - due);
+}
+
 enum status h2_feed(struct wire *wire, struct str in, size_t *used)
 {
     struct h2 *h2 = h2_of(wire);
@@ -421,7 +431,7 @@ enum status h2_feed(struct wire *wire, struct str in, size_t *used)
     if (h2->is_dead || h2->is_busy)
         return h2->is_closed ? E_CLOSED : OK;
     found = h2_scan_next(&h2->scan, in);
-    if (!h2_charge(h2, found.cost)) {
+    if (!h2_charge(h2, charge_of(h2, &found))) {
         fail(h2, 0);
     } else if (read_frames(h2, (struct str){in.p, found.len}) && found.code) {
         h2->code = found.code;

@@ -39,6 +39,7 @@ static int32_t cost_of(const struct header *header)
             return 4;
         return header->length || (header->flags & NGHTTP2_FLAG_END_STREAM) ? 0 : 8;
     case NGHTTP2_HEADERS:
+    case NGHTTP2_WINDOW_UPDATE: // counted by itself
         return 0;
     case NGHTTP2_SETTINGS:
         return is_ack ? 4 : 8;
@@ -116,6 +117,7 @@ struct h2_scanned h2_scan_next(struct h2_scan *scan, struct str in)
             break;
         }
         found.cost += cost_of(&header);
+        found.updates += header.type == NGHTTP2_WINDOW_UPDATE;
         scan->left = header.length;
         scan->filled = 0;
     }

@@ -21,9 +21,10 @@ struct h2_scan {
 
 /* What one piece of input holds. */
 struct h2_scanned {
-    size_t len;    /* bytes up to the end of input, or to the frame that must not come */
-    int32_t cost;  /* of its frames, see h2_charge(); below 0: honest work */
-    uint32_t code; /* the connection error of the frame at `len`; NO_ERROR: none */
+    size_t len;      /* bytes up to the end of input, or to the frame that must not come */
+    int32_t cost;    /* of its frames but WINDOW_UPDATE, see h2_charge() */
+    int32_t updates; /* WINDOW_UPDATEs in it */
+    uint32_t code;   /* the connection error of the frame at `len`; NO_ERROR: none */
 };
 
 /* `is_server`: a client's preface comes first. */

@@ -291,7 +291,7 @@ int h2_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
     if (half->is_queue_high && h2_waiting(half) < WIRE_LOW_WATER)
         h2->has_waiting_drain = true;
     if (length)
-        h2_forgive(h2, 8); // WINDOW_UPDATEs answer it
+        h2_expect_updates(h2);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 cancellation, what breaks, and what the gateway itself says."""
 
 import os
+import struct
 import threading
 
 import grpc
@@ -407,6 +408,20 @@ def test_a_long_stream_of_small_messages(client):
     count = 5000
     replies = client.both_streams("Chat")((b"%d" % i for i in range(count)), timeout=8 * DEADLINE)
     assert sum(1 for _ in replies) == count
+
+
+def test_a_reader_that_was_behind_owns_up_all_at_once(gw, later):
+    """It answers each of many small DATA frames with WINDOW_UPDATEs, late and in one piece: no flood."""
+    fields = {":path": "/t.T/Count", "content-type": "application/grpc"}
+    call = later(RawCall(address_of(gw), fields, b"\0\0\0\0\0043000", acks=False))
+    answer = call.read()
+    assert (answer.status, answer.frames > 450) == (0, True)
+    for stream in (0, 1):
+        call.sock.sendall(struct.pack(">HBBBII", 0, 4, 8, 0, stream, 1) * answer.frames)
+    call.h2.ping(b"12345678")
+    call.flush()
+    answer.is_over = False
+    assert call.read(lambda a: a.pong).pong == b"12345678"
 
 
 # -- gRPC-Web over HTTP/2

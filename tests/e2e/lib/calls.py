@@ -154,6 +154,8 @@ class Answer:
 
     def __init__(self):
         self.head, self.trailers, self.body = None, None, b""
+        self.frames = 0  # of DATA
+        self.pong = None
         self.reset = None  # code of a RST_STREAM
         self.is_over = False
 
@@ -166,7 +168,8 @@ class Answer:
 class RawCall:
     """One HTTP/2 stream to the gateway, made of bytes; nothing ends it but the other side or close()."""
 
-    def __init__(self, address, fields, body=b"", end=True):
+    def __init__(self, address, fields, body=b"", end=True, acks=True):
+        self.acks = acks  # gives windows back
         host, port = address.rsplit(":", 1)
         self.sock = socket.create_connection((host, int(port)), timeout=DEADLINE)
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
@@ -197,9 +200,13 @@ class RawCall:
             answer.head = dict(event.headers)
         elif isinstance(event, h2.events.DataReceived):
             answer.body += event.data
-            self.h2.acknowledge_received_data(event.flow_controlled_length, 1)
+            answer.frames += 1
+            if self.acks:
+                self.h2.acknowledge_received_data(event.flow_controlled_length, 1)
         elif isinstance(event, h2.events.TrailersReceived):
             answer.trailers = dict(event.headers)
+        elif isinstance(event, h2.events.PingAckReceived):
+            answer.pong = event.ping_data
         elif isinstance(event, h2.events.StreamEnded):
             answer.is_over = True
         elif isinstance(event, h2.events.StreamReset):
