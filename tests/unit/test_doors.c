@@ -74,6 +74,27 @@ static void each_listener_and_service_has_its_own(void **state)
     doors_fini(&copy);
 }
 
+static void the_roots_of_the_machine_are_read_once(void **state)
+{
+    struct doors doors, again;
+    struct rig rig;
+
+    init(&rig, state);
+    rig.services[0].tls = rig.services[1].tls;
+    rig.services[0].tls.ca.s = rig.services[1].tls.ca.s = STR("system");
+    assert_true(doors_init(&doors, &rig.ask, &rig.bench->diag));
+    assert_non_null(doors.system);
+    rig.ask.before = &doors;
+    assert_true(doors_init(&again, &rig.ask, &rig.bench->diag));
+    assert_ptr_not_equal(again.system, doors.system); // the configuration was read again
+    doors_fini(&again);
+    rig.ask.keeps_old = true;
+    assert_true(doors_init(&again, &rig.ask, &rig.bench->diag));
+    assert_ptr_equal(again.system, doors.system);
+    doors_fini(&doors);
+    doors_fini(&again);
+}
+
 static void hsts_has_its_directives(void **state)
 {
     struct doors doors;
@@ -125,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BENCH(each_listener_and_service_has_its_own),
+        BENCH(the_roots_of_the_machine_are_read_once),
         BENCH(hsts_has_its_directives),
         BENCH(all_that_is_wrong_is_told),
         BENCH(what_goes_bad_stays_as_it_was),

@@ -2,6 +2,7 @@
  *
  * How targets are spoken to: what is trusted, which name is checked and asked for, what is shown.
  */
+#include "edge/tls/tls_trust.h"
 #include "test_tls_hands.h"
 
 struct rig {
@@ -13,6 +14,7 @@ struct rig {
     struct tls_server_build build;
     struct tls_server *target;
     struct conf_service service;
+    X509_STORE *system;
 };
 
 /* A target whose certificate, by the rig's own root, is for `names`. */
@@ -32,6 +34,8 @@ static void init(struct rig *rig, void **state, const char *names)
     rig->build.listener = &rig->listener;
     rig->target = tls_server_new(&rig->build, &rig->bench->diag);
     assert_non_null(rig->target);
+    rig->system = tls_trust_system();
+    assert_non_null(rig->system);
     rig->service.tls = (struct conf_target_tls){.is_set = true,
                                                 .ca = {.s = rig->roots},
                                                 .name = {.s = STR("auto")},
@@ -41,6 +45,7 @@ static void init(struct rig *rig, void **state, const char *names)
 static void fini(struct rig *rig)
 {
     tls_server_unref(&rig->target);
+    X509_STORE_free(rig->system);
     drop(&rig->root);
 }
 
@@ -48,7 +53,7 @@ static void fini(struct rig *rig)
  */
 static long call(struct rig *rig, const char *host, char *asked, size_t size)
 {
-    struct tls_client *client = tls_client_new(&rig->service, &rig->bench->diag);
+    struct tls_client *client = tls_client_new(&rig->service, rig->system, &rig->bench->diag);
     const char *name;
     struct ends ends;
     long result;
@@ -119,7 +124,7 @@ static void protocols_are_offered(void **state)
         unsigned len;
 
         rig.service.protocol = all[i].offered;
-        client = tls_client_new(&rig.service, &rig.bench->diag);
+        client = tls_client_new(&rig.service, rig.system, &rig.bench->diag);
         ends = join(rig.target, tls_client_ssl(client, STR("a.example.com")));
         assert_true(shake_hands(&ends));
         SSL_get0_alpn_selected(ends.client, &protocol, &len);
@@ -156,13 +161,13 @@ static void bad_files_are_told(void **state)
 
     init(&rig, state, "DNS:a.example.com");
     rig.service.tls.ca.s = STR("none.pem");
-    assert_null(tls_client_new(&rig.service, &rig.bench->diag));
+    assert_null(tls_client_new(&rig.service, rig.system, &rig.bench->diag));
     rig.service.tls.ca.s = write_text(rig.bench, "empty.pem", "\n");
-    assert_null(tls_client_new(&rig.service, &rig.bench->diag));
+    assert_null(tls_client_new(&rig.service, rig.system, &rig.bench->diag));
     rig.service.tls.ca.s = rig.roots;
     rig.service.tls.cert.s = rig.roots;
     rig.service.tls.key.s = rig.pair.key.s;
-    assert_null(tls_client_new(&rig.service, &rig.bench->diag));
+    assert_null(tls_client_new(&rig.service, rig.system, &rig.bench->diag));
     assert_int_equal(rig.bench->diag.errors, 3);
     assert_non_null(strstr(diag_report(&rig.bench->diag).p, "no roots in PEM can be read"));
     fini(&rig);

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "edge/manager/admin.h"
 #include "edge/manager/manager_impl.h"
+#include "edge/tls/tls_trust.h"
 
 enum { LOOK_TICKS = 2 }; /* seconds from one look at the files to the next */
 
@@ -50,11 +51,6 @@ static void mix_file(uint64_t *identity, struct str path)
                            (uint64_t)file.st_mtim.tv_nsec);
 }
 
-static bool is_system(struct str ca)
-{
-    return ca.len == 6 && !memcmp(ca.p, "system", 6);
-}
-
 uint64_t certificates_identity(const struct conf *conf)
 {
     uint64_t identity = 0;
@@ -71,7 +67,7 @@ uint64_t certificates_identity(const struct conf *conf)
     for (uint32_t i = 0; i < conf->service_count; i++) {
         const struct conf_target_tls *tls = &conf->services[i].tls;
 
-        if (tls->is_set && !is_system(tls->ca.s))
+        if (tls->is_set && !tls_trust_is_system(tls->ca.s))
             mix_file(&identity, tls->ca.s);
         mix_file(&identity, tls->cert.s);
         mix_file(&identity, tls->key.s);

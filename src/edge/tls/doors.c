@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "edge/tls/tls_trust.h"
+
 struct making {
     struct doors *doors;
     const struct doors_build *ask;
@@ -38,6 +40,7 @@ void doors_fini(struct doors *doors)
         tls_client_unref(&doors->clients[i]);
     for (uint32_t i = 0; i < doors->pushed_count; i++)
         free_pushed(&doors->pushed[i]);
+    X509_STORE_free(doors->system);
     arena_reset(&doors->arena);
     *doors = (struct doors){.count = 0};
 }
@@ -145,11 +148,11 @@ static bool make_client(struct making *making, const struct conf_service *servic
     if (ask->keeps_old && ask->before && i < ask->before->client_count)
         old = ask->before->clients[i];
     if (!old) {
-        doors->clients[i] = tls_client_new(service, making->diag);
+        doors->clients[i] = tls_client_new(service, doors->system, making->diag);
         return doors->clients[i] != NULL;
     }
     diag_init(&diag, making->diag->arena);
-    doors->clients[i] = tls_client_new(service, &diag);
+    doors->clients[i] = tls_client_new(service, doors->system, &diag);
     soften(making, &diag);
     if (!doors->clients[i]) {
         tls_client_ref(old);
@@ -158,11 +161,32 @@ static bool make_client(struct making *making, const struct conf_service *servic
     return true;
 }
 
+/* Read once for all services, and again when the configuration is. */
+static bool find_system(struct making *making)
+{
+    const struct doors_build *ask = making->ask;
+    bool is_needed = false;
+
+    for (uint32_t i = 0; i < ask->conf->service_count; i++) {
+        const struct conf_target_tls *tls = &ask->conf->services[i].tls;
+
+        is_needed |= tls->is_set && tls->verify && tls_trust_is_system(tls->ca.s);
+    }
+    if (!is_needed)
+        return true;
+    if (ask->keeps_old && ask->before && ask->before->system) {
+        making->doors->system = ask->before->system;
+        return X509_STORE_up_ref(ask->before->system) == 1;
+    }
+    making->doors->system = tls_trust_system();
+    return making->doors->system != NULL;
+}
+
 /* All that is wrong is told, not the first alone. */
 static bool fill(struct making *making)
 {
     const struct conf *conf = making->ask->conf;
-    bool is_good = true;
+    bool is_good = find_system(making);
 
     for (uint32_t i = 0; i < conf->listener_count; i++)
         is_good &= make_door(making, &conf->listeners[i]);
@@ -203,6 +227,9 @@ bool doors_copy(struct doors *doors, const struct doors *from)
             tls_client_ref(from->clients[i]);
         doors->client_count = i + 1;
     }
+    doors->system = from->system;
+    if (from->system)
+        X509_STORE_up_ref(from->system);
     if (is_good && copy_pushed(doors, from->pushed, from->pushed_count))
         return true;
     doors_fini(doors);

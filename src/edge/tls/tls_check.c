@@ -60,7 +60,7 @@ static void check_target(const struct conf_target_tls *tls, struct diag *diag)
     if (!tls->is_set)
         return;
     check_pair(&tls->cert, &tls->key, diag);
-    if (tls->verify && (tls->ca.s.len != 6 || memcmp(tls->ca.s.p, "system", 6) != 0))
+    if (tls->verify && !tls_trust_is_system(tls->ca.s))
         check_roots(&tls->ca, diag);
 }
 

@@ -59,7 +59,8 @@ static bool is_word(struct str s, const char *word)
     return s.len == strlen(word) && !memcmp(s.p, word, s.len);
 }
 
-static bool trust(SSL_CTX *context, const struct conf_target_tls *tls, struct diag *diag)
+static bool trust(SSL_CTX *context, const struct conf_target_tls *tls, X509_STORE *system,
+                  struct diag *diag)
 {
     struct tls_trust from = {.store = SSL_CTX_get_cert_store(context)};
     struct certificate_error error;
@@ -67,8 +68,11 @@ static bool trust(SSL_CTX *context, const struct conf_target_tls *tls, struct di
     SSL_CTX_set_verify(context, tls->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     if (!tls->verify)
         return true;
-    if (is_word(tls->ca.s, "system"))
-        return SSL_CTX_set_default_verify_paths(context) == 1;
+    if (tls_trust_is_system(tls->ca.s)) {
+        if (system)
+            SSL_CTX_set1_cert_store(context, system);
+        return system != NULL;
+    }
     if (tls_trust_load(&from, tls->ca.s.p, &error))
         return true;
     diag_error(diag, tls->ca.at, "%s", error.text);
@@ -105,7 +109,8 @@ static bool offer(SSL_CTX *context, enum conf_protocol protocol)
     return !SSL_CTX_set_alpn_protos(context, (const unsigned char *)list.p, (unsigned)list.len);
 }
 
-struct tls_client *tls_client_new(const struct conf_service *service, struct diag *diag)
+struct tls_client *tls_client_new(const struct conf_service *service, X509_STORE *system,
+                                  struct diag *diag)
 {
     struct tls_client *client = calloc(1, sizeof(*client));
     const struct conf_target_tls *tls = &service->tls;
@@ -118,7 +123,7 @@ struct tls_client *tls_client_new(const struct conf_service *service, struct dia
     client->identity = identify(tls);
     tls_error_drop();
     client->context = tls_context_new(false, CONF_TLS_1_2);
-    is_good = client->context && trust(client->context, tls, diag) &&
+    is_good = client->context && trust(client->context, tls, system, diag) &&
               show_own(client->context, tls, diag) && offer(client->context, service->protocol);
     if (is_good && !is_word(tls->name.s, "auto")) {
         client->name = strndup(tls->name.s.p, tls->name.s.len);

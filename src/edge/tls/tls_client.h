@@ -13,9 +13,11 @@
 
 struct tls_client;
 
-/* For a service with tls; reads its files, builder thread. What is wrong goes to `diag` at its
- * line; NULL: an error. */
-struct tls_client *tls_client_new(const struct conf_service *service, struct diag *diag);
+/* For a service with tls; reads its files, builder thread. `system` has the machine's roots and is
+ * shared; needed by services that trust them. What is wrong goes to `diag` at its line; NULL: an
+ * error. */
+struct tls_client *tls_client_new(const struct conf_service *service, X509_STORE *system,
+                                  struct diag *diag);
 void tls_client_ref(struct tls_client *client);
 /* Any thread. Clears the pointer; NULL is fine. */
 void tls_client_unref(struct tls_client **client);

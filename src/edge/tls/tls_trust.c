@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "edge/tls/tls_error.h"
 
@@ -59,4 +60,22 @@ bool tls_trust_load(struct tls_trust *trust, const char *path, struct certificat
     }
     arena_reset(&arena);
     return is_good;
+}
+
+X509_STORE *tls_trust_system(void)
+{
+    X509_STORE *store = X509_STORE_new();
+
+    if (store && X509_STORE_set_default_paths(store) == 1) {
+        tls_error_drop(); // a machine without roots has an empty store
+        return store;
+    }
+    X509_STORE_free(store);
+    tls_error_drop();
+    return NULL;
+}
+
+bool tls_trust_is_system(struct str ca)
+{
+    return ca.len == 6 && !memcmp(ca.p, "system", 6);
 }

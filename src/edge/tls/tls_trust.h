@@ -19,4 +19,10 @@ struct tls_trust {
 /* False: `error` says why. At least one certificate must be there. */
 bool tls_trust_load(struct tls_trust *trust, const char *path, struct certificate_error *error);
 
+/* The machine's own roots. Reading them takes 40 ms and a megabyte, so that clients share them. The
+ * caller's reference; NULL: memory. */
+X509_STORE *tls_trust_system(void);
+/* Whether `ca` of a service means those. */
+bool tls_trust_is_system(struct str ca);
+
 #endif
