@@ -20,8 +20,10 @@ static const struct command commands[] = {
     {"routes", cli_routes, "[--match URL [--method M]] [--json]",
      "lists routes, or explains a match"},
     {"target", cli_target, "list|add|remove|drain|enable ...", "changes the targets of a service"},
+    {"cert", cli_cert, "[renew DOMAIN] [--json]", "lists certificates, or renews one now"},
     {"version", cli_version, "[--json]", "says which version this is"},
     {"edge", cli_edge, NULL, NULL},
+    {"control", cli_control, NULL, NULL},
 };
 
 static int help(FILE *to)

@@ -31,12 +31,17 @@ int cli_proxy(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 /* edge FILE: what `run` starts; not for people. */
 int cli_edge(int argc, char **argv);
+/* control FILE: what `run` starts beside the edge; not for people. */
+int cli_control(int argc, char **argv);
 /* reload, upgrade, status, routes, target: clients of the admin API; 3: it could not be reached. */
 int cli_reload(int argc, char **argv);
 int cli_upgrade(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_routes(int argc, char **argv);
 int cli_target(int argc, char **argv);
+/* cert [--json], cert renew DOMAIN: the certificates, from the admin API and from what the control
+ * process leaves in the state directory. */
+int cli_cert(int argc, char **argv);
 /* version [--json]. */
 int cli_version(int argc, char **argv);
 

@@ -8,6 +8,7 @@
 #define CONFIG_CONF_H
 
 #include "config/conf_admin.h"
+#include "config/conf_control.h"
 #include "config/conf_limits.h"
 #include "config/conf_listener.h"
 #include "config/conf_route.h"
@@ -25,6 +26,7 @@ struct conf {
     struct conf_listener *listeners;
     uint32_t listener_count;
     struct conf_admin admin;
+    struct conf_control control;
     struct conf_timeouts timeouts;
     struct conf_limits limits;
     struct conf_log log;

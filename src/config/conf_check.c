@@ -177,6 +177,7 @@ void conf_check(struct decoder *decoder)
     check_listeners(decoder);
     check_addresses(decoder);
     check_admin(decoder);
+    conf_check_control(decoder);
     check_services(decoder);
     conf_check_routes(decoder);
     conf_check_tls(decoder);

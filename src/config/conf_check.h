@@ -20,5 +20,6 @@ void conf_check_twice(struct diag *diag, const char *what, const struct conf_tex
 void conf_check_routes(struct decoder *decoder);
 /* `tls` of listeners and services, and what goes with it. */
 void conf_check_tls(struct decoder *decoder);
+void conf_check_control(struct decoder *decoder);
 
 #endif

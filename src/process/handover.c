@@ -42,6 +42,7 @@ static int save(const struct handover *handover)
         goto fail;
     fprintf(out, "sluice-handover %d\n", HANDOVER_VERSION);
     children_write(handover->children, out);
+    control_child_write(handover->control, out);
     sockets_write(handover->sockets, out);
     memory_write(handover->memory, out);
     fputs("end\n", out);
@@ -82,6 +83,8 @@ static enum status read_line(const struct handover *handover, char *line)
 {
     if (!strncmp(line, "child", 5))
         return children_read(handover->children, line);
+    if (!strncmp(line, "control ", 8))
+        return control_child_read(handover->control, line);
     if (!strncmp(line, "socket ", 7))
         return sockets_read(handover->sockets, line + 7);
     if (!strncmp(line, "memory ", 7))

@@ -8,16 +8,18 @@
 #define PROCESS_HANDOVER_H
 
 #include "process/children.h"
+#include "process/control_child.h"
 #include "process/memory.h"
 #include "process/sockets.h"
 
-/* 2: with the lines of memory.h; 1 can still be read. */
+/* 2: with the lines of memory.h and control_child.h; 1 can still be read. */
 enum { HANDOVER_VERSION = 2, HANDOVER_OLDEST = 1 };
 
 struct handover {
     struct sockets *sockets;
     struct children *children;
     struct memory *memory;
+    struct control_child *control;
 };
 
 /* Executes `path` with `argv`; comes back only on failure (E_IO, errno), with everything as it was.

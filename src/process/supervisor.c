@@ -6,6 +6,7 @@
  */
 #include "process/supervisor.h"
 
+#include "process/control_child.h"
 #include "process/handover.h"
 #include "process/limits.h"
 #include "process/link_server.h"
@@ -38,6 +39,7 @@ struct supervisor {
     struct sockets sockets;
     struct children children;
     struct memory memory;
+    struct control_child control;
     struct upgrade upgrade;
     int signal_fd;
     int64_t now_ms;
@@ -228,7 +230,7 @@ static void on_check_end(struct supervisor *s, int wait_status)
     if (!upgrade_advance(&s->upgrade, s->conf, wait_status, s->now_ms))
         return;
     report_line("upgrade: executing path=%s", s->upgrade.path);
-    struct handover handover = {&s->sockets, &s->children, &s->memory};
+    struct handover handover = {&s->sockets, &s->children, &s->memory, &s->control};
     enum status status = handover_exec(&handover, s->upgrade.path, s->conf->argv);
     upgrade_fail(&s->upgrade, status, strerror(errno));
 }
@@ -349,10 +351,12 @@ static void stop(struct supervisor *s)
     if (s->is_stopping) {
         report_line("stopping at once");
         children_kill(&s->children, SIGKILL);
+        control_child_end(&s->control, SIGKILL);
         return;
     }
     report_line("stopping");
     s->is_stopping = true;
+    control_child_end(&s->control, SIGTERM);
     s->restart_ms = NEVER;
     end_trial(s);
     s->kill_ms = s->now_ms + STOP_MS;
@@ -374,7 +378,16 @@ static void reap(struct supervisor *s)
             on_edge_end(s, child, wait_status);
         else if (pid == s->upgrade.pid)
             on_check_end(s, wait_status);
+        else
+            control_child_reap(&s->control, pid, wait_status, s->now_ms);
     }
+}
+
+/* Who had nothing to do may have now. */
+static void reload(struct supervisor *s)
+{
+    notify_living(s, NOTICE_RELOAD, false);
+    control_child_wake(&s->control);
 }
 
 static void on_signal(struct supervisor *s, uint32_t number)
@@ -382,7 +395,7 @@ static void on_signal(struct supervisor *s, uint32_t number)
     if (number == SIGTERM || number == SIGINT)
         stop(s);
     else if (number == SIGHUP)
-        notify_living(s, NOTICE_RELOAD, false);
+        reload(s);
     else if (number == SIGUSR1)
         notify_living(s, NOTICE_REOPEN, true);
     else if (number == SIGUSR2)
@@ -424,9 +437,17 @@ static int64_t earliest(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* What it would ask has to serve first. */
+static bool is_control_wanted(const struct supervisor *s)
+{
+    return s->children.was_ready && !s->is_stopping;
+}
+
 static int timeout_ms(const struct supervisor *s)
 {
     int64_t at = earliest(earliest(s->restart_ms, s->kill_ms), s->trial_ms);
+    if (is_control_wanted(s))
+        at = earliest(at, control_child_due_ms(&s->control, s->conf));
     if (s->upgrade.state != UPGRADE_IDLE && !s->upgrade.is_late)
         at = earliest(at, s->upgrade.until_ms);
     if (at == NEVER)
@@ -450,6 +471,8 @@ static void run_timers(struct supervisor *s)
     }
     if (s->now_ms >= s->restart_ms)
         restart_edge(s);
+    if (is_control_wanted(s))
+        control_child_run(&s->control, s->conf, s->now_ms);
 }
 
 static void turn(struct supervisor *s)
@@ -492,7 +515,7 @@ static bool begin(struct supervisor *s)
         return false;
     }
     s->now_ms = clock_ms();
-    struct handover handover = {&s->sockets, &s->children, &s->memory};
+    struct handover handover = {&s->sockets, &s->children, &s->memory, &s->control};
     enum status status = handover_take(&handover);
     if (status && status != E_NOT_FOUND) {
         report_line("what the binary before this one left cannot be read");
@@ -520,6 +543,7 @@ int supervisor_run(const struct supervisor_conf *conf)
     else
         while (!s.is_over)
             turn(&s);
+    control_child_end(&s.control, SIGKILL);
     sockets_fini(&s.sockets);
     memory_fini(&s.memory);
     if (s.signal_fd >= 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `sluice run`: opens the listening sockets, keeps an edge process running, restarts it with
- * back-off, passes signals on as notices, and replaces its own binary in place. One thread, poll()
- * and a signalfd; as PID 1 it reaps whatever is left to it. Called once by main.
+ * `sluice run`: opens the listening sockets, keeps an edge process and the control process running,
+ * restarts them with back-off, passes signals on as notices, and replaces its own binary in place.
+ * One thread, poll() and a signalfd; as PID 1 it reaps whatever is left to it. Called once by main.
  */
 #ifndef PROCESS_SUPERVISOR_H
 #define PROCESS_SUPERVISOR_H

@@ -215,7 +215,7 @@ def test_demo_refuses_words():
 
 def test_the_apps_go_when_the_supervisor_is_killed(foreground):
     demo = foreground("demo").wait_ready()
-    assert len(demo.members()) == 4
+    until(lambda: len(demo.members()) == 5, "supervisor, edge, control and two apps")
     os.kill(demo.process.pid, signal.SIGKILL)
     demo.process.wait()
     until(lambda: not demo.members(), "no process left")

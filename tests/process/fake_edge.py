@@ -4,8 +4,9 @@
 
 The file it is started with is JSON: `bind` and `count` to listen on; `start`, what it does before
 it is ready: "exit N", "kill" (dies of SIGKILL) or nothing; `linger`, how many requests it has in
-flight once superseded. Each event goes as one JSON datagram to the socket FAKE_EVENTS. A client
-sends one line and gets one: "pid", "die", "report N", "upgrade", "listen BIND", "unlisten BIND",
+flight once superseded. Started as control, it does what `control` says: "exit N", or "stay" until it
+is told to end; nothing: "exit 0". Each event goes as one JSON datagram to the socket FAKE_EVENTS. A
+client sends one line and gets one: "pid", "die", "report N", "upgrade", "listen BIND", "unlisten BIND",
 "memory NAME:SIZE" (says what is in it, and adds a letter).
 """
 import array
@@ -145,10 +146,22 @@ class Edge:
                 key.data(key.fileobj)
 
 
+def control():
+    """The process beside the edge, which has no link."""
+    word, *more = json.load(open(sys.argv[2])).get("control", "exit 0").split()
+    events = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    text = json.dumps({"event": "control", "pid": os.getpid(), "args": sys.argv[1:],
+                       "environment": [name for name in os.environ if name.startswith("SLUICE_")]})
+    events.sendto(text.encode(), os.environ["FAKE_EVENTS"])
+    while word == "stay":
+        signal.pause()
+    sys.exit(int(more[0]))
+
+
 def end(number, frame):
     sys.exit(0)
 
 
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-Edge().run()
+control() if sys.argv[1] == "control" else Edge().run()

@@ -2,21 +2,19 @@
 #include "edge/manager/manager_impl.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/user.h"
 #include "edge/manager/admin.h"
 #include "edge/tls/tls_check.h"
 #include "process/limits.h"
@@ -113,33 +111,21 @@ static void count_workers(struct manager *m, const struct conf *conf)
         m->worker_count = STAT_WORKERS_MAX;
 }
 
-/* The user to become: root alone can, and a default user that does not exist changes nothing. */
-static bool find_user(const struct conf *conf, struct passwd **user)
+/* False when it cannot become the user of the configuration; that was said. */
+static bool drop_privileges(const struct conf *conf)
 {
     char name[64];
+    struct user user;
 
-    *user = NULL;
-    if (getuid() != 0)
-        return true;
     snprintf(name, sizeof(name), "%.*s", STR_FMT(conf->user.s));
-    *user = getpwnam(name);
-    if (*user || !conf->user.at.source)
-        return true;
-    fprintf(stderr, "sluice: edge: there is no user \"%s\"\n", name);
-    return false;
-}
-
-static bool drop_privileges(const struct passwd *user, const char *state_dir)
-{
-    if (!user)
-        return true;
-    if (chown(state_dir, user->pw_uid, user->pw_gid) || initgroups(user->pw_name, user->pw_gid) ||
-        setgid(user->pw_gid) || setuid(user->pw_uid)) {
-        fprintf(stderr, "sluice: edge: cannot become user %s: %s\n", user->pw_name,
-                strerror(errno));
+    if (user_find(name, conf->user.at.source != NULL, &user)) {
+        fprintf(stderr, "sluice: edge: there is no user \"%s\"\n", name);
         return false;
     }
-    prctl(PR_SET_PDEATHSIG, SIGTERM); // changing the user cleared it
+    if (user_become(&user, conf->state.s.p, -1)) {
+        fprintf(stderr, "sluice: edge: cannot become user %s: %s\n", name, strerror(errno));
+        return false;
+    }
     return true;
 }
 
@@ -414,15 +400,14 @@ static bool prepare(struct manager *m)
 {
     char path[PATH_MAX];
     const struct conf *conf;
-    struct passwd *user;
 
     arena_init(&m->loaded_arena, NULL, 0);
     snprintf(path, sizeof(path), "%s", m->options.config);
     conf = recover(m, load(path, m->filters, &m->loaded_arena, m->options.last_good), path,
                    sizeof(path));
     m->loaded = conf;
-    return conf && find_user(conf, &user) && open_state(m, conf) &&
-           drop_privileges(user, conf->state.s.p) && open_loop(m) && open_plane(m, conf);
+    return conf && open_state(m, conf) && drop_privileges(conf) && open_loop(m) &&
+           open_plane(m, conf);
 }
 
 int manager_run(const struct manager_options *options, const struct filter *const *filters)

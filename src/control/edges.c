@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/edges_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/say.h"
+
+/* --- what edges are to have */
+
+static void free_item(struct edges_item *item)
+{
+    free(item->name);
+    free(item->fingerprint);
+    free(item->body);
+    free(item);
+}
+
+static struct edges_item **find(struct edges *edges, bool is_certificate, const char *name)
+{
+    struct edges_item **link = &edges->wanted;
+
+    while (*link && ((*link)->is_certificate != is_certificate || strcmp((*link)->name, name)))
+        link = &(*link)->next;
+    return link;
+}
+
+static void remove_item(struct edges *edges, struct edges_item **link)
+{
+    struct edges_item *gone = *link;
+
+    for (uint32_t i = 0; i < edges->count; i++) {
+        struct edge *edge = &edges->items[i];
+
+        if (edge->subject != gone)
+            continue;
+        outbound_cancel(&edge->call);
+        edge->subject = NULL;
+    }
+    *link = gone->next;
+    free_item(gone);
+}
+
+/* Takes `body`, which is freed in any case. */
+static enum status put_item(struct edges *edges, const struct edges_item *like, json_t *body)
+{
+    struct edges_item *item = calloc(1, sizeof(*item)), **link;
+
+    if (item && body) {
+        *item = (struct edges_item){.is_certificate = like->is_certificate,
+                                    .name = strdup(like->name),
+                                    .fingerprint = strdup(like->fingerprint),
+                                    .body = json_dumps(body, JSON_COMPACT)};
+    }
+    json_decref(body);
+    if (!item || !item->name || !item->fingerprint || !item->body) {
+        if (item)
+            free_item(item);
+        return E_NOMEM;
+    }
+    link = find(edges, like->is_certificate, like->name);
+    if (*link)
+        remove_item(edges, link);
+    item->next = edges->wanted;
+    edges->wanted = item;
+    return OK;
+}
+
+enum status edges_put_answer(struct edges *edges, const struct edges_answer *answer)
+{
+    struct edges_item like = {.name = (char *)(uintptr_t)answer->token, .fingerprint = ""};
+
+    return put_item(edges, &like,
+                    json_pack("{s:s,s:s,s:s}", "type", answer->type, "domain", answer->domain,
+                              "answer", answer->text));
+}
+
+enum status edges_put_certificate(struct edges *edges, const struct edges_certificate *certificate)
+{
+    struct edges_item like = {.is_certificate = true,
+                              .name = (char *)(uintptr_t)certificate->name,
+                              .fingerprint = (char *)(uintptr_t)certificate->fingerprint};
+    struct edges_item *held = *find(edges, true, certificate->name);
+
+    if (held && !held->is_dropped && !strcmp(held->fingerprint, certificate->fingerprint))
+        return OK;
+    return put_item(edges, &like,
+                    json_pack("{s:s,s:s}", "certificate", certificate->chain, "key",
+                              certificate->key));
+}
+
+void edges_drop_answer(struct edges *edges, const char *token)
+{
+    struct edges_item *item = *find(edges, false, token);
+
+    if (item)
+        item->is_dropped = true;
+}
+
+void edges_drop_certificate(struct edges *edges, const char *name)
+{
+    struct edges_item *item = *find(edges, true, name);
+
+    if (item)
+        item->is_dropped = true;
+}
+
+struct edges_spread edges_spread(const struct edges *edges, const char *token)
+{
+    struct edges_spread spread = {0};
+    const struct edges_item *item = edges->wanted;
+
+    while (item && (item->is_certificate || strcmp(item->name, token)))
+        item = item->next;
+    for (uint32_t i = 0; item && i < edges->count; i++) {
+        if (item->have >> i & 1)
+            spread.have++;
+        else if (edges->items[i].is_unreachable || edges->items[i].refuses[0])
+            spread.failing++;
+        else
+            spread.pending++;
+    }
+    return spread;
+}
+
+/* What was dropped stays until no edge has it, as far as we know. */
+static void sweep(struct edges *edges)
+{
+    struct edges_item **link = &edges->wanted;
+
+    while (*link) {
+        if ((*link)->is_dropped && !(*link)->have)
+            remove_item(edges, link);
+        else
+            link = &(*link)->next;
+    }
+}
+
+/* --- the list of edges */
+
+static void forget(struct edge *edge)
+{
+    outbound_cancel(&edge->call);
+    free(edge->name);
+    free(edge->url);
+    free(edge->socket);
+    free(edge->field);
+    *edge = (struct edge){.name = NULL};
+}
+
+static char *text(struct str s)
+{
+    return strndup(s.len ? s.p : "", s.len);
+}
+
+static bool make_own(struct edge *edge, const struct conf *conf)
+{
+    *edge = (struct edge){.is_own = true,
+                          .name = strdup("this machine"),
+                          .url = strdup("http://localhost"),
+                          .socket = text(conf->admin.socket.s)};
+    return edge->name && edge->url && edge->socket;
+}
+
+static bool make_other(struct edge *edge, const struct conf_edge *conf)
+{
+    struct str url = conf->url.s;
+    bool is_unix = url.len > 5 && !memcmp(url.p, "unix:", 5);
+
+    *edge = (struct edge){.name = text(conf->name.s),
+                          .url = is_unix ? strdup("http://localhost") : text(url)};
+    if (is_unix)
+        edge->socket = text((struct str){url.p + 5, url.len - 5});
+    if (conf->token.s.len &&
+        asprintf(&edge->field, "Authorization: Bearer %.*s", STR_FMT(conf->token.s)) < 0)
+        edge->field = NULL;
+    if (edge->url && *edge->url && edge->url[strlen(edge->url) - 1] == '/')
+        edge->url[strlen(edge->url) - 1] = '\0';
+    return edge->name && edge->url && (!is_unix || edge->socket) &&
+           (!conf->token.s.len || edge->field);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+static bool is_same(const struct edge *a, const struct edge *b)
+{
+    return is_same_text(a->name, b->name) && is_same_text(a->url, b->url) &&
+           is_same_text(a->socket, b->socket) && is_same_text(a->field, b->field);
+}
+
+static bool make_all(struct edge *fresh, uint32_t *count, const struct conf *conf)
+{
+    bool is_good = make_own(&fresh[(*count)++], conf);
+
+    for (uint32_t i = 0; is_good && i < conf->control.edge_count && *count < EDGES_MAX; i++)
+        is_good = make_other(&fresh[(*count)++], &conf->control.edges[i]);
+    return is_good;
+}
+
+enum status edges_configure(struct edges *edges, const struct conf *conf)
+{
+    struct edge fresh[EDGES_MAX];
+    uint32_t count = 0;
+    bool is_good = make_all(fresh, &count, conf), is_known = count == edges->count;
+
+    for (uint32_t i = 0; is_good && is_known && i < count; i++)
+        is_known = is_same(&fresh[i], &edges->items[i]);
+    if (!is_good || is_known) {
+        while (count)
+            forget(&fresh[--count]);
+        return is_good ? OK : E_NOMEM;
+    }
+    while (edges->count)
+        forget(&edges->items[--edges->count]);
+    for (uint32_t i = 0; i < count; i++) {
+        edges->items[i] = fresh[i];
+        edges->items[i].edges = edges;
+    }
+    edges->count = count;
+    for (struct edges_item *item = edges->wanted; item; item = item->next)
+        item->have = 0;
+    return OK;
+}
+
+/* --- life */
+
+struct edges *edges_new(const struct edges_options *options)
+{
+    struct edges *edges = calloc(1, sizeof(*edges));
+
+    if (edges)
+        edges->options = *options;
+    return edges;
+}
+
+void edges_free(struct edges **edges)
+{
+    struct edges *gone = *edges;
+
+    *edges = NULL;
+    if (!gone)
+        return;
+    while (gone->count)
+        forget(&gone->items[--gone->count]);
+    while (gone->wanted)
+        remove_item(gone, &gone->wanted);
+    free(gone);
+}
+
+/* Said when it changes; the edge of this machine has a supervisor that says the same. */
+static void say_reach(struct edge *edge)
+{
+    if (edge_is_failing(edge) == edge->was_failing)
+        return;
+    edge->was_failing = !edge->was_failing;
+    if (edge->was_failing)
+        say_line("edge %s does not take what it is given: %s", edge->name, edge->error);
+    else
+        say_line("edge %s answers again", edge->name);
+}
+
+void edges_tick(struct edges *edges, int64_t now_ms)
+{
+    sweep(edges);
+    for (uint32_t i = 0; i < edges->count; i++) {
+        say_reach(&edges->items[i]);
+        edge_push_next(&edges->items[i], now_ms);
+    }
+}
+
+json_t *edges_json(const struct edges *edges)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < edges->count; i++) {
+        const struct edge *edge = &edges->items[i];
+        json_t *one = json_pack("{s:s,s:b}", "name", edge->name, "reachable",
+                                edge->pid && !edge->is_unreachable);
+
+        if (edge_is_failing(edge))
+            json_object_set_new(one, "error", json_string(edge->error));
+        json_array_append_new(list, one);
+    }
+    return list;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The edges that control knows, and what each is to have: challenge answers and certificates.
+ * Level-triggered: an edge is asked every two seconds whether it is still the same process, and
+ * what it lacks is pushed, one call at a time, so that an edge that restarts or comes late gets all
+ * again. One edge that does not answer holds back no other. Called by control.c and ACME; owns
+ * copies of what it pushes. Control's one thread.
+ */
+#ifndef CONTROL_EDGES_H
+#define CONTROL_EDGES_H
+
+#include <jansson.h>
+
+#include "config/conf.h"
+#include "control/outbound.h"
+
+enum { EDGES_MAX = 64 };
+
+struct edges; /* private */
+
+struct edges_options {
+    struct outbound *outbound;
+    /* The edge of this machine has another configuration, or is another process. */
+    void (*on_generation)(void *owner);
+    /* Something that edges_spread() or edges_json() shows is another. */
+    void (*on_change)(void *owner);
+    void *owner;
+};
+
+/* How far something has come. */
+struct edges_spread {
+    uint32_t have, pending, failing;
+};
+
+/* An answer to a challenge (RFC 8555 section 8). */
+struct edges_answer {
+    const char *token, *type, *domain, *text;
+};
+
+struct edges_certificate {
+    const char *name, *fingerprint; /* the leaf's SHA-256 in hex */
+    const char *chain, *key;        /* PEM */
+};
+
+/* NULL: no memory. */
+struct edges *edges_new(const struct edges_options *options);
+void edges_free(struct edges **edges);
+/* The edge of this machine at its admin socket, and those of `control: {edges}`. E_NOMEM: nothing
+ * changed. */
+MUST_USE enum status edges_configure(struct edges *edges, const struct conf *conf);
+/* Goes on with what is due at `now_ms`, monotonic; several times a second. */
+void edges_tick(struct edges *edges, int64_t now_ms);
+
+/* Puts an answer on every edge, in place of one with the same token. E_NOMEM. */
+MUST_USE enum status edges_put_answer(struct edges *edges, const struct edges_answer *answer);
+/* Takes it from them. An unknown token is fine. */
+void edges_drop_answer(struct edges *edges, const char *token);
+struct edges_spread edges_spread(const struct edges *edges, const char *token);
+
+/* Every edge is to have this certificate, in place of one with the same name. E_NOMEM. */
+MUST_USE enum status edges_put_certificate(struct edges *edges,
+                                           const struct edges_certificate *certificate);
+/* Takes it from them. An unknown name is fine. */
+void edges_drop_certificate(struct edges *edges, const char *name);
+
+/* [{"name", "reachable", "error"}], the caller's; NULL: no memory. */
+json_t *edges_json(const struct edges *edges);
+
+#endif

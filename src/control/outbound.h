@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HTTP from control to the outside: libcurl's multi-socket interface on the loop. Called by edges.c
+ * and by ACME. Every call has a time limit and a limit on the size of its answer; certificates of
+ * servers are verified. A call is owned here; it ends in one call of `done`, or in
+ * outbound_cancel(). Control's one thread.
+ */
+#ifndef CONTROL_OUTBOUND_H
+#define CONTROL_OUTBOUND_H
+
+#include <uv.h>
+
+#include "sluice/types.h"
+
+struct outbound;      /* private */
+struct outbound_call; /* private */
+
+struct outbound_reply {
+    long status;         /* HTTP; 0: there was no answer, `error` says why */
+    struct str body;     /* terminated by a NUL that is not counted */
+    const char *error;   /* a sentence without full stop */
+    struct str nonce;    /* Replay-Nonce; absent: none. As the next two */
+    struct str location; /* as sent */
+    int64_t retry_ms;    /* Retry-After from now; 0: none */
+    int64_t date_ms;     /* Date, Unix; 0: none */
+};
+
+/* All texts are copied. */
+struct outbound_request {
+    const char *method, *url;
+    const char *socket;        /* path of a unix socket; NULL: as the URL says */
+    const char *const *fields; /* "Name: value", ended by NULL; or NULL */
+    struct str body;           /* absent: none */
+    const char *ca;            /* bundle of PEM; NULL: the system's */
+    uint32_t timeout_ms, size_max;
+    bool is_near; /* an edge of ours: past any proxy, and a connection of its own */
+    void (*done)(void *owner, const struct outbound_reply *reply);
+    void *owner;
+};
+
+/* NULL: no memory. */
+struct outbound *outbound_new(uv_loop_t *loop);
+/* Starts a call; `done` comes later from the loop. NULL: no memory. */
+struct outbound_call *outbound_send(struct outbound *outbound,
+                                    const struct outbound_request *request);
+/* Ends *call without `done` and clears it; it may be NULL. */
+void outbound_cancel(struct outbound_call **call);
+/* Ends all calls; the loop must turn once more for the memory to go. */
+void outbound_close(struct outbound **outbound);
+
+#endif

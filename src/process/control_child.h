@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The control process beside the edges: started once an edge has served, restarted when it dies,
+ * with a back-off of its own that no edge feels, and over an upgrade replaced by that of the new
+ * binary. Invariant: at most one is ours at any time. The supervisor's one thread.
+ */
+#ifndef PROCESS_CONTROL_CHILD_H
+#define PROCESS_CONTROL_CHILD_H
+
+#include "process/backoff.h"
+#include "process/supervisor.h"
+
+#include <stdio.h>
+#include <sys/types.h>
+
+struct control_child {
+    pid_t pid;                      /* 0: none runs */
+    int64_t started_ms, restart_ms; /* monotonic; restart_ms 0: at once */
+    struct backoff backoff;
+    bool is_idle;    /* the last one said that there is nothing to do here */
+    bool is_leaving; /* it was told to end */
+};
+
+/* Starts one if it is time to; for an edge has served and we are not stopping. */
+void control_child_run(struct control_child *control, const struct supervisor_conf *conf,
+                       int64_t now_ms);
+/* When control_child_run() has something to do; INT64_MAX: not before something happens. */
+int64_t control_child_due_ms(const struct control_child *control,
+                             const struct supervisor_conf *conf);
+/* Tells it to end; `signal` is SIGTERM, or SIGKILL. */
+void control_child_end(struct control_child *control, int signal);
+/* The configuration may have something to do for it now. */
+void control_child_wake(struct control_child *control);
+/* A process ended: true when it was this one. */
+bool control_child_reap(struct control_child *control, pid_t pid, int wait_status, int64_t now_ms);
+
+/* For the next binary: the line "control PID", and back; what is read is told to end. */
+void control_child_write(const struct control_child *control, FILE *out);
+MUST_USE enum status control_child_read(struct control_child *control, const char *line);
+
+#endif
