@@ -3,7 +3,6 @@
  * The steps of an order: does what acme_order_next() says, one call at a time, and writes down what
  * a restart must know before it is done. See acme_run_impl.h.
  */
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,7 @@ static bool write_journal(struct acme_run *run)
         run->set->has_order = run->order.url.p != NULL;
         return true;
     }
-    acme_run_fail(run, &(struct acme_run_failure){ACME_FAILURE_UNREACHABLE, 0, strerror(errno)});
+    acme_run_fail_disk(run);
     return false;
 }
 
@@ -51,7 +50,8 @@ void acme_run_take_order(struct acme_run *run, const struct acme_answer *answer)
         return;
     }
     acme_order_pace(&run->order, UINT32_MAX, acme_steady_ms(), answer->retry_ms);
-    if (run->order.status == ACME_INVALID && run->order.is_resumed && !run->has_begun_anew)
+    if (run->order.status == ACME_INVALID && run->order.is_resumed && run->order.polls == 1 &&
+        !run->has_begun_anew)
         begin_anew(run);
     else
         acme_run_step(run);

@@ -2,6 +2,7 @@
  *
  * The calls of a run, and how it ends: what is said, and when the next try is. See acme_run_impl.h.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,14 @@ void acme_run_fail(struct acme_run *run, const struct acme_run_failure *failure)
     if (failure->kind == ACME_FAILURE_REFUSED)
         acme_run_remove_journal(set);
     acme_run_finish(run);
+}
+
+void acme_run_fail_disk(struct acme_run *run)
+{
+    struct str text = arena_format(&run->arena, "cannot write to %.*s: %s",
+                                   STR_FMT(run->set->folder), strerror(errno));
+
+    acme_run_fail(run, &(struct acme_run_failure){ACME_FAILURE_UNREACHABLE, 0, text.p});
 }
 
 void acme_run_fail_memory(struct acme_run *run)

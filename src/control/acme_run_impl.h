@@ -70,6 +70,8 @@ void acme_run_post(struct acme_run *run, struct str url, struct str payload,
 /* All of these end the run: it is gone when they return. */
 void acme_run_fail(struct acme_run *run, const struct acme_run_failure *failure);
 void acme_run_fail_memory(struct acme_run *run);
+/* What has to be on disk cannot be written: errno. */
+void acme_run_fail_disk(struct acme_run *run);
 void acme_run_fail_answer(struct acme_run *run, const struct acme_answer *answer);
 /* What the CA said is not what it should be. */
 void acme_run_fail_confused(struct acme_run *run, const char *text);

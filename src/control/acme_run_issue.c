@@ -3,7 +3,6 @@
  * The certificate of an order whose domains are proved: request, download, checks, and onto disk
  * before anybody serves it. See acme_run_impl.h.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -92,8 +91,7 @@ void acme_run_on_chain(struct acme_call *of, const struct acme_answer *answer)
         return;
     }
     if (acme_store_write_pair(set->folder, set->name, pair)) {
-        acme_run_fail(run,
-                      &(struct acme_run_failure){ACME_FAILURE_UNREACHABLE, 0, strerror(errno)});
+        acme_run_fail_disk(run);
         return;
     }
     acme_run_remove_journal(set);

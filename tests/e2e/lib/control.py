@@ -61,8 +61,10 @@ class Control:
 
     def start(self, wrap=()):
         log = open(os.path.join(self.home, "stderr"), "ab")
+        # What a wrapper preloads comes before a sanitizer, which wants to be first.
+        options = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         self.process = subprocess.Popen([*wrap, BIN, "control", self.file], cwd=self.home, stdin=subprocess.DEVNULL,
-                                        stderr=log, start_new_session=True)
+                                        stderr=log, start_new_session=True, env={**os.environ, "ASAN_OPTIONS": options})
         log.close()
         return self
 
