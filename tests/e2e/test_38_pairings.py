@@ -178,7 +178,8 @@ def test_a_websocket_by_a_library(pairing, pair):
 
     async def talk():
         scheme = "wss" if one.is_tls else "ws"
-        async with websockets.connect(f"{scheme}://localhost:{one.address[1]}/ws", ssl=context, max_size=None,
+        url = f"{scheme}://localhost:{one.address[1]}/ws"
+        async with websockets.connect(url, ssl=context, max_size=None,
                                       host="127.0.0.1", compression=None) as socket:
             for message in ("hello", b"\0\1", "x" * 200_000):
                 await socket.send(message)
@@ -227,7 +228,8 @@ def test_nghttp_posts_with_trailers(pairing, pair, tmp_path):
     one = pairing(pair)
     file = tmp_path / "body"
     file.write_bytes(BODY)
-    assert run("nghttp", "--no-verify-peer", "--no-content-length", "-d", str(file), "--trailer", "x-sum: 42", f"{one.url}/echo") == BODY
+    words = ["--no-verify-peer", "--no-content-length", "-d", str(file), "--trailer", "x-sum: 42"]
+    assert run("nghttp", *words, f"{one.url}/echo") == BODY
     assert next(r for r in one.origin.requests if r.path == "/echo").trailer("x-sum") == "42"
 
 

@@ -6,10 +6,12 @@ import threading
 
 import pytest
 
+from .client import Client
 from .gateway import Gateway
 from .h2frames import RawClient
 from .h2peer import H2Client, H2Origin
 from .origin import Origin
+from .wait import DEADLINE
 
 
 GOOD = ("/barrier", "/served", "/x", "/hold", "/cancelled")  # what tests send beside what they are about
@@ -103,6 +105,67 @@ def raw(door):
 
     def make(**options):
         made.append(door.raw(**options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+class Both:
+    """One way to ask, over either version."""
+
+    def __init__(self, gw, version):
+        self.gw, self.version = gw, version
+        self.address = "127.0.0.1", gw.port
+        self.h2 = H2Client(self.address, window=16 << 20) if version == "h2" else None
+
+    def ask(self, method="GET", path="/", headers=(), body=None, timeout=DEADLINE):
+        if self.h2:
+            return self.h2.request(method, path, headers, body).reply(timeout)
+        with Client(self.address) as client:
+            return client.request(method, path, headers, body).reply(method, timeout)
+
+    def get(self, path="/", headers=(), timeout=DEADLINE):
+        return self.ask("GET", path, headers, timeout=timeout)
+
+    def together(self, count, path="/", method="GET", timeout=DEADLINE):
+        """Asks so often at once; the answers or what went wrong."""
+        out = [None] * count
+
+        def one(at):
+            try:
+                out[at] = self.ask(method, path, timeout=timeout)
+            except BaseException as error:
+                out[at] = error
+
+        threads = [threading.Thread(target=one, args=(at,), daemon=True) for at in range(count)]
+        for thread in threads:
+            thread.start()
+        return threads, out
+
+    def all(self, count, path="/", method="GET", timeout=DEADLINE):
+        threads, out = self.together(count, path, method, timeout)
+        for thread in threads:
+            thread.join(timeout + 5)
+        bad = [r for r in out if not hasattr(r, "status") or r.status != 200]
+        assert not bad, bad[:3]
+        return out
+
+    def close(self):
+        if self.h2:
+            self.h2.close()
+
+
+@pytest.fixture(params=["http1", "h2"])
+def ask(request, gateway):
+    """Starts a gateway before an HTTP/2 target, and gives a client of it."""
+    made = []
+
+    def make(origin, service=None, **options):
+        targets = origin if isinstance(origin, list) else [origin]
+        gw = gateway([o.address for o in targets], service={"protocol": "h2", **(service or {})}, **options)
+        made.append(Both(gw, request.param))
         return made[-1]
 
     yield make
