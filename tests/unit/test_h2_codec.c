@@ -4,7 +4,7 @@
  * heads, bodies with back-pressure, trailers, interim answers, tunnels.
  */
 #include "http/h2_impl.h"
-#include "test_h2_wire.h"
+#include "test_h2_talk.h"
 
 enum { BIG = 3 * 1024 * 1024, PIECE = 48 * 1024 };
 

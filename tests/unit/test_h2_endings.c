@@ -4,7 +4,7 @@
  * stage, from inside and from outside of a sink's calls, wires that close under their sinks.
  */
 #include "http/h2_impl.h"
-#include "test_h2_wire.h"
+#include "test_h2_talk.h"
 
 enum { BIG = 300 * 1024 };
 

@@ -4,7 +4,7 @@
  * that do not read; and what becomes of it without memory, with signs of life, and in tunnels.
  */
 #include "http/h2_impl.h"
-#include "test_h2_wire.h"
+#include "test_h2_talk.h"
 
 /* --- raw frames to the server */
 
