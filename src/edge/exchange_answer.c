@@ -17,6 +17,8 @@ enum step exchange_step_answer(struct exchange *x)
     x->can_replay = false;
     if (x->response->status == 101 && (!x->request->is_upgrade || !x->down.received))
         return exchange_refused(x, REASON_HTTP_UPGRADE_FAILED);
+    if (x->down.must_switch && x->response->status / 100 == 2)
+        return exchange_refused(x, REASON_HTTP_UPGRADE_FAILED);
     return STEP_TELL;
 }
 

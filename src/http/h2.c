@@ -54,7 +54,7 @@ struct h2_half *h2_half_new(struct h2 *h2, struct stream *stream, int32_t id)
     stream->codec = &h2_codec;
     stream->id = (uint32_t)id;
     stream->is_head = stream->received = stream->sent = false;
-    stream->close_after = stream->in_tunnel = false;
+    stream->close_after = stream->in_tunnel = stream->must_switch = false;
     return half;
 }
 
@@ -266,6 +266,15 @@ static int say_settings(struct h2 *h2)
     return nghttp2_submit_settings(h2->session, NGHTTP2_FLAG_NONE, entries, count);
 }
 
+/* What a client may have on its way to us has an end. Of a target's answers only each stream's has:
+ * readers that stall must not take the window of all others. */
+static int open_window(struct h2 *h2)
+{
+    int32_t bytes = h2->wire.role == ROLE_SERVER ? H2_CONNECTION_WINDOW : INT32_MAX;
+
+    return nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, bytes);
+}
+
 static enum status open(struct wire *wire, enum role role)
 {
     struct h2 *h2 = h2_of(wire);
@@ -293,8 +302,7 @@ static enum status open(struct wire *wire, enum role role)
     nghttp2_session_callbacks_del(callbacks);
     if (failed)
         return E_NOMEM;
-    if (!say_settings(h2) && !nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE,
-                                                                    0, H2_CONNECTION_WINDOW))
+    if (!say_settings(h2) && !open_window(h2))
         return OK;
     nghttp2_session_del(h2->session);
     h2->session = NULL;
@@ -482,7 +490,7 @@ static void bye(struct wire *wire)
     if (wire->role == ROLE_SERVER && !h2->has_notified) {
         h2->has_notified = true;
         nghttp2_submit_shutdown_notice(h2->session);
-    } else if (wire->role == ROLE_SERVER) {
+    } else {
         h2->wants_goaway = true;
     }
     h2_settle(h2);

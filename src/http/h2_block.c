@@ -175,7 +175,7 @@ static enum reason take_tunnel(struct h2_half *half)
 
     if (!h1_equal_fold(half->block.protocol, STR("websocket")))
         return REASON_METHOD_UNKNOWN; // RFC 9220 3
-    half->wants_tunnel = head->is_upgrade = true;
+    half->wants_tunnel = head->is_upgrade = half->stream->must_switch = true;
     head->method = METHOD_GET;
     head->method_name = STR("GET");
     if (head_set(head, arena, STR("upgrade"), half->block.protocol))

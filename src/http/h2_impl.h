@@ -20,7 +20,7 @@
 enum {
     H2_STREAMS_MAX = 128,               /* that a client may have open (RFC 9113 5.1.2) */
     H2_STREAM_WINDOW = 256 * 1024,      /* body bytes of a stream that may be on their way to us */
-    H2_CONNECTION_WINDOW = 1024 * 1024, /* and of all streams of a connection */
+    H2_CONNECTION_WINDOW = 4 * 1024 * 1024, /* and of all streams of a client's connection */
     H2_OUT_MAX = 64 * 1024,             /* bytes of `out` past which DATA waits in its stream */
     H2_GRACE_MAX = 1600,                /* see h2_charge() */
     H2_GRACE_REFILL = 800,              /* each check */

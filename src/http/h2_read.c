@@ -137,6 +137,8 @@ static void end_response(struct h2 *h2, struct h2_half *half)
         refuse(h2, half, why);
         return;
     }
+    if (head->status >= 200) // a refusal of a tunnel has a body like any answer
+        half->wants_tunnel = false;
     if (head->status < 200 && head->status != 101) {
         stream->sink->on_interim(stream, head);
         return;

@@ -244,10 +244,15 @@ static void on_timeout(struct conn *conn)
 {
     struct target_conn *target = (struct target_conn *)conn;
 
-    if (target->users && is_shared(target))
+    if (target->users && is_shared(target)) {
         look_for_life(target);
-    else
+    } else if (target->is_idle && is_shared(target) && !conn->wire->wants_close) {
+        conn->wire->codec->bye(conn->wire); // it closes once that is out
+        loop_timer_set(conn->loop, &conn->timer, FINISH_MS);
+        conn_touch(conn);
+    } else {
         conn_close(conn, REASON_CONNECTION_TERMINATED);
+    }
 }
 
 const struct conn_ops pool_conn_ops = {
@@ -294,11 +299,12 @@ static bool may_keep(const struct target_conn *target, uint32_t max_age_ms)
     const struct conn *conn = &target->conn;
     const struct wire *wire = conn->wire;
 
-    if (!wire->is_idle || wire->wants_close || local->is_retired || conn->got_eof ||
+    if (wire->wants_close || local->is_retired || conn->got_eof ||
         conn->is_mute || is_too_old(target, max_age_ms) ||
         local->idle_count >= __atomic_load_n(&target->endpoint->idle_max, __ATOMIC_RELAXED))
         return false;
-    return is_shared(target) || (!wire->out && !conn->partial.len);
+    // A shared one may be given back from inside its codec, which has yet to forget the stream.
+    return is_shared(target) || (wire->is_idle && !wire->out && !conn->partial.len);
 }
 
 /* False: others still use it. */
