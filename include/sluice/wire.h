@@ -68,8 +68,9 @@ struct stream {
     bool sent;        /* our whole message is out (queued) */
     bool close_after; /* set before codec->head: the connection ends with this message */
     bool in_tunnel;
-    bool must_switch; /* server: the client takes a 2xx for a tunnel (RFC 8441 5), give it a 101 or none */
-    void *half; /* the codec's own, while it holds the stream */
+    bool must_switch; /* server: the client takes a 2xx for a tunnel (RFC 8441 5), give it a 101 or
+                         none */
+    void *half;       /* the codec's own, while it holds the stream */
 };
 
 /* One connection. Embedded at the start of each codec's own state, see codec->wire_size. */

@@ -293,9 +293,11 @@ void exchange_begin_tunnel(struct exchange *x)
     x->is_tunnel = true;
     x->walk.edits_request = x->walk.edits_response = false;
     loop_timer_unset(&x->deadline);
-    x->down.codec->tunnel(&x->down);
-    x->up.codec->tunnel(&x->up);
     x->down_ended = x->up_ended = false;
+    x->up.codec->tunnel(&x->up); // first: what came early from the client goes there
+    x->down.codec->tunnel(&x->down);
+    if (x->is_over)
+        return;
     exchange_touch(&x->up);
     if (!route || !exchange_copy_labels(x))
         goto out; // keeps its snapshot

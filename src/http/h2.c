@@ -270,7 +270,7 @@ static int say_settings(struct h2 *h2)
  * readers that stall must not take the window of all others. */
 static int open_window(struct h2 *h2)
 {
-    int32_t bytes = h2->wire.role == ROLE_SERVER ? H2_CONNECTION_WINDOW : INT32_MAX;
+    int32_t bytes = h2->wire.role == ROLE_SERVER ? H2_CONNECTION_WINDOW : H2_TARGET_WINDOW;
 
     return nghttp2_session_set_local_window_size(h2->session, NGHTTP2_FLAG_NONE, 0, bytes);
 }

@@ -32,6 +32,12 @@ size_t h2_waiting(const struct h2_half *half)
     return outq_pending(half->queue) + half->now.len;
 }
 
+/* Trailers that wait for the end of the body. */
+struct h2_trailers {
+    size_t count;
+    nghttp2_nv fields[];
+};
+
 /* --- fields */
 
 /* Fields being put together for nghttp2. */

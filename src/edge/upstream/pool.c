@@ -299,8 +299,8 @@ static bool may_keep(const struct target_conn *target, uint32_t max_age_ms)
     const struct conn *conn = &target->conn;
     const struct wire *wire = conn->wire;
 
-    if (wire->wants_close || local->is_retired || conn->got_eof ||
-        conn->is_mute || is_too_old(target, max_age_ms) ||
+    if (wire->wants_close || local->is_retired || conn->got_eof || conn->is_mute ||
+        is_too_old(target, max_age_ms) ||
         local->idle_count >= __atomic_load_n(&target->endpoint->idle_max, __ATOMIC_RELAXED))
         return false;
     // A shared one may be given back from inside its codec, which has yet to forget the stream.
