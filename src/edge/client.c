@@ -411,7 +411,7 @@ enum status client_open(const struct client_home *home, int fd, const struct soc
     bool is_unix = peer->sa_family == AF_UNIX;
 
     if (!client)
-        goto fail;
+        return E_FULL;
     memset(client, 0, client_size());
     conn->loop = loop;
     conn->ops = &ops;

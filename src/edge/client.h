@@ -33,7 +33,8 @@ struct client_home {
     struct client_list *list;
 };
 
-/* Takes the accepted descriptor over (closes it on failure). */
+/* Takes the accepted descriptor over, and closes it on failure; but for E_FULL, no memory: then it
+ * is still the caller's. */
 MUST_USE enum status client_open(const struct client_home *home, int fd,
                                  const struct sockaddr *peer, struct client_door *door);
 /* Those that idle are closed in a moment, in case a request is on its way; the others end with

@@ -53,8 +53,9 @@ static void open_records(struct conn *conn, struct str in)
             return;
         }
         conn_take_input(conn, (struct str){plain, (size_t)n});
-        if ((in.len || tls_link_has_more(conn->tls)) && !conn->is_closing)
-            loop_own(conn->loop); // what was queued by reference lies where the next goes
+        // A full buffer may not be all: what was queued by reference lies where the next goes.
+        if (n == TLS_PLAIN_BUFFER && !conn->is_closing)
+            loop_own(conn->loop);
     }
     if (!conn->is_closing && conn->tls->got_bye && !conn->got_eof)
         conn_take_end(conn, UV_EOF);

@@ -26,14 +26,18 @@ struct listener {
     struct listener_socket sockets[];
 };
 
-/* No place for this connection: say so and close, before anything is read. */
-static void turn_away(struct listener_home *home, int fd)
+/* No place for this connection: say so, where it can be understood, and close before anything is
+ * read. */
+static void turn_away(const struct listener *listener, int fd)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                  "Content-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n"
                                  "X-Sluice-Reason: connection_limit\r\n\r\n";
-    ssize_t sent = send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct listener_home *home = listener->home;
+    ssize_t sent = 0;
 
+    if (!listener->door.tls)
+        sent = send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent; // whoever does not take it gets the close
     shutdown(fd, SHUT_WR);
     close(fd);
@@ -42,8 +46,9 @@ static void turn_away(struct listener_home *home, int fd)
 
 /* Descriptors ran out: the reserve makes room to answer one connection, so that none waits unseen.
  */
-static bool use_reserve(struct listener_home *home, int listen_fd)
+static bool use_reserve(const struct listener *listener, int listen_fd)
 {
+    struct listener_home *home = listener->home;
     int fd;
 
     if (home->reserve_fd < 0)
@@ -51,7 +56,7 @@ static bool use_reserve(struct listener_home *home, int listen_fd)
     close(home->reserve_fd);
     fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
-        turn_away(home, fd);
+        turn_away(listener, fd);
     home->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return fd >= 0;
 }
@@ -61,19 +66,23 @@ static bool accept_one(struct listener *listener, int listen_fd)
     struct listener_home *home = listener->home;
     struct sockaddr_storage peer;
     socklen_t len = sizeof(peer);
+    enum status status;
     int fd = accept4(listen_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0 && (errno == EMFILE || errno == ENFILE))
-        return use_reserve(home, listen_fd);
+        return use_reserve(listener, listen_fd);
     if (fd < 0)
         return errno == ECONNABORTED || errno == EINTR;
     if (len < sizeof(sa_family_t))
         peer.ss_family = AF_UNIX;
     if (home->clients.list->count >= home->connections_max) {
-        turn_away(home, fd);
+        turn_away(listener, fd);
         return true;
     }
-    return !client_open(&home->clients, fd, (struct sockaddr *)&peer, &listener->door);
+    status = client_open(&home->clients, fd, (struct sockaddr *)&peer, &listener->door);
+    if (status == E_FULL)
+        turn_away(listener, fd);
+    return !status;
 }
 
 static void on_ready(uv_poll_t *poll, int failed, int events)

@@ -111,13 +111,13 @@ void h1_detach(struct stream *stream)
 static void reset(struct stream *stream, enum reason why)
 {
     struct h1 *h1 = of(stream);
+    bool is_unanswered = h1 && h1->wire.role == ROLE_SERVER && h1->write == H1_WRITE_HEAD;
 
-    (void)why;
     if (!h1)
         return;
     release(h1);
     end(h1);
-    h1->wire.wants_abort = true;
+    h1->wire.wants_abort = !is_unanswered || why != REASON_MEMORY_LIMIT || !h1_put_bare_503(h1);
 }
 
 /* Half of a tunnel, or an answer that lasts until the end, is over. */

@@ -33,7 +33,6 @@ enum {
     H1_DOOMED = 2,  /* about to be removed */
 };
 enum { H1_METHOD_MAX = 32, H1_OPTIONS_MAX = 64, H1_INTERIM_MAX = 16 };
-
 /* First byte at or after p that no field value may have; `end` when there is none. */
 const char *h1_value_end(const char *p, const char *end);
 bool h1_is_token(struct str s);
@@ -144,6 +143,7 @@ void h1_detach(struct stream *stream);
 void h1_attach(struct h1 *h1, struct stream *stream);
 /* Lets go of the stream, ends the wire, and tells the sink. */
 void h1_reset(struct h1 *h1, enum reason why);
+bool h1_put_bare_503(struct h1 *h1); /* needs next to no memory; false: not even that */
 /* wire->out, taken when needed; NULL past the budget. */
 struct outq *h1_out(struct h1 *h1);
 

@@ -89,15 +89,20 @@ static bool skip_empty_line(struct h1 *h1, struct str *in)
     return in->len > 0;
 }
 
-static bool send_bare_503(struct h1 *h1, struct str *in)
+bool h1_put_bare_503(struct h1 *h1)
 {
     struct outq *out = h1_out(h1);
 
+    return out && !outq_put(out, STR("HTTP/1.1 503 Service Unavailable\r\n"
+                                     "Content-Length: 0\r\nConnection: close\r\n\r\n"));
+}
+
+static bool send_bare_503(struct h1 *h1, struct str *in)
+{
     advance(in, in->len);
     h1->read = H1_READ_SWALLOW;
     h1->wire.wants_close = true;
-    if (!out || outq_put(out, STR("HTTP/1.1 503 Service Unavailable\r\n"
-                                  "Content-Length: 0\r\nConnection: close\r\n\r\n")))
+    if (!h1_put_bare_503(h1))
         h1->read = H1_READ_CLOSED;
     return false;
 }

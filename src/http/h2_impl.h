@@ -18,16 +18,16 @@
 #include "http/websocket.h"
 
 enum {
-    H2_STREAMS_MAX = 128,          /* that a client may have open (RFC 9113 5.1.2) */
-    H2_STREAM_WINDOW = 256 * 1024, /* body bytes of a stream that may be on their way to us */
-    H2_CONNECTION_WINDOW = 4 * 1024 * 1024, /* and of all streams of a client's connection */
-    H2_TARGET_WINDOW = 1 << 30,             /* of a target's: the streams' windows are the limit */
-    H2_OUT_MAX = 64 * 1024,                 /* bytes of `out` past which DATA waits in its stream */
-    H2_GRACE_MAX = 1600,                    /* see h2_charge() */
-    H2_GRACE_REFILL = 800,                  /* each check */
-    H2_UPDATE_COST = 4,                     /* of a WINDOW_UPDATE that nothing asked for */
-    H2_UPDATES_MAX = 128 * 1024,            /* WINDOW_UPDATEs that may still be due */
-    H2_ACKS_MAX = 400,                      /* answers to PING and SETTINGS that may wait */
+    H2_STREAMS_MAX = 128,               /* that a client may have open (RFC 9113 5.1.2) */
+    H2_STREAM_WINDOW = 256 * 1024,      /* body bytes of a stream that may be on their way to us */
+    H2_CONNECTION_WINDOW = 1024 * 1024, /* and of all streams of a client's connection */
+    H2_TARGET_WINDOW = 1 << 30,         /* of a target's: the streams' windows are the limit */
+    H2_OUT_MAX = 64 * 1024,             /* bytes of `out` past which DATA waits in its stream */
+    H2_GRACE_MAX = 1600,                /* see h2_charge() */
+    H2_GRACE_REFILL = 800,              /* each check */
+    H2_UPDATE_COST = 4,                 /* of a WINDOW_UPDATE that nothing asked for */
+    H2_UPDATES_MAX = 128 * 1024,        /* WINDOW_UPDATEs that may still be due */
+    H2_ACKS_MAX = 400,                  /* answers to PING and SETTINGS that may wait */
     H2_STALLED_CHECKS = 2,
     H2_BLOCKED = 1024,         /* bytes of a window below which its owner keeps us waiting */
     H2_HEAD_MAX = 1024 * 1024, /* of a head that we send: more than any limit lets in */

@@ -13,7 +13,7 @@ import websockets
 
 from lib import websocket
 from lib.pairing import CLIENTS, TARGETS, Pairing
-from lib.wait import DEADLINE, SLOW
+from lib.wait import DEADLINE, SLOW, until
 
 BODY = random.Random(5).randbytes(1 << 20)
 ALL = [(c, t) for c in CLIENTS for t in TARGETS]
@@ -67,7 +67,8 @@ def test_trailers_both_ways(one):
 
 def test_the_scheme_that_the_target_sees(one):
     one.ask("GET", "/scheme")
-    request = next(r for r in one.origin.requests if r.path == "/scheme")
+    (request,) = until(lambda: [r for r in one.origin.requests if r.path == "/scheme"],
+                       "the target has the request")
     assert request.header("x-forwarded-proto") == ("https" if one.is_tls else "http")
 
 

@@ -165,11 +165,6 @@ ssize_t tls_link_read(struct tls_link *link, struct str *in, char *to, size_t si
     return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
 }
 
-bool tls_link_has_more(const struct tls_link *link)
-{
-    return SSL_pending(link->ssl) > 0;
-}
-
 enum status tls_link_write(struct tls_link *link, struct outq *plain)
 {
     struct iovec vectors[VECTORS];

@@ -54,9 +54,6 @@ MUST_USE enum status tls_link_shake(struct tls_link *link, struct str *in);
 /* Decrypts from *in into at most `size` bytes at `to`; 0: nothing more without more input; -1: a
  * broken record, an alert may wait in `out`. */
 ssize_t tls_link_read(struct tls_link *link, struct str *in, char *to, size_t size);
-/* Part of a record did not fit into what the last read was given: the next gets it without input.
- */
-bool tls_link_has_more(const struct tls_link *link);
 /* Encrypts what waits in `plain` while fewer than TLS_OUT_MAX bytes of ciphertext wait. */
 MUST_USE enum status tls_link_write(struct tls_link *link, struct outq *plain);
 /* Queues close_notify, once. */

@@ -200,7 +200,7 @@ class Gateway:
     def edges(self):
         """Process ids of the edge processes, oldest first."""
         return sorted(
-            (pid for pid, line in self.members() if pid != self.process.pid and " control " not in line),
+            (pid for pid, line in self.members() if pid != self.process.pid and " edge " in line),
             key=lambda pid: _started(pid),
         )
 
