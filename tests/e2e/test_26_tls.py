@@ -196,6 +196,15 @@ def resumed(gw, made, session):
         return client.reused, client.session
 
 
+def test_a_resumed_connection_brings_the_next_ticket(secure, ca):
+    """RFC 8446 C.4: a client uses each ticket once."""
+    gw = secure({"certificates": [ca.leaf("a.example.com").pair]})
+    made = context(low=ssl.TLSVersion.TLSv1_3)
+    _, first = resumed(gw, made, None)
+    reused, second = resumed(gw, made, first)
+    assert reused and second.id != first.id
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_sessions_outlive_workers_reloads_and_edges(secure, origin, ca, version):
     gw = secure({"certificates": [ca.leaf("a.example.com").pair]}, workers=2)

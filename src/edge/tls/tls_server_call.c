@@ -210,6 +210,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 
     result = is_sealing ? seal(server, &with, &key) : unseal(server, &with, &key);
     OPENSSL_cleanse(&key, sizeof(key));
+    if (result == 1 && !is_sealing && SSL_version(ssl) == TLS1_3_VERSION)
+        result = 2; // RFC 8446 C.4: each is used once, so the next one comes with it
     return result;
 }
 
