@@ -13,6 +13,7 @@ import pytest
 from lib.client import Client
 from lib.gateway import BIN, ROOT, run
 from lib.origin import wait_until_open
+from lib.ports import blocked
 from lib.wait import DEADLINE, until
 
 BAD = """\
@@ -261,15 +262,11 @@ def test_demo(home):
 
 
 def test_demo_takes_no_port_that_is_in_use(home):
-    import socket
+    with blocked(8080):
+        takes_another_port(home)
 
-    blocker = socket.socket()
-    blocker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        blocker.bind(("127.0.0.1", 8080))
-        blocker.listen()
-    except OSError:
-        pass  # then somebody else has it, which is as good
+
+def takes_another_port(home):
     demo = Foreground("demo", cwd=home)
     try:
         until(lambda: "8081" in demo.text() or re.search(r"127\.0\.0\.1:80[89]\d", demo.text()), "another port named")
@@ -279,5 +276,4 @@ def test_demo_takes_no_port_that_is_in_use(home):
             assert client.get("/", host="localhost").status == 200
         assert "8080" in demo.text()  # it says why
     finally:
-        blocker.close()
         demo.end()

@@ -5,13 +5,13 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 
 import pytest
 
 from lib.client import Client
 from lib.gateway import _REPORT, BIN, run
+from lib.ports import blocked
 from lib.wait import DEADLINE, until
 
 
@@ -313,13 +313,7 @@ def test_proxy_and_ports_in_use(foreground, origin, ports):
     assert done.code == 1 and f"{origin.address} is in use" in done.err
     done = run("proxy", "--from", f"127.0.0.1:{ports.take()}", "--to", "127.0.0.1:1", "--admin", origin.address)
     assert done.code == 1 and f"--admin: {origin.address} is in use" in done.err
-    with socket.socket() as blocker:
-        blocker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            blocker.bind(("127.0.0.1", 9900))
-            blocker.listen()
-        except OSError:
-            pass  # then somebody else has it, which is as good
+    with blocked(9900):
         proxy = foreground("proxy", "--from", f"127.0.0.1:{ports.take()}", "--to", origin.address).wait_ready()
         assert re.search(r"port 9900 is in use: the admin port is 99\d\d", proxy.text())
         proxy.end()

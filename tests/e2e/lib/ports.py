@@ -4,6 +4,7 @@
 They lie below the kernel's ephemeral range: a port chosen here is never taken by an outgoing connection.
 """
 
+import contextlib
 import fcntl
 import os
 import random
@@ -42,3 +43,20 @@ def _bindable(port):
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         with socket.socket(family) as probe:
             probe.bind((host, port))
+
+
+@contextlib.contextmanager
+def blocked(port):
+    """Has `port` of loopback taken by somebody, ourselves if nobody else.
+
+    By the way that demos and proxies take a usual port (src/cli/scratch.c): between the look of one of another test and its
+    bind() nobody gets in between."""
+    with socket.socket(socket.AF_UNIX) as lock, socket.socket() as blocker:
+        blocker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            lock.bind(f"\0sluice-port-{port}")
+            blocker.bind(("127.0.0.1", port))
+            blocker.listen()
+        except OSError:
+            pass  # somebody else has it, or will have it in a moment, which is as good
+        yield
