@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.hashes import Hash
 
+from lib.h2frames import RawClient
 from lib.pki import Authority, now
 from lib.tls import Secure, context, s_client
 from lib.wait import DEADLINE, SLOW, until
@@ -184,6 +185,26 @@ def test_clients_may_show_a_certificate(secure, origin, ca, home):
     with Secure(gw.port, "a.example.com", pair=people.leaf("alice", client=True)) as client:
         assert client.get("/").status == 200
     assert origin.requests[-1].header("X-Client-Subject") == "CN=alice"
+
+
+# -- coalescing (RFC 9113 9.1.1)
+
+
+def test_a_connection_carries_only_names_that_its_certificate_answers_for(secure, ca):
+    pairs = [ca.leaf("a.example.com", "*.shared.example.com").pair, ca.leaf("b.example.com").pair]
+    gw = secure({"certificates": pairs})
+
+    def ask(name, authority):
+        with RawClient(("127.0.0.1", gw.port), context=context(ca=ca, alpn=["h2"]), name=name) as client:
+            return client.get(authority=authority)
+
+    assert ask("a.example.com", "a.example.com").status == 200
+    assert ask("a.example.com", "x.shared.example.com:443").status == 200
+    assert ask("x.shared.example.com", "A.Example.com").status == 200
+    refused = ask("a.example.com", "b.example.com")
+    assert refused.status == 421 and refused.header("x-sluice-reason") == "misdirected"
+    with Secure(gw.port, "a.example.com") as client:  # HTTP/1.1 does not coalesce: who asks so means it
+        assert client.get("/", host="b.example.com").status == 200
 
 
 # -- tickets
