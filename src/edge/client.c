@@ -407,12 +407,13 @@ enum status client_open(const struct client_home *home, int fd, const struct soc
 {
     struct loop *loop = home->host->loop;
     struct client *client = slab_take(&loop->clients);
-    struct conn *conn = &client->conn;
     bool is_unix = peer->sa_family == AF_UNIX;
+    struct conn *conn;
 
     if (!client)
         return E_FULL;
     memset(client, 0, client_size());
+    conn = &client->conn;
     conn->loop = loop;
     conn->ops = &ops;
     conn->wire = (struct wire *)client->wire;

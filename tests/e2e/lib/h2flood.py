@@ -12,7 +12,8 @@ from .h2frames import GOAWAY, RST_STREAM, RawClient
 from .h2peer import H2Client
 from .wait import DEADLINE, until
 
-MAY_GROW = (64 if IS_SANITIZED else 8) << 20
+MAY_GROW = 8 << 20
+SANITIZERS_COST = 8  # times: what is freed stays in quarantine for a while
 
 
 class Abuser(RawClient):
@@ -120,7 +121,7 @@ class Memory:
     what it was at first."""
 
     def __init__(self, pid, most=MAY_GROW):
-        self.pid, self.most = pid, most
+        self.pid, self.most = pid, most * SANITIZERS_COST if IS_SANITIZED else most
 
     def _bytes(self, name):
         text = Path(f"/proc/{self.pid}/status").read_text()
