@@ -50,16 +50,17 @@ static int remove_pair(void **state)
 
 static void answer(const struct server *server, struct link_request *request)
 {
+    enum status status = __atomic_load_n(&server->status, __ATOMIC_ACQUIRE);
     int fds[LINK_SOCKETS_MAX];
     for (unsigned i = 0; i < server->count; i++)
         fds[i] = server->fd;
     if (server->is_mute)
         close(request->reply_fd);
     else if (request->message.kind != LINK_UNLISTEN && request->message.kind != LINK_UPGRADE &&
-             !server->status)
+             !status)
         link_server_answer_sockets(&request->reply_fd, fds, server->count);
     else
-        link_server_answer(&request->reply_fd, server->status, "because");
+        link_server_answer(&request->reply_fd, status, "because");
 }
 
 static void *serve(void *argument)
@@ -217,7 +218,7 @@ static void test_memory_comes_as_one_descriptor(void **state)
     assert_int_equal(link_memory(&pair->theirs, STR("tickets-1"), 4096, &fd, error), OK);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     close(fd);
-    server.status = E_FULL;
+    __atomic_store_n(&server.status, E_FULL, __ATOMIC_RELEASE); // the thread is at work
     assert_int_equal(link_memory(&pair->theirs, STR("tickets-2"), 4096, &fd, error), E_FULL);
     assert_string_equal(error, "because");
     assert_int_equal(fd, -1);
