@@ -256,22 +256,30 @@ def standard(server):
         for request in requests:
             yield b"re: " + request
 
-    def hang(context):
+    def watch(context):
         gone = threading.Event()
-        context.add_callback(gone.set)
-        server.waits.set()
-        gone.wait(60)
-        server.cancelled.set()
+
+        def give_up():
+            server.cancelled.set()
+            gone.set()
+
+        if not context.add_callback(give_up):
+            give_up()
+        return gone
 
     @server.unary("Hang")
     def hang_at_once(request, context):
-        hang(context)
+        gone = watch(context)
+        server.waits.set()
+        gone.wait(60)
         return b""
 
     @server.server_stream("HangLater")
     def hang_later(request, context):
+        gone = watch(context)  # first: a method that is given up behind its yield is not gone on with
         yield b"first"
-        hang(context)
+        server.waits.set()
+        gone.wait(60)
 
     return server
 
