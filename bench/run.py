@@ -33,7 +33,7 @@ MARKS = {
     "keepalive": ("CPU a request, of nginx's", against_nginx, 1.0, 0.84),
     "log": ("CPU a request with the JSON log on, of nginx's", against_nginx, 1.0, 0.84),
     "newconn": ("CPU a request on a new connection, of nginx's", against_nginx, None, 0.84),
-    "body1m": ("CPU for 1 MiB, of nginx's", against_nginx, None, 0.67),
+    "body1m": ("CPU for 1 MiB, of nginx's", against_nginx, 1.0, 0.67),
     "routes": ("CPU with 10,000 routes, of that with 10", lambda rows: rows["sluice"]["ratio"], 1.1, 1.0),
     "slow": ("p99 beside 5,000 slow clients, of the quiet one", lambda rows: rows["sluice"]["ratio"], 2.0, 1.0),
     "tls": ("CPU a request over TLS, of the best peer's", against_best, 1.0, 0.87),

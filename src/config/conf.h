@@ -22,6 +22,8 @@ struct conf {
     uint32_t workers;      /* CONF_AUTO: derived */
     struct conf_text user; /* span.file NULL: the default */
     struct conf_text state;
+    struct conf_text region; /* "auto": derived */
+    struct conf_texts resolvers;
     struct conf_texts include;
     struct conf_listener *listeners;
     uint32_t listener_count;

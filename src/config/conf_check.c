@@ -2,7 +2,7 @@
  *
  * What no single value can tell: references, duplicates, what goes together. Called by load.c once,
  * also after errors, so members may be empty. Each part of the file has its function; routes are in
- * conf_check_route.c, TLS is in conf_check_tls.c.
+ * conf_check_route.c, services in conf_check_service.c, TLS is in conf_check_tls.c.
  */
 #include "config/conf_check.h"
 
@@ -121,39 +121,6 @@ static void check_admin(struct decoder *decoder)
     }
 }
 
-static void check_targets(struct decoder *decoder, const struct conf_service *service)
-{
-    struct arena scratch;
-    struct names names;
-
-    arena_init(&scratch, NULL, 0);
-    if (service->target_count > CONF_TARGETS_MAX)
-        diag_error(decoder->diag, service->name.at, "more than %d targets", CONF_TARGETS_MAX);
-    if (service->target_count > 1)
-        names_init(&names, &scratch, service->target_count);
-    for (uint32_t i = 0; i < service->target_count; i++) {
-        const struct conf_text *id = &service->targets[i].id;
-        uint32_t first = service->target_count > 1 ? names_put(&names, id->s, i) : NAMES_NONE;
-        conf_check_name(decoder->diag, id);
-        if (first != NAMES_NONE)
-            conf_check_twice(decoder->diag, "target", id, &service->targets[first].id);
-    }
-    arena_reset(&scratch);
-}
-
-static void check_services(struct decoder *decoder)
-{
-    const struct conf *conf = decoder->conf;
-
-    for (uint32_t i = 0; i < conf->service_count; i++) {
-        const struct conf_service *service = &conf->services[i];
-        if (!service->name.s.len)
-            diag_error(decoder->diag, service->name.at, "a service needs a name");
-        conf_check_name(decoder->diag, &service->name);
-        check_targets(decoder, service);
-    }
-}
-
 /* A file is told all its errors at once, also those that the route table would find later. */
 static void check_patterns(struct decoder *decoder)
 {
@@ -178,7 +145,7 @@ void conf_check(struct decoder *decoder)
     check_addresses(decoder);
     check_admin(decoder);
     conf_check_control(decoder);
-    check_services(decoder);
+    conf_check_services(decoder);
     conf_check_routes(decoder);
     conf_check_tls(decoder);
     check_patterns(decoder);

@@ -22,4 +22,10 @@ void conf_check_routes(struct decoder *decoder);
 void conf_check_tls(struct decoder *decoder);
 void conf_check_control(struct decoder *decoder);
 
+/* --- conf_check_service.c */
+void conf_check_services(struct decoder *decoder);
+/* Says that there is no such service, and which one may be meant. */
+void conf_check_unknown_service(struct diag *diag, const struct conf *conf,
+                                const struct conf_text *name);
+
 #endif

@@ -21,25 +21,6 @@ static struct span place_of(const struct conf_route *route)
     return route->name.s.len ? route->name.at : route->at;
 }
 
-static void unknown_service(struct review *review, const struct conf_text *name)
-{
-    const struct conf *conf = review->conf;
-    const char **names, *nearest;
-
-    diag_error(review->diag, name->at, "no service named \"%.*s\"", STR_FMT(name->s));
-    if (review->diag->dropped)
-        return;
-    names = arena_zero(review->diag->arena, conf->service_count, sizeof(*names));
-    for (uint32_t i = 0; names && i < conf->service_count; i++)
-        names[i] = conf->services[i].name.s.p ? conf->services[i].name.s.p : "";
-    nearest = names ? diag_nearest(name->s, names, conf->service_count) : NULL;
-    if (nearest) {
-        struct str s = {nearest, strlen(nearest)};
-        uint32_t line = diag_line(conf->services[names_get(&review->services, s)].name.at);
-        diag_hint(review->diag, "did you mean \"%s\" (line %u)?", nearest, line);
-    }
-}
-
 static void check_deed(struct review *review, const struct conf_route *route)
 {
     int deeds = (route->service.s.p != NULL) + route->redirect.is_set + route->respond.is_set;
@@ -52,7 +33,7 @@ static void check_deed(struct review *review, const struct conf_route *route)
                    "a route has one of service, redirect and respond, not several");
     }
     if (route->service.s.len && names_get(&review->services, route->service.s) == NAMES_NONE)
-        unknown_service(review, &route->service);
+        conf_check_unknown_service(review->diag, review->conf, &route->service);
 }
 
 static void check_redirect(struct review *review, const struct conf_route *route)

@@ -5,13 +5,16 @@
 #ifndef CONFIG_CONF_SERVICE_H
 #define CONFIG_CONF_SERVICE_H
 
+#include "config/conf_health.h"
 #include "config/conf_tls.h"
 
 struct conf_target {
     struct span at;
     struct conf_text id; /* as written, or the address text */
     struct conf_address address;
-    uint32_t weight; /* 1..1000 */
+    uint32_t weight;         /* 1..1000 */
+    struct conf_text region; /* empty: as near as any */
+    uint32_t priority;       /* tiers are used in ascending order */
 };
 
 enum conf_balance { CONF_LEAST_REQUEST, CONF_ROUND_ROBIN, CONF_HASH, CONF_RANDOM };
@@ -32,11 +35,7 @@ struct conf_service {
     struct conf_target_tls tls;
     enum conf_host host;
     struct conf_text host_name;
-    struct {
-        uint32_t concurrency; /* per target; 0 off */
-        uint32_t queue;
-        uint32_t queue_timeout_ms;
-    } limits;
+    struct conf_target_limits limits;
     struct {
         uint32_t idle_connections; /* kept per target and worker */
         uint32_t max_age_ms;       /* of a connection; 0 off */
@@ -46,6 +45,16 @@ struct conf_service {
         uint32_t ping_ms; /* silence after which a busy connection is asked for a sign; 0 off */
         uint32_t ping_timeout_ms; /* without one it is dead */
     } http2;
+    struct conf_health health;
+    struct conf_outlier outlier;
+    struct conf_breaker breaker;
+    struct conf_retry retry;
+    struct conf_sticky sticky;
+    uint32_t slow_start_ms; /* 0 off */
+    struct conf_fallback fallback;
+    struct conf_hold hold;
+    struct conf_answer maintenance;
+    struct conf_discover discover;
 };
 
 #endif

@@ -20,6 +20,17 @@ extern const struct field conf_limit_fields[];
 extern const struct field conf_log_fields[];
 extern const struct field conf_route_fields[];
 extern const struct field conf_service_fields[];
+extern const struct field conf_health_fields[];
+extern const struct field conf_outlier_fields[];
+extern const struct field conf_breaker_fields[];
+extern const struct field conf_retry_fields[];
+extern const struct field conf_sticky_fields[];
+extern const struct field conf_answer_fields[];
+extern const struct field conf_fallback_fields[];
+extern const struct field conf_hold_fields[];
+extern const struct field conf_adaptive_fields[];
+extern const struct field conf_target_limit_fields[];
+extern const struct field conf_discover_fields[];
 
 /* Hook of `filters`: fills a struct conf_filters from a list of one-key maps. */
 bool conf_filters_decode(struct decoder *decoder, const struct field *field,
@@ -30,6 +41,14 @@ bool conf_host_decode(struct decoder *decoder, const struct field *field, const 
 /* Hook of a service's `tls`: `off` or a map; a struct conf_target_tls. */
 bool conf_target_tls_decode(struct decoder *decoder, const struct field *field,
                             const struct node *node, void *member);
+
+/* Hook of what is `on`, `off` or a map; a struct whose first member is a bool. */
+bool conf_switch_decode(struct decoder *decoder, const struct field *field, const struct node *node,
+                        void *member);
+#define CONF_SWITCH_JSON "{\"enum\":[\"on\",\"off\",true,false]}"
+/* Hook of a service's `fallback`: a service's name, or a map; a struct conf_fallback. */
+bool conf_fallback_decode(struct decoder *decoder, const struct field *field,
+                          const struct node *node, void *member);
 
 /* Fills what the file left out: a listener, the admin socket, a route for one service. */
 void conf_complete(struct decoder *decoder);

@@ -17,7 +17,9 @@
 #include "edge/tls/tls_link.h"
 
 enum {
-    LOOP_READ_BUFFER = 64 * 1024, /* bytes; one for all connections of the worker */
+    /* Bytes; one for all connections of the worker. It stays in the core's first cache: 64 KiB cost
+     * twice the time for large bodies. */
+    LOOP_READ_BUFFER = 32 * 1024,
     LOOP_ARENA_BLOCK = 4 * 1024,
     LOOP_PARTIAL = 4 * 1024, /* first size of a connection's buffer for unfinished input */
 };

@@ -126,12 +126,22 @@ static bool is_over(const struct h2 *h2)
     return true;
 }
 
+/* Neither side said goodbye: nghttp2 has found a fault of the client's and told it by GOAWAY. */
+static bool ends_unasked(const struct h2 *h2)
+{
+    return h2->wire.role == ROLE_SERVER && !h2->is_dead && !h2->is_leaving && !h2->has_goaway &&
+           !h2->wire.fault;
+}
+
 void h2_settle(struct h2 *h2)
 {
     bool is_open = h2->wire.role == ROLE_SERVER || h2->is_ready;
 
-    if (is_over(h2))
+    if (is_over(h2)) {
         h2->wire.wants_close = true;
+        if (ends_unasked(h2))
+            h2->wire.fault = REASON_FRAME_INVALID;
+    }
     h2->wire.is_idle = is_open && !h2->halves;
     h2->wire.has_room = h2->is_ready && !h2->has_goaway && !h2->is_leaving && !h2->is_dead &&
                         h2->wire.streams < h2->wire.streams_max &&

@@ -441,9 +441,6 @@ enum status h2_feed(struct wire *wire, struct str in, size_t *used)
     }
     if (h2->is_closed)
         return E_CLOSED;
-    if (!h2->is_dead && !h2->is_leaving && !wire->fault && wire->role == ROLE_SERVER &&
-        !nghttp2_session_want_read(h2->session))
-        wire->fault = REASON_FRAME_INVALID; // nghttp2 has found it, and says GOAWAY
     h2_settle(h2);
     return OK;
 }

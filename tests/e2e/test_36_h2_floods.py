@@ -8,7 +8,7 @@ import pytest
 from lib.gateway import full_listener
 from lib.h2flood import Abuser, Memory, Neighbour
 from lib.h2frames import (
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME, GOAWAY, HEADERS,
+    COMPRESSION_ERROR, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME, GOAWAY, HEADERS,
     INITIAL_WINDOW_SIZE, INTERNAL_ERROR, MAX_CONCURRENT_STREAMS, PADDED, PING, PREFACE, PRIORITY, PROTOCOL_ERROR,
     REFUSED_STREAM, RST_STREAM, SETTINGS, STREAM_CLOSED, RawClient, frame, literal, number, priority, request_fields,
     reset, settings, update,
@@ -83,6 +83,18 @@ def test_rapid_reset(scene):
     abuser = scene.abuser()
     abuser.flood(frame(HEADERS, LAST, s, SLOW) + reset(s) for s in streams(5000))
     abuser.expect_cut(*CALM)
+
+
+def test_what_was_cut_is_counted_by_reason(scene):
+    abuser = scene.abuser()
+    abuser.flood(frame(HEADERS, LAST, s, SLOW) + reset(s) for s in streams(5000))
+    abuser.expect_cut(*CALM)
+    scene.gw.wait_metric("sluice_connections_aborted_total", 1, reason="too_much_abuse")
+    with RawClient(scene.address) as broken:
+        broken.settle()
+        broken.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\xff" * 20))  # no HPACK
+        broken.expect_goaway(COMPRESSION_ERROR)
+    scene.gw.wait_metric("sluice_connections_aborted_total", 1, reason="frame_invalid")
 
 
 def test_rapid_reset_in_big_batches(scene):
