@@ -159,6 +159,7 @@ static void on_target_reset(struct stream *up, enum reason why)
         return;
     }
     if (x->is_answering || x->answer_began) {
+        exchange_tell_broken(x, why);
         exchange_abort(x,
                        why == REASON_CONNECTION_TERMINATED ? REASON_HTTP_RESPONSE_INCOMPLETE : why);
         return;
@@ -208,7 +209,7 @@ static void check_silence(struct exchange *x)
 /* The target's first byte: its time begins when it has the whole request, or as much as came. */
 static void check_answer(struct exchange *x)
 {
-    uint64_t allowed_ms = x->route->timeouts.first_byte_ms;
+    uint64_t allowed_ms = exchange_answer_ms(x);
     uint64_t waited_ms = (x->host->loop->now_us - x->active_us) / 1000;
 
     if (!allowed_ms)
@@ -217,7 +218,7 @@ static void check_answer(struct exchange *x)
         loop_timer_set(x->host->loop, &x->timer, allowed_ms - waited_ms);
         return;
     }
-    exchange_run(x, exchange_refused(x, REASON_HTTP_RESPONSE_TIMEOUT));
+    exchange_run(x, exchange_retry(x, REASON_HTTP_RESPONSE_TIMEOUT));
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -226,12 +227,15 @@ static void on_timer(struct loop_timer *timer)
 
     if (x->is_tunnel || x->is_answering) {
         check_silence(x);
-    } else if (x->is_waiting) {
+    } else if (x->queue) {
         exchange_leave_queue(x);
         exchange_run(x, exchange_refused(x, REASON_QUEUE_TIMEOUT));
     } else if (x->opening.conn) {
         pool_cancel(&x->opening);
         exchange_run(x, exchange_retry(x, REASON_CONNECTION_TIMEOUT));
+    } else if (x->is_pausing) {
+        x->is_pausing = false;
+        exchange_run(x, STEP_PICK);
     } else if (x->is_sending) {
         check_answer(x);
     }

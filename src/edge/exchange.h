@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One request and its answer, between a client's stream and a target's. exchange.c has the table of
- * its steps; exchange_request.c, exchange_target.c, exchange_answer.c, exchange_body.c and
- * exchange_end.c hold them. Made by the client's codec through exchange_open(), ends itself. One
- * thread (the worker's).
+ * its steps; exchange_request.c, exchange_pick.c, exchange_target.c, exchange_retry.c,
+ * exchange_answer.c, exchange_body.c and exchange_end.c hold them. Made by the client's codec
+ * through exchange_open(), ends itself. One thread (the worker's).
  */
 #ifndef EDGE_EXCHANGE_H
 #define EDGE_EXCHANGE_H
@@ -24,6 +24,8 @@ struct exchange_host {
     struct str edge_name;        /* names this edge in request ids and Proxy-Status */
     struct str via[3];           /* "1.0 EDGE", "1.1 EDGE", "2.0 EDGE": see exchange_via() */
     struct gate_local *waiting;  /* gates at which requests of this worker wait */
+    struct mailbox *home;        /* of the manager: woken when a target should be looked at */
+    uint32_t news;               /* of the snapshot, when standings were looked at last */
     uint64_t id_prefix, id_next; /* of request ids */
     uint32_t in_flight;          /* written with relaxed stores: the manager reads it */
     bool is_draining;            /* answers carry Connection: close */
@@ -60,6 +62,14 @@ enum step {
     STEP_WAIT, /* not a step: an event will come */
 };
 
+/* Made with the second try. Lives in the exchange's arena. */
+struct exchange_tries {
+    const struct endpoint *tried[SERVICE_TRIED_MAX];   /* could not be reached; only compared */
+    const struct endpoint *shunned[SERVICE_TRIED_MAX]; /* failed: others are better */
+    uint8_t tried_count, shunned_count;
+    struct str text; /* those that ended, as the members of a JSON array */
+};
+
 struct exchange_reply {
     uint16_t status;
     struct str content_type, body;
@@ -77,6 +87,7 @@ struct exchange {
     /* lives */
     struct arena arena;
     struct snapshot *snapshot; /* pinned; NULL once a tunnel let go */
+    struct snapshot *view;     /* a newer one that `service` is of; pinned; NULL: there is none */
     struct endpoint *kept;     /* a tunnel's own reference */
     struct loop_timer timer;
     struct loop_timer deadline; /* a gRPC client's */
@@ -85,26 +96,30 @@ struct exchange {
     const struct rule *rule; /* NULL: no route */
     const struct conf_route *route;
     struct service *service;
-    struct gate *gate;   /* a place under its cap is held; NULL: there is no cap */
-    int32_t index;       /* of the target in the service */
-    uint64_t tried, key; /* bits by index; hash key */
+    struct gate *gate;            /* a place under its cap is held; NULL: there is no cap */
+    struct gate_local *queue;     /* where it waits; NULL: it does not */
+    struct queue_entry waiting;   /* there */
+    int32_t index;                /* of the target in the service */
+    uint64_t key, sticky;         /* to pick by; sticky: hash of a target's id, 0 none */
+    struct exchange_tries *tries; /* NULL: the first one runs */
     struct chain_walk walk;
     struct head *request, *response;
     struct exchange_reply reply;
     struct buf held; /* request body bytes not sent, or sent and kept for another try */
     struct head *held_trailers;
     uint32_t owed_down, owed_up; /* bytes of request and answer not yet credited */
-    struct exchange *waiting_next;
     /* what happened */
     enum reason reason;
     uint16_t status;
-    uint8_t attempts;
+    uint8_t attempts, resends; /* all tries; those after one that was sent */
+    bool is_picked : 1;        /* PICK has been there */
+    bool is_told : 1;          /* what is to be thought of this try's target was said */
+    bool is_pausing : 1;       /* before another try */
     bool is_running : 1, is_over : 1, is_own : 1, is_tunnel : 1, holds_place : 1;
     bool is_sending : 1;               /* the request head is out: body goes through */
     bool is_answering : 1;             /* the answer head is out */
     bool held_last : 1;                /* the held body is the whole body */
     bool can_replay : 1;               /* held has all that was sent of the body */
-    bool is_waiting : 1;               /* in a service's queue */
     bool answer_began : 1;             /* the target's answer head is in */
     bool wants_fresh : 1;              /* the next connection may not be a kept one */
     bool down_ended : 1, up_ended : 1; /* that end said its last byte */
@@ -120,7 +135,7 @@ struct exchange {
     struct str grpc_type; /* the client's content type if it speaks gRPC or gRPC-Web, else absent */
     struct str id, path, route_label, service_name, target_id;
     uint32_t generation, route_slot, target_slot;
-    uint64_t bytes_in, bytes_out, began_us, mark_us, active_us, sent_us, acked;
+    uint64_t bytes_in, bytes_out, began_us, mark_us, active_us, sent_us, picked_us, acked;
     uint64_t checked_us,
         checked_in; /* when its client's speed was looked at last, and bytes_in then */
     uint32_t phase_us[ACCESS_PHASES];

@@ -10,6 +10,11 @@ enum { DISCARD_MAX = 64 * 1024 };
 
 enum step exchange_step_answer(struct exchange *x)
 {
+    enum step next;
+
+    exchange_tell_answered(x, x->response->status);
+    if (exchange_retry_answer(x, &next))
+        return next;
     x->answer_began = true;
     x->reason = REASON_NONE; // of tries before this one
     exchange_lap(x, ACCESS_ANSWER);
@@ -135,6 +140,14 @@ uint32_t exchange_idle_ms(const struct exchange *x)
         return x->route->timeouts.tunnel_idle_ms;
     return x->route ? x->route->timeouts.stream_idle_ms
                     : x->snapshot->rules->conf->timeouts.stream_idle_ms;
+}
+
+uint32_t exchange_answer_ms(const struct exchange *x)
+{
+    uint32_t whole_ms = x->route->timeouts.first_byte_ms;
+    uint32_t try_ms = x->service->conf->retry.is_on ? x->service->conf->retry.per_try_ms : 0;
+
+    return try_ms && (!whole_ms || try_ms < whole_ms) ? try_ms : whole_ms;
 }
 
 enum step exchange_step_relay(struct exchange *x)

@@ -94,14 +94,25 @@ static bool hold(struct exchange *x, struct str bytes)
     return !buf_append(&x->held, &x->host->loop->partials, bytes);
 }
 
+/* Whether there could be another try of what has been sent. */
+static bool may_be_said_again(const struct exchange *x)
+{
+    const struct conf_retry *conf = &x->service->conf->retry;
+    uint32_t safe = CONF_RETRY_CONNECT | CONF_RETRY_REFUSED_STREAM | CONF_RETRY_RESET_UNSENT;
+
+    if (!conf->is_on)
+        return false;
+    return x->target->may_refuse || (method_is_idempotent(x->request->method) &&
+                                     (x->target->is_reused || (conf->on & ~safe)));
+}
+
 /* Another try needs the whole body again: keep a small one of a request that may be repeated. */
 static void keep_for_replay(struct exchange *x, struct str bytes)
 {
     if (!x->can_replay)
         return;
-    if ((x->target->may_refuse ||
-         (method_is_idempotent(x->request->method) && x->target->is_reused)) &&
-        x->held.len + bytes.len <= EXCHANGE_REPLAY_MAX && hold(x, bytes))
+    if (may_be_said_again(x) && x->held.len + bytes.len <= x->service->conf->retry.body &&
+        hold(x, bytes))
         return;
     x->can_replay = false;
     buf_drop(&x->held, &x->host->loop->partials);

@@ -90,12 +90,14 @@ static void report(struct exchange *x)
 
 void exchange_unpin(struct exchange *x)
 {
-    struct snapshot *snapshot = x->snapshot;
+    struct snapshot *snapshot = x->snapshot, *view = x->view;
 
-    x->snapshot = NULL;
+    x->snapshot = x->view = NULL;
     x->rule = NULL;
     x->route = NULL;
     x->service = NULL;
+    if (view)
+        snapshot_unpin(view, x->host->loop->worker);
     if (snapshot)
         snapshot_unpin(snapshot, x->host->loop->worker);
 }

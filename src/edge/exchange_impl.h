@@ -10,8 +10,8 @@
 
 enum {
     EXCHANGE_ARENA_EXTRA = 64 * 1024, /* bytes over twice the head ceiling */
-    EXCHANGE_REPLAY_MAX = 64 * 1024,  /* body bytes kept for another try */
     EXCHANGE_ATTEMPTS_MAX = 8,
+    EXCHANGE_STICKY_DIGITS = 16, /* of the cookie that names a target: a hash of its id */
 };
 
 /* --- steps, in the order of the table in exchange.c; each returns the next one or STEP_WAIT */
@@ -43,18 +43,38 @@ struct str exchange_via(const struct exchange *x, const struct head *head);
 /* The connection behind a stream has something to write or may read on. */
 void exchange_touch(const struct stream *stream);
 
+/* --- exchange_pick.c */
+/* Takes the service as the worker's newest snapshot has it. */
+void exchange_renew_view(struct exchange *x);
+void exchange_count_load(struct exchange *x, int change);
+void exchange_leave_queue(struct exchange *x);
+
 /* --- exchange_target.c */
+void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, enum reason why);
+static inline struct endpoint *exchange_endpoint(const struct exchange *x)
+{
+    return x->kept ? x->kept : x->service->targets[x->index].endpoint;
+}
+
+/* --- exchange_retry.c */
 /* Drops or gives back the target's connection, the place under the cap and the counts; idempotent.
  */
 void exchange_let_go(struct exchange *x, bool is_good);
-void exchange_leave_queue(struct exchange *x);
 /* The target failed before its answer began: the next step, another try or a refusal. */
 enum step exchange_retry(struct exchange *x, enum reason why);
-void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, enum reason why);
+/* The head of an answer is in. True: it is thrown away for another try, whose step is *next. */
+bool exchange_retry_answer(struct exchange *x, enum step *next);
+/* What is thought of the target: it broke off, or its answer has begun. */
+void exchange_tell_broken(struct exchange *x, enum reason why);
+void exchange_tell_answered(struct exchange *x, unsigned status);
+/* Adds the try that ends to those that the log tells of, if there was one before. */
+void exchange_note_try(struct exchange *x, const char *outcome);
 
 /* --- exchange_answer.c */
 /* How long its stream or tunnel may be silent; 0: for ever. */
 uint32_t exchange_idle_ms(const struct exchange *x);
+/* How long this try waits for the head of an answer; 0: for ever. */
+uint32_t exchange_answer_ms(const struct exchange *x);
 
 /* --- exchange_body.c: the hooks of both streams that carry bodies */
 void exchange_take_request_body(struct stream *down, struct str bytes, bool last);

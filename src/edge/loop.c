@@ -77,8 +77,10 @@ void loop_fini(struct loop *loop)
 {
     int busy;
 
-    uv_close((uv_handle_t *)&loop->tick, NULL);
-    uv_close((uv_handle_t *)&loop->shaker, NULL);
+    if (!uv_is_closing((uv_handle_t *)&loop->tick))
+        uv_close((uv_handle_t *)&loop->tick, NULL);
+    if (!uv_is_closing((uv_handle_t *)&loop->shaker))
+        uv_close((uv_handle_t *)&loop->shaker, NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     busy = uv_loop_close(&loop->uv);
     assert(!busy);

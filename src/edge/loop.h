@@ -57,7 +57,7 @@ struct loop {
 
 /* Readies the loop for worker `index`; memory limit in bytes, 0: none. E_IO when libuv fails. */
 MUST_USE enum status loop_init(struct loop *loop, unsigned index, size_t memory_limit);
-/* All handles but the tick must be closed or closing; runs the loop until they are. */
+/* All handles but the loop's own must be closed or closing; runs the loop until they are. */
 void loop_fini(struct loop *loop);
 
 void loop_enter(struct loop *loop);

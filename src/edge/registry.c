@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { BUCKETS = 4096 };
+
 struct entry {
     struct entry *next;
     struct endpoint *endpoint;
@@ -17,15 +22,16 @@ struct entry {
 struct gate_entry {
     struct gate_entry *next;
     struct str service;
-    struct gate gate;
+    struct gate *gate;
 };
 
 struct registry {
     unsigned workers;
     void (*wake)(void *owner, unsigned worker);
     void *owner;
-    struct entry *entries;
-    struct gate_entry *gates; /* never removed: few, and waiters may point at them */
+    struct entry *entries[BUCKETS];
+    uint32_t news;                     /* atomic */
+    struct gate_entry *gates[BUCKETS]; /* never removed: few, and waiters may point at them */
 };
 
 struct registry *registry_new(unsigned workers, void (*wake)(void *owner, unsigned worker),
@@ -48,6 +54,16 @@ static void drop_entry(struct entry **at)
     free(gone);
 }
 
+static void drop_gate(struct gate_entry **at)
+{
+    struct gate_entry *gone = *at;
+
+    *at = gone->next;
+    free((void *)(uintptr_t)gone->service.p);
+    gate_free(&gone->gate);
+    free(gone);
+}
+
 void registry_free(struct registry **registry)
 {
     struct registry *r = *registry;
@@ -55,16 +71,20 @@ void registry_free(struct registry **registry)
     *registry = NULL;
     if (!r)
         return;
-    while (r->entries)
-        drop_entry(&r->entries);
-    while (r->gates) {
-        struct gate_entry *next = r->gates->next;
-
-        free((void *)(uintptr_t)r->gates->service.p);
-        free(r->gates);
-        r->gates = next;
+    for (size_t i = 0; i < BUCKETS; i++) {
+        while (r->entries[i])
+            drop_entry(&r->entries[i]);
+        while (r->gates[i])
+            drop_gate(&r->gates[i]);
     }
     free(r);
+}
+
+static size_t bucket_of(struct str service, struct str id)
+{
+    uint64_t seed = XXH3_64bits(service.p, service.len);
+
+    return XXH3_64bits_withSeed(id.p, id.len, seed) % BUCKETS;
 }
 
 static bool same(struct str a, struct str b)
@@ -74,18 +94,20 @@ static bool same(struct str a, struct str b)
 
 void registry_begin(struct registry *registry)
 {
-    for (struct entry *at = registry->entries; at; at = at->next)
-        at->is_wanted = false;
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct entry *at = registry->entries[i]; at; at = at->next)
+            at->is_wanted = false;
 }
 
 void registry_end(struct registry *registry)
 {
-    for (struct entry **at = &registry->entries; *at;) {
-        if ((*at)->is_wanted)
-            at = &(*at)->next;
-        else
-            drop_entry(at);
-    }
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct entry **at = &registry->entries[i]; *at;) {
+            if ((*at)->is_wanted)
+                at = &(*at)->next;
+            else
+                drop_entry(at);
+        }
 }
 
 /* How often `address` is among them: a name may resolve to one twice. */
@@ -120,6 +142,7 @@ static bool fits(const struct endpoint *have, const struct registry_wish *wish)
 
 static struct entry *add_entry(struct registry *registry, const struct registry_wish *wish)
 {
+    struct entry **bucket = &registry->entries[bucket_of(wish->service, wish->target->id.s)];
     struct entry *entry = calloc(1, sizeof(*entry));
 
     if (!entry)
@@ -132,14 +155,15 @@ static struct entry *add_entry(struct registry *registry, const struct registry_
     }
     memcpy(entry->endpoint->addresses, wish->addresses, wish->count * sizeof(*wish->addresses));
     entry->endpoint->address_count = wish->count;
-    entry->next = registry->entries;
-    registry->entries = entry;
+    entry->endpoint->standing = wish->standing;
+    entry->next = *bucket;
+    *bucket = entry;
     return entry;
 }
 
 struct endpoint *registry_endpoint(struct registry *registry, const struct registry_wish *wish)
 {
-    struct entry *entry = registry->entries;
+    struct entry *entry = registry->entries[bucket_of(wish->service, wish->target->id.s)];
 
     while (entry && !fits(entry->endpoint, wish))
         entry = entry->next;
@@ -154,22 +178,29 @@ struct endpoint *registry_endpoint(struct registry *registry, const struct regis
 
 struct gate *registry_gate(struct registry *registry, struct str service)
 {
-    struct gate_entry *entry;
+    struct gate_entry **bucket = &registry->gates[bucket_of(service, STR(""))], *entry;
     char *name;
 
-    for (entry = registry->gates; entry; entry = entry->next)
+    for (entry = *bucket; entry; entry = entry->next)
         if (same(entry->service, service))
-            return &entry->gate;
+            return entry->gate;
     entry = calloc(1, sizeof(*entry));
-    name = entry ? malloc(service.len + 1) : NULL;
-    if (!name) {
+    name = malloc(service.len + 1);
+    if (entry)
+        entry->gate = gate_new(registry->workers, registry->wake, registry->owner);
+    if (!name || !entry || !entry->gate) {
         free(entry);
+        free(name);
         return NULL;
     }
     memcpy(name, service.p, service.len);
     entry->service = (struct str){name, service.len};
-    gate_init(&entry->gate, registry->wake, registry->owner);
-    entry->next = registry->gates;
-    registry->gates = entry;
-    return &entry->gate;
+    entry->next = *bucket;
+    *bucket = entry;
+    return entry->gate;
+}
+
+uint32_t *registry_news(struct registry *registry)
+{
+    return &registry->news;
 }

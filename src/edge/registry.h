@@ -27,12 +27,15 @@ struct registry_wish {
     struct str service;
     const struct conf_target *target;
     const struct endpoint_address *addresses;
-    unsigned count; /* at most ENDPOINT_ADDRESSES_MAX */
+    unsigned count;   /* at most ENDPOINT_ADDRESSES_MAX */
+    uint8_t standing; /* of a new one: enum standing */
 };
 /* The endpoint of that identity, found or new, with a reference for the caller. NULL when memory
  * ends. */
 struct endpoint *registry_endpoint(struct registry *registry, const struct registry_wish *wish);
 /* The service's gate; lives as long as the registry. NULL when memory ends. */
 struct gate *registry_gate(struct registry *registry, struct str service);
+/* Counts the changes of all gates' epochs, atomically: whoever moves one moves this, too. */
+uint32_t *registry_news(struct registry *registry);
 
 #endif

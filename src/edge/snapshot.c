@@ -4,162 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 static bool same(struct str a, struct str b)
 {
     return a.len == b.len && !memcmp(a.p, b.p, a.len);
-}
-
-static const char *const balance_names[] = {
-    [CONF_LEAST_REQUEST] = "least_request",
-    [CONF_ROUND_ROBIN] = "round_robin",
-    [CONF_HASH] = "hash",
-    [CONF_RANDOM] = "random",
-};
-
-/* --- one service's view */
-
-struct wishes {
-    struct arena *arena;
-    const struct snapshot_overlay *overlay;
-    const struct conf_service *conf;
-    struct snapshot_wish *items;
-    uint32_t count, capacity;
-    bool is_short; /* of memory */
-};
-
-static void add_wish(void *to, const struct snapshot_wish *wish)
-{
-    struct wishes *wishes = to;
-
-    if (wishes->count == BALANCER_TARGETS_MAX)
-        return;
-    if (wishes->count == wishes->capacity) {
-        uint32_t capacity = wishes->capacity ? wishes->capacity * 2 : 8;
-        struct snapshot_wish *items = arena_zero(wishes->arena, capacity, sizeof(*items));
-
-        if (!items) {
-            wishes->is_short = true;
-            return;
-        }
-        if (wishes->count)
-            memcpy(items, wishes->items, wishes->count * sizeof(*items));
-        wishes->items = items;
-        wishes->capacity = capacity;
-    }
-    wishes->items[wishes->count++] = *wish;
-}
-
-/* The file's targets less the removed, then the added ones. */
-static void collect(struct wishes *wishes)
-{
-    const struct snapshot_overlay *overlay = wishes->overlay;
-    struct str name = wishes->conf->name.s;
-
-    for (uint32_t i = 0; i < wishes->conf->target_count; i++) {
-        struct snapshot_wish wish = {.target = wishes->conf->targets[i]};
-
-        if (overlay && overlay->is_removed(overlay->owner, name, wish.target.id.s))
-            continue;
-        add_wish(wishes, &wish);
-    }
-    if (!overlay)
-        return;
-    overlay->added(overlay->owner, name, wishes, add_wish);
-    for (uint32_t i = 0; i < wishes->count; i++)
-        wishes->items[i].is_drained =
-            overlay->is_drained(overlay->owner, name, wishes->items[i].target.id.s);
-}
-
-static struct endpoint *find_endpoint(const struct snapshot_build *build, struct str service,
-                                      const struct snapshot_wish *wish, struct diag *diag)
-{
-    struct endpoint_address found[ENDPOINT_ADDRESSES_MAX];
-    struct registry_wish ask = {.service = service, .target = &wish->target, .addresses = found};
-    const char *error;
-
-    if (endpoint_resolve(&wish->target.address, found, &ask.count, &error))
-        diag_warn(diag, wish->target.at, "target %.*s: %s", STR_FMT(wish->target.address.text.s),
-                  error);
-    return registry_endpoint(build->registry, &ask);
-}
-
-static bool fill_targets(struct service *service, const struct wishes *wishes,
-                         const struct snapshot_build *build, struct diag *diag)
-{
-    const struct conf_service *conf = service->conf;
-
-    for (uint32_t i = 0; i < wishes->count; i++) {
-        const struct snapshot_wish *wish = &wishes->items[i];
-        struct endpoint *endpoint = find_endpoint(build, conf->name.s, wish, diag);
-
-        if (!endpoint)
-            return false;
-        service->targets[i] = (struct snapshot_target){
-            .endpoint = endpoint,
-            .weight = wish->target.weight,
-            .is_drained = wish->is_drained,
-            .is_added = wish->is_added,
-        };
-        service->count = i + 1;
-    }
-    return true;
-}
-
-/* Each worker's own copy of what its balancer reads and writes, on cache lines of its own. */
-static bool fill_local(struct service *service, struct service_local *local, unsigned worker,
-                       struct arena *arena)
-{
-    size_t size = service->balancer->state_size(service->count);
-    size_t targets = service->count * sizeof(struct balancer_target);
-    char *lines = arena_zero(arena, 1, size + targets + 3 * 64);
-
-    if (!lines)
-        return false;
-    lines += -(uintptr_t)lines & 63;
-    local->targets = (struct balancer_target *)lines;
-    local->state = lines + (targets + 63) / 64 * 64;
-    for (uint32_t i = 0; i < service->count; i++) {
-        const struct snapshot_target *target = &service->targets[i];
-        struct str id = target->endpoint->id;
-
-        local->targets[i] = (struct balancer_target){
-            .id_hash = XXH3_64bits(id.p, id.len),
-            .weight = target->weight,
-            .is_out = target->is_drained,
-        };
-    }
-    service->balancer->init(local->state, local->targets, service->count,
-                            (worker + 1) * UINT64_C(0x9e3779b97f4a7c15));
-    return true;
-}
-
-static bool fill_service(struct snapshot *snapshot, struct service *service,
-                         const struct snapshot_build *build, struct diag *diag)
-{
-    struct wishes wishes = {.arena = &snapshot->arena,
-                            .overlay = build->overlay,
-                            .conf = service->conf};
-    const char *name = balance_names[service->conf->balance];
-
-    collect(&wishes);
-    service->balancer = balancer_find((struct str){name, strlen(name)});
-    service->targets = arena_zero(&snapshot->arena, wishes.count, sizeof(*service->targets));
-    service->locals = arena_zero(&snapshot->arena, build->workers, sizeof(*service->locals));
-    if (wishes.is_short || !service->balancer || !service->targets || !service->locals ||
-        !fill_targets(service, &wishes, build, diag))
-        return false;
-    if (service->conf->limits.concurrency) {
-        service->gate = registry_gate(build->registry, service->conf->name.s);
-        if (!service->gate)
-            return false;
-    }
-    for (unsigned i = 0; i < build->workers; i++)
-        if (!fill_local(service, &service->locals[i], i, &snapshot->arena))
-            return false;
-    return true;
 }
 
 /* --- rules */
@@ -292,11 +139,17 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
 {
     const struct conf *conf = build->rules->conf;
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    struct service_build ask = {.overlay = build->overlay,
+                                .registry = build->registry,
+                                .region = build->region,
+                                .workers = build->workers};
     bool is_good;
 
     if (!snapshot)
         return NULL;
     arena_init(&snapshot->arena, NULL, 0);
+    ask.arena = &snapshot->arena;
+    snapshot->news = registry_news(build->registry);
     snapshot->rules = build->rules;
     __atomic_fetch_add(&build->rules->refs, 1, __ATOMIC_RELAXED);
     snapshot->generation = build->generation;
@@ -312,7 +165,7 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
     for (uint32_t i = 0; is_good && i < conf->service_count; i++) {
         snapshot->services[i].conf = &conf->services[i];
         snapshot->service_count = i + 1;
-        is_good = fill_service(snapshot, &snapshot->services[i], build, diag);
+        is_good = service_fill(&snapshot->services[i], &ask, diag);
     }
     if (!is_good) {
         snapshot_free(&snapshot);
@@ -323,18 +176,28 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
     return snapshot;
 }
 
+static void commit_target(const struct conf_service *conf, struct endpoint *endpoint)
+{
+    const struct conf_breaker *breaker = &conf->breaker;
+    uint64_t slow_us = breaker->is_on ? (uint64_t)breaker->slow_ms * 1000 : 0;
+
+    if (!conf->limits.adaptive.is_on) // else the manager's, as it learns
+        __atomic_store_n(&endpoint->cap, conf->limits.concurrency, __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->idle_max, conf->pool.idle_connections, __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->in_row_max, conf->outlier.is_on ? conf->outlier.consecutive : 0,
+                     __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->slow_us, slow_us < UINT32_MAX ? (uint32_t)slow_us : UINT32_MAX,
+                     __ATOMIC_RELAXED);
+}
+
 void snapshot_commit(const struct snapshot *snapshot, struct registry *registry)
 {
     for (uint32_t i = 0; i < snapshot->service_count; i++) {
         const struct service *service = &snapshot->services[i];
 
-        for (uint32_t k = 0; k < service->count; k++) {
-            struct endpoint *endpoint = service->targets[k].endpoint;
-
-            __atomic_store_n(&endpoint->cap, service->conf->limits.concurrency, __ATOMIC_RELAXED);
-            __atomic_store_n(&endpoint->idle_max, service->conf->pool.idle_connections,
-                             __ATOMIC_RELAXED);
-        }
+        __atomic_store_n(&service->gate->cap, service->conf->limits.total, __ATOMIC_RELAXED);
+        for (uint32_t k = 0; k < service->count; k++)
+            commit_target(service->conf, service->targets[k].endpoint);
     }
     registry_end(registry);
 }
@@ -369,13 +232,20 @@ void snapshot_free(struct snapshot **snapshot)
     if (!gone)
         return;
     for (uint32_t i = 0; i < gone->service_count; i++)
-        for (uint32_t k = 0; k < gone->services[i].count; k++)
-            endpoint_unref(&gone->services[i].targets[k].endpoint);
+        service_fini(&gone->services[i]);
     doors_fini(&gone->doors);
     rules_unref(&gone->rules);
     free(gone->locals);
     arena_reset(&gone->arena);
     free(gone);
+}
+
+struct service *snapshot_service(const struct snapshot *snapshot, struct str name)
+{
+    for (uint32_t i = 0; i < snapshot->service_count; i++)
+        if (same(snapshot->services[i].conf->name.s, name))
+            return &snapshot->services[i];
+    return NULL;
 }
 
 static struct balancer_target *find_in(const struct service *service,
@@ -390,20 +260,17 @@ static struct balancer_target *find_in(const struct service *service,
 struct balancer_target *snapshot_find(const struct snapshot *snapshot,
                                       const struct endpoint *endpoint, unsigned worker)
 {
-    for (uint32_t i = 0; i < snapshot->service_count; i++) {
-        const struct service *service = &snapshot->services[i];
+    const struct service *service = snapshot_service(snapshot, endpoint->service);
 
-        if (same(service->conf->name.s, endpoint->service))
-            return find_in(service, endpoint, worker);
-    }
-    return NULL;
+    return service ? find_in(service, endpoint, worker) : NULL;
 }
 
-void snapshot_begin(struct snapshot *snapshot, unsigned worker)
+void snapshot_begin(struct snapshot *snapshot, unsigned worker, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < snapshot->service_count; i++) {
-        const struct service *service = &snapshot->services[i];
+        struct service *service = &snapshot->services[i];
 
+        service_refresh(service, worker, now_ms);
         for (uint32_t k = 0; k < service->count; k++)
             service->locals[worker].targets[k].load =
                 service->targets[k].endpoint->locals[worker].in_flight;

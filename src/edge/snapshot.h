@@ -11,11 +11,9 @@
 #include "edge/filter/chain.h"
 #include "edge/mailbox.h"
 #include "edge/metric/stat.h"
-#include "edge/registry.h"
+#include "edge/service.h"
 #include "edge/route/route.h"
 #include "edge/tls/doors.h"
-#include "edge/upstream/endpoint.h"
-#include "sluice/balancer.h"
 
 /* Beside each conf->routes[i]. */
 struct rule {
@@ -33,31 +31,6 @@ struct rules {
     struct rule *list;
 };
 
-/* A target in a service's view. */
-struct snapshot_target {
-    struct endpoint *endpoint; /* a reference is the snapshot's */
-    uint32_t weight;
-    bool is_drained;
-    bool is_added; /* by the API, not the file */
-};
-
-/* One worker's balancing of one service. */
-struct service_local {
-    void *state;
-    struct balancer_target *targets; /* as service->targets */
-};
-
-struct service {
-    const struct conf_service *conf;
-    const struct balancer *balancer;
-    struct tls_client *tls; /* the snapshot's; NULL: targets are spoken to in the plain */
-    struct gate *gate; /* borrowed from the registry's entry, which lives as long as the edge; NULL:
-                          no cap */
-    struct snapshot_target *targets;
-    uint32_t count;
-    struct service_local *locals; /* one a worker */
-};
-
 struct snapshot_local {
     uint32_t pins;        /* one for being the worker's current, one an exchange */
     struct letter letter; /* by which the worker is told of it: publishing needs no memory */
@@ -71,6 +44,7 @@ struct snapshot {
     uint32_t unmatched_slot;  /* counters of requests without a route */
     struct service *services; /* as conf->services */
     uint32_t service_count;
+    const uint32_t *news; /* atomic, the registry's: moves when a target's standing does */
     struct doors doors;
     struct tls_challenges *challenges; /* borrowed; outlives all snapshots; NULL: none */
     unsigned workers;
@@ -84,32 +58,17 @@ struct snapshot {
 
 enum snapshot_letter { SNAPSHOT_ADOPTED = 1000, SNAPSHOT_GONE };
 
-/* A target as the builder wants it: from the file or the API. */
-struct snapshot_wish {
-    struct conf_target target;
-    bool is_added, is_drained;
-};
-
 /* Compiles the rules of a checked conf, which `arena` holds; takes the arena over on success.
  * Errors go to `diag` (whose arena may be the same). */
 struct rules *rules_new(const struct conf *conf, struct arena *arena, struct diag *diag);
 void rules_unref(struct rules **rules);
-
-/* What the API changed, asked of its keeper while building; NULL hooks: nothing changed. */
-struct snapshot_overlay {
-    void *owner;
-    /* Calls `add` for every target of `service` beyond those of the file. */
-    void (*added)(void *owner, struct str service, void *to,
-                  void (*add)(void *to, const struct snapshot_wish *wish));
-    bool (*is_removed)(void *owner, struct str service, struct str id);
-    bool (*is_drained)(void *owner, struct str service, struct str id);
-};
 
 struct snapshot_build {
     struct rules *rules; /* a reference is taken */
     struct registry *registry;
     const struct snapshot_overlay *overlay;
     struct mailbox *home;
+    struct str region; /* the edge's own; empty: none */
     uint32_t generation;
     unsigned workers;
     struct doors *doors; /* taken over on success: empty then; NULL: all is plain */
@@ -133,8 +92,11 @@ void snapshot_free(struct snapshot **snapshot);
  * services: not for every request. */
 struct balancer_target *snapshot_find(const struct snapshot *snapshot,
                                       const struct endpoint *endpoint, unsigned worker);
-/* Worker, before it serves by it: loads are what its endpoints carry already. */
-void snapshot_begin(struct snapshot *snapshot, unsigned worker);
+/* Worker, before it serves by it: loads are what its endpoints carry already, standings what is
+ * known. */
+void snapshot_begin(struct snapshot *snapshot, unsigned worker, uint64_t now_ms);
+/* The service of that name; NULL: there is none. A walk over all. */
+struct service *snapshot_service(const struct snapshot *snapshot, struct str name);
 /* Worker: the answer to an http-01 challenge (RFC 8555 8.3), absent when there is none. To be
  * copied within this turn of the loop. */
 struct str snapshot_challenge(const struct snapshot *snapshot, struct str token);

@@ -87,7 +87,7 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
         .headers = (uint16_t)limits->headers,
     };
     snapshot_pin(snapshot, worker->loop.worker);
-    snapshot_begin(snapshot, worker->loop.worker);
+    snapshot_begin(snapshot, worker->loop.worker, worker->loop.now_us / 1000);
     for (unsigned i = 0; i < worker->listener_count; i++)
         if (worker->listeners[i] && listener_is_open(worker->listeners[i]))
             set_door(snapshot, worker->listeners[i]);
@@ -95,6 +95,7 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
         retire(worker, old);
         snapshot_unpin(old, worker->loop.worker);
     }
+    exchange_wake(&worker->host); // what waits may be served by what is new
     if (__atomic_add_fetch(&snapshot->adopted, 1, __ATOMIC_ACQ_REL) == snapshot->workers)
         mailbox_post(snapshot->home, &snapshot->adopted_letter);
 }
@@ -270,6 +271,7 @@ static void fill(struct worker *worker, const struct worker_conf *conf)
     worker->host.stats = worker->loop.stats = conf->stats;
     worker->host.ring = conf->ring;
     worker->host.id_prefix = conf->id_prefix;
+    worker->host.home = conf->home;
     name_edge(worker, conf->edge_name);
     slab_init(&worker->loop.clients, client_size(), &worker->loop.budget);
     slab_init(&worker->loop.targets, pool_conn_size(), &worker->loop.budget);

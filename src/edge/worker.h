@@ -14,6 +14,7 @@ struct worker_conf {
     unsigned index;
     struct stats *stats;      /* borrowed; outlives the worker */
     struct access_ring *ring; /* borrowed */
+    struct mailbox *home;     /* of the manager; borrowed; NULL: nobody looks after targets */
     struct str edge_name;     /* borrowed */
     uint64_t id_prefix;
     size_t memory_limit;      /* bytes for this worker; 0: none */

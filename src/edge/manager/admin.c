@@ -19,7 +19,7 @@ struct admin *admin_open(struct manager *manager)
     admin->manager = manager;
     admin->last_turn = &admin->turns;
     slab_init(&admin->slab, BUFFER, NULL);
-    if (uv_timer_init(&manager->loop, &admin->poll)) {
+    if (uv_timer_init(&manager->loop.uv, &admin->poll)) {
         free(admin);
         return NULL;
     }
@@ -84,7 +84,7 @@ static bool open_handle(struct admin_port *port, int fd)
 
 static bool listen_on(struct admin *admin, const struct listening *listening, int fd)
 {
-    uv_loop_t *loop = &admin->manager->loop;
+    uv_loop_t *loop = &admin->manager->loop.uv;
     struct admin_port *port = calloc(1, sizeof(*port));
     int failed;
 
@@ -153,7 +153,7 @@ void admin_event(struct admin *admin, const char *kind, const char *format, ...)
 
 void admin_tick(struct admin *admin)
 {
-    uint64_t now = uv_now(&admin->manager->loop);
+    uint64_t now = uv_now(&admin->manager->loop.uv);
 
     for (struct admin_conn *conn = admin->conns, *next; conn; conn = next) {
         next = conn->next;

@@ -24,7 +24,7 @@ static void advance(struct admin_conn *conn);
 
 static void set_deadline(struct admin_conn *conn, uint64_t ms)
 {
-    conn->deadline_ms = uv_now(&conn->admin->manager->loop) + ms;
+    conn->deadline_ms = uv_now(&conn->admin->manager->loop.uv) + ms;
 }
 
 /* --- the end */
@@ -427,7 +427,7 @@ static void link_conn(struct admin_conn *conn)
 
 static int init_handle(struct admin_conn *conn)
 {
-    uv_loop_t *loop = &conn->admin->manager->loop;
+    uv_loop_t *loop = &conn->admin->manager->loop.uv;
 
     return conn->is_unix ? uv_pipe_init(loop, &conn->uv.pipe, 0) : uv_tcp_init(loop, &conn->uv.tcp);
 }

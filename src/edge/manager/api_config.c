@@ -26,7 +26,7 @@ static const char *state_dir(const struct admin *admin)
 static void work(struct admin_call *call, uv_work_cb on_thread, uv_after_work_cb after)
 {
     call->work.data = call;
-    uv_queue_work(&call->admin->manager->loop, &call->work, on_thread, after);
+    uv_queue_work(&call->admin->manager->loop.uv, &call->work, on_thread, after);
 }
 
 /* The turn ends outside of the manager's own queue, so whoever waits is told here. */

@@ -23,7 +23,7 @@ static void remove_note(uv_work_t *task)
 static void work(struct admin_call *call, uv_after_work_cb after)
 {
     call->work.data = call;
-    uv_queue_work(&call->admin->manager->loop, &call->work, remove_note, after);
+    uv_queue_work(&call->admin->manager->loop.uv, &call->work, remove_note, after);
 }
 
 static void end_turn(struct admin_call *call)
@@ -149,7 +149,7 @@ static void revert(struct admin_call *call)
 {
     if (is_late(call->admin)) {
         call->work.data = call;
-        uv_queue_work(&call->admin->manager->loop, &call->work, look_again, on_looked);
+        uv_queue_work(&call->admin->manager->loop.uv, &call->work, look_again, on_looked);
         return;
     }
     call->admin->is_reverting = false; // confirmed or replaced meanwhile

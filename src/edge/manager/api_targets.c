@@ -166,7 +166,7 @@ static void wait_for(struct admin_call *call)
 
 void api_target_poll(struct admin *admin)
 {
-    uint64_t now = uv_now(&admin->manager->loop);
+    uint64_t now = uv_now(&admin->manager->loop.uv);
 
     for (struct admin_call **at = &admin->waiters; *at;) {
         struct admin_call *call = *at;
@@ -323,7 +323,7 @@ void api_target_drain(struct admin_call *call)
     call->text = call->parts[1];
     call->is_drain = true;
     if (wait_ms)
-        call->deadline_ms = uv_now(&call->admin->manager->loop) + wait_ms;
+        call->deadline_ms = uv_now(&call->admin->manager->loop.uv) + wait_ms;
     admin_turn_take(call, change);
 }
 

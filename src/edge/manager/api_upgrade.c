@@ -38,5 +38,5 @@ void api_upgrade(struct admin_call *call)
         return;
     }
     call->work.data = call;
-    uv_queue_work(&call->admin->manager->loop, &call->work, ask, on_answer);
+    uv_queue_work(&call->admin->manager->loop.uv, &call->work, ask, on_answer);
 }

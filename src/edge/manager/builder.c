@@ -257,6 +257,22 @@ static bool make_doors(struct builder *builder)
     return doors_init(&builder->doors, &ask, &builder->diag);
 }
 
+/* Where this edge runs, by its configuration or its platform; empty: not known. */
+static struct str region_of(const struct conf *conf)
+{
+    static const char *const names[] = {"FLY_REGION", "RAILWAY_REPLICA_REGION"};
+
+    if (strcmp(conf->region.s.p, "auto") != 0)
+        return conf->region.s;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *value = getenv(names[i]);
+
+        if (value && *value)
+            return (struct str){value, strlen(value)};
+    }
+    return STR("");
+}
+
 static void build(struct builder *builder)
 {
     struct snapshot_overlay view = overlay_view(builder->overlay);
@@ -265,6 +281,7 @@ static void build(struct builder *builder)
         .registry = builder->registry,
         .overlay = &view,
         .home = builder->home,
+        .region = region_of(builder->rules->conf),
         .generation = builder->generation,
         .workers = builder->workers,
         .doors = &builder->doors,

@@ -142,7 +142,7 @@ static void start_look(struct manager *m)
     all->rules = m->rules;
     __atomic_fetch_add(&m->rules->refs, 1, __ATOMIC_RELAXED);
     m->certificates.is_looking = true;
-    if (uv_queue_work(&m->loop, &all->work, look, on_looked))
+    if (uv_queue_work(&m->loop.uv, &all->work, look, on_looked))
         on_looked(&all->work, UV_ECANCELED);
 }
 

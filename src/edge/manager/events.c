@@ -62,12 +62,12 @@ void events_tell(struct admin *admin, const char *kind, struct str data)
     if (text.p)
         send_all(admin, text);
     arena_reset(&arena);
-    admin->commented_ms = uv_now(&admin->manager->loop);
+    admin->commented_ms = uv_now(&admin->manager->loop.uv);
 }
 
 void events_tick(struct admin *admin)
 {
-    uint64_t now = uv_now(&admin->manager->loop);
+    uint64_t now = uv_now(&admin->manager->loop.uv);
 
     if (now - admin->commented_ms < COMMENT_MS)
         return;

@@ -2,6 +2,7 @@
 #include "edge/manager/manager_impl.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -231,6 +232,7 @@ static bool start_workers(struct manager *m)
             .index = w,
             .stats = m->stats,
             .ring = access_ring(m->log, w),
+            .home = &m->home,
             .edge_name = {m->edge_name, strlen(m->edge_name)},
             .id_prefix = prefix << 8 | w,
             .memory_limit = m->memory_max / m->worker_count,
@@ -259,24 +261,68 @@ static void on_second(uv_timer_t *timer)
     admin_tick(m->admin);
 }
 
+/* A worker has something to say of a target. */
+static void on_woken(void *owner)
+{
+    struct manager *m = owner;
+
+    if (m->checks)
+        checks_look(m->checks);
+}
+
 static bool open_loop(struct manager *m)
 {
     uv_timer_t *timers[] = {&m->second, &m->drain_timer, &m->settle};
 
-    m->loop.data = m;
     m->last = &m->first;
-    m->home = (struct mailbox){.read = manager_take_letter, .owner = m};
+    m->home = (struct mailbox){.read = manager_take_letter, .woken = on_woken, .owner = m};
     pthread_mutex_init(&m->stats_lock, NULL);
-    if (uv_loop_init(&m->loop))
+    if (loop_init(&m->loop, 0, 0))
         return false;
     m->has_loop = true;
-    m->loop.data = m;
+    slab_init(&m->loop.targets, pool_conn_size(), &m->loop.budget);
+    m->loop.uv.data = m;
     for (unsigned i = 0; i < ARRAY_LEN(timers); i++) {
-        uv_timer_init(&m->loop, timers[i]);
+        uv_timer_init(&m->loop.uv, timers[i]);
         timers[i]->data = m;
     }
     uv_timer_start(&m->second, on_second, 1000, 1000);
-    return !mailbox_open(&m->home, &m->loop) && !manager_watch_notices(m);
+    return !mailbox_open(&m->home, &m->loop.uv) && !manager_watch_notices(m);
+}
+
+static void wake_workers(void *owner)
+{
+    struct manager *m = owner;
+
+    for (unsigned w = 0; w < m->worker_count; w++)
+        worker_wake(m->workers[w]);
+}
+
+static void on_target_change(void *owner, const struct endpoint *endpoint, const char *state,
+                             const char *words)
+{
+    struct manager *m = owner;
+    json_t *json =
+        json_pack("{s:s%,s:s%,s:s,s:s}", "service", endpoint->service.p, endpoint->service.len,
+                  "target", endpoint->id.p, endpoint->id.len, "state", state, "reason", words);
+    char *text = json_dumps(json, JSON_COMPACT);
+
+    if (text && m->admin)
+        admin_event(m->admin, "health", "%s", text);
+    free(text);
+    json_decref(json);
+}
+
+static bool open_checks(struct manager *m)
+{
+    struct checks_home home = {.loop = &m->loop,
+                               .owner = m,
+                               .wake_workers = wake_workers,
+                               .on_change = on_target_change};
+
+    home.news = registry_news(m->registry);
+    m->checks = checks_open(&home);
+    return m->checks != NULL;
 }
 
 /* Everything a worker needs, sized by the first configuration. */
@@ -285,12 +331,14 @@ static bool open_plane(struct manager *m, const struct conf *conf)
     count_workers(m, conf);
     derive_limits(m, conf);
     m->stats = stats_new(m->worker_count);
+    m->own_stats = m->loop.stats = stats_new(1);
     m->registry = registry_new(m->worker_count, wake_worker, m);
     m->log = access_open(&conf->log, m->worker_count);
     if (!m->log)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
-    return m->stats && m->registry && m->log && certificates_open(m) && start_workers(m);
+    return m->stats && m->own_stats && m->registry && m->log && open_checks(m) &&
+           certificates_open(m) && start_workers(m);
 }
 
 /* Becomes ready when the first snapshot is served by all workers. */
@@ -304,7 +352,7 @@ static void on_first(struct manager_change *change, enum status status, uint32_t
     manager_print(diag);
     if (status) {
         m->exit_code = EXIT_WRONG_CONFIG;
-        uv_stop(&m->loop);
+        uv_stop(&m->loop.uv);
         return;
     }
     m->reloads_good = 0; // it was no reload
@@ -347,6 +395,9 @@ static void free_plane(struct manager *m)
         registry_free(&m->registry);
     if (m->stats)
         stats_free(&m->stats);
+    if (m->own_stats)
+        stats_free(&m->own_stats);
+    checks_free(&m->checks);
     if (m->overlay)
         overlay_close(&m->overlay);
     certificates_close(m);
@@ -357,14 +408,15 @@ static void close_all(struct manager *m)
 {
     m->is_stopping = true;
     uv_timer_stop(&m->second);
+    checks_close(m->checks);
     end_workers(m);
-    uv_run(&m->loop, UV_RUN_NOWAIT); // snapshots come home
+    uv_run(&m->loop.uv, UV_RUN_NOWAIT); // snapshots come home
     manager_abandon(m);
     admin_close(m->admin);
     manager_unwatch_files(m);
     mailbox_close(&m->home);
-    uv_walk(&m->loop, on_walk, NULL);
-    while (uv_run(&m->loop, UV_RUN_DEFAULT))
+    uv_walk(&m->loop.uv, on_walk, NULL);
+    while (uv_run(&m->loop.uv, UV_RUN_DEFAULT))
         ; // a stop that was asked for twice
     for (unsigned w = 0; w < m->worker_count; w++)
         worker_free(&m->workers[w]);
@@ -377,9 +429,8 @@ static void close_loop(struct manager *m)
 {
     if (!m->has_loop)
         return;
-    uv_walk(&m->loop, on_walk, NULL);
-    uv_run(&m->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&m->loop);
+    uv_walk(&m->loop.uv, on_walk, NULL);
+    loop_fini(&m->loop);
 }
 
 static int serve(struct manager *m)
@@ -389,7 +440,7 @@ static int serve(struct manager *m)
         return 1;
     admin_resume(m->admin);
     begin(m);
-    uv_run(&m->loop, UV_RUN_DEFAULT);
+    uv_run(&m->loop.uv, UV_RUN_DEFAULT);
     close_all(m);
     return m->exit_code;
 }

@@ -12,6 +12,7 @@
 
 #include "edge/manager/builder.h"
 #include "edge/manager/certificates.h"
+#include "edge/manager/checks.h"
 #include "edge/manager/overlay.h"
 #include "edge/worker.h"
 #include "process/link.h"
@@ -49,15 +50,15 @@ struct manager_options {
 struct admin;
 
 struct manager {
-    uv_loop_t loop;
+    struct loop loop; /* the manager's own; also what checks of targets run on */
     bool has_loop;
     struct manager_options options;
     const struct filter *const *filters;
     /* the data plane */
     struct worker *workers[STAT_WORKERS_MAX];
     unsigned worker_count;
-    struct stats *stats;
-    pthread_mutex_t stats_lock; /* builder gives out slots, manager scrapes */
+    struct stats *stats, *own_stats; /* own: of connections that checks open */
+    pthread_mutex_t stats_lock;      /* builder gives out slots, manager scrapes */
     struct access_log *log;
     struct registry *registry;
     /* what runs */
@@ -68,6 +69,7 @@ struct manager {
         *loaded; /* at start: what was read to size the process, for the first build */
     struct arena loaded_arena;
     struct overlay *overlay;
+    struct checks *checks;
     struct certificates certificates;
     struct tls_tickets *tickets;
     struct tls_challenges *challenges;

@@ -152,6 +152,7 @@ void manager_publish(struct manager *m, struct builder *builder)
     snapshot_commit(m->snapshot, m->registry);
     for (unsigned w = 0; w < m->worker_count; w++)
         worker_adopt(m->workers[w], m->snapshot);
+    checks_adopt(m->checks, m->snapshot);
     if (builder_keeps_rules(builder->kind))
         return;
     if (m->is_ready)
@@ -255,7 +256,7 @@ static bool start(struct manager *m, const struct manager_change *change)
     m->building->text = change->text;
     m->building->name = change->name;
     work->data = m->building;
-    uv_queue_work(&m->loop, work, on_build, on_built);
+    uv_queue_work(&m->loop.uv, work, on_build, on_built);
     return true;
 }
 

@@ -24,7 +24,7 @@ static void finish(struct manager *m)
 {
     uv_timer_stop(&m->drain_timer);
     m->is_stopping = true;
-    uv_stop(&m->loop);
+    uv_stop(&m->loop.uv);
 }
 
 static void on_drain_tick(uv_timer_t *timer)
@@ -194,7 +194,7 @@ static void on_signal(uv_signal_t *watch, int number)
 
 static bool watch_signal(struct manager *m, uv_signal_t *watch, int number)
 {
-    if (uv_signal_init(&m->loop, watch))
+    if (uv_signal_init(&m->loop.uv, watch))
         return false;
     watch->data = m;
     return !uv_signal_start(watch, on_signal, number);
@@ -202,7 +202,7 @@ static bool watch_signal(struct manager *m, uv_signal_t *watch, int number)
 
 enum status manager_watch_notices(struct manager *m)
 {
-    if (uv_poll_init(&m->loop, &m->notices, m->options.link->notice_fd))
+    if (uv_poll_init(&m->loop.uv, &m->notices, m->options.link->notice_fd))
         return E_IO;
     m->notices.data = m;
     if (uv_poll_start(&m->notices, UV_READABLE, on_notice))
@@ -273,7 +273,7 @@ static void watch_folder(struct manager *m, struct str file)
     watch = calloc(1, sizeof(*watch));
     if (!watch)
         return;
-    uv_fs_event_init(&m->loop, watch);
+    uv_fs_event_init(&m->loop.uv, watch);
     m->watches[m->watch_count++] = watch;
     uv_fs_event_start(watch, on_file, *folder ? folder : "/", 0);
 }
@@ -363,7 +363,7 @@ void manager_keep_last_good(struct manager *m)
     keeping->rules = m->rules;
     __atomic_fetch_add(&m->rules->refs, 1, __ATOMIC_RELAXED);
     keeping->work.data = keeping;
-    if (uv_queue_work(&m->loop, &keeping->work, keep, on_kept))
+    if (uv_queue_work(&m->loop.uv, &keeping->work, keep, on_kept))
         on_kept(&keeping->work, UV_ECANCELED);
 }
 

@@ -344,7 +344,7 @@ static void tell_added(void *owner, struct str service, void *to,
 
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
-        struct snapshot_wish wish = {.is_added = true};
+        struct snapshot_wish wish = {.source = TARGET_API};
 
         wish.target.id.s = text_of(json_object_get(item, "id"));
         wish.target.weight = (uint32_t)json_integer_value(json_object_get(item, "weight"));

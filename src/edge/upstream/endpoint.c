@@ -130,19 +130,59 @@ enum status endpoint_resolve(const struct conf_address *address, struct endpoint
     return *count ? OK : E_NOT_FOUND;
 }
 
-bool endpoint_acquire(struct endpoint *endpoint)
+static void add(uint64_t *cell, uint64_t n)
 {
-    uint32_t cap = __atomic_load_n(&endpoint->cap, __ATOMIC_RELAXED);
-    uint32_t in_use = __atomic_load_n(&endpoint->in_use, __ATOMIC_SEQ_CST);
-
-    while (!cap || in_use < cap)
-        if (__atomic_compare_exchange_n(&endpoint->in_use, &in_use, in_use + 1, false,
-                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-            return true;
-    return false;
+    __atomic_store_n(cell, *cell + n, __ATOMIC_RELAXED); // one writer
 }
 
-void endpoint_release(struct endpoint *endpoint)
+static void tell_answer(struct endpoint *endpoint, struct endpoint_told *told, uint64_t wait_us)
 {
-    __atomic_fetch_sub(&endpoint->in_use, 1, __ATOMIC_SEQ_CST);
+    uint32_t slow_us = __atomic_load_n(&endpoint->slow_us, __ATOMIC_RELAXED);
+
+    add(&told->answers, 1);
+    add(&told->latency_us, wait_us);
+    if (slow_us && wait_us > slow_us)
+        add(&told->slow, 1);
+}
+
+/* Another failure in a row; true when they are too many. */
+static bool add_to_row(struct endpoint *endpoint, struct endpoint_told *told)
+{
+    uint32_t most = __atomic_load_n(&endpoint->in_row_max, __ATOMIC_RELAXED);
+
+    __atomic_store_n(&told->in_row, told->in_row + 1, __ATOMIC_RELAXED);
+    if (!most || told->in_row < most)
+        return false;
+    __atomic_store_n(&told->in_row, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->is_suspect, true, __ATOMIC_RELAXED);
+    return true;
+}
+
+bool endpoint_tell(struct endpoint *endpoint, unsigned worker, enum endpoint_verdict verdict,
+                   uint64_t wait_us)
+{
+    struct endpoint_told *told = &endpoint->locals[worker].told;
+    bool is_suspect = false;
+
+    add(&told->requests, 1);
+    if (wait_us != UINT64_MAX)
+        tell_answer(endpoint, told, wait_us);
+    if (verdict != ENDPOINT_SERVED)
+        add(&told->failures, 1);
+    if (verdict == ENDPOINT_FAILED)
+        is_suspect = add_to_row(endpoint, told);
+    else if (verdict == ENDPOINT_SERVED && told->in_row)
+        __atomic_store_n(&told->in_row, 0, __ATOMIC_RELAXED);
+    return is_suspect || __atomic_load_n(&endpoint->is_half_open, __ATOMIC_RELAXED);
+}
+
+bool endpoint_take_trial(struct endpoint *endpoint)
+{
+    uint32_t left = __atomic_load_n(&endpoint->trials, __ATOMIC_RELAXED);
+
+    while (left)
+        if (__atomic_compare_exchange_n(&endpoint->trials, &left, left - 1, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+            return true;
+    return false;
 }

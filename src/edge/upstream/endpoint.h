@@ -23,6 +23,14 @@ struct endpoint_address {
     socklen_t len;
 };
 
+/* What requests told one worker of it, since it was made. Read by the manager. */
+struct endpoint_told {
+    uint64_t requests, failures;  /* ended tries; those that say something bad of it */
+    uint64_t answers, latency_us; /* heads that came, and the sum of the waits for them */
+    uint64_t slow;                /* of those, over endpoint->slow_us */
+    uint32_t in_row;              /* failures since the last good answer */
+};
+
 /* One worker's part. */
 struct endpoint_local {
     struct target_conn *idle;       /* of one user each, newest first */
@@ -32,6 +40,7 @@ struct endpoint_local {
     bool speaks_h2; /* what ALPN came to last */
     uint32_t idle_count, open, in_flight;
     bool is_retired; /* no longer in this worker's snapshot: keep nothing */
+    struct endpoint_told told;
 } __attribute__((aligned(64)));
 
 struct endpoint {
@@ -43,6 +52,14 @@ struct endpoint {
     uint32_t cap;    /* requests at once over all workers; 0: no cap. Atomic, set by the manager */
     uint32_t in_use; /* atomic; counted only by services with a cap */
     uint32_t idle_max; /* kept per worker; atomic, set by the manager */
+    /* what is known of it: atomic, set by the manager, who then moves the gate's epoch */
+    uint32_t standing;             /* enum standing */
+    uint32_t trials;               /* its breaker is half open: requests that may still try it */
+    bool is_half_open, is_suspect; /* suspect: a worker wants it looked at now */
+    uint32_t in_row_max;           /* failures in a row that make it suspect; 0: off */
+    uint32_t slow_us;              /* 0: nothing counts as slow */
+    uint64_t up_since_ms;          /* clock of the loops; 0: for ever */
+    void *watch;                   /* the manager's own notes of it */
     unsigned workers;
     struct endpoint_local locals[]; /* one a worker */
 };
@@ -64,9 +81,17 @@ MUST_USE enum status endpoint_resolve(const struct conf_address *address,
 void endpoint_keep_session(struct endpoint_local *local, struct ssl_session_st *session,
                            uint64_t manner);
 
-/* Takes a place under the cap (none: always). False: full. Any worker; only for services with a
- * gate. */
-bool endpoint_acquire(struct endpoint *endpoint);
-void endpoint_release(struct endpoint *endpoint);
+enum endpoint_verdict {
+    ENDPOINT_SERVED,
+    ENDPOINT_ERRED,  /* it answers, and says that it failed */
+    ENDPOINT_FAILED, /* no connection, no answer, or one that says that nothing is behind it */
+};
+
+/* Worker: a try has come so far. `wait_us`: until the head of the answer; UINT64_MAX: none came.
+ * True: it should be looked at now. */
+bool endpoint_tell(struct endpoint *endpoint, unsigned worker, enum endpoint_verdict verdict,
+                   uint64_t wait_us);
+/* Worker: takes one of the requests that may try it while its breaker is half open. */
+bool endpoint_take_trial(struct endpoint *endpoint);
 
 #endif

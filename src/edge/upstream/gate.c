@@ -1,13 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/upstream/gate.h"
 
-void gate_init(struct gate *gate, void (*wake)(void *owner, unsigned worker), void *owner)
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct gate *gate_new(unsigned workers, void (*wake)(void *owner, unsigned worker), void *owner)
 {
-    *gate = (struct gate){.wake = wake, .owner = owner};
-    for (unsigned i = 0; i < GATE_WORKERS_MAX; i++) {
+    size_t size = sizeof(struct gate) + workers * sizeof(struct gate_local);
+    struct gate *gate = aligned_alloc(64, (size + 63) / 64 * 64);
+
+    assert(workers && workers <= GATE_WORKERS_MAX);
+    if (!gate)
+        return NULL;
+    memset(gate, 0, size);
+    gate->wake = wake;
+    gate->owner = owner;
+    gate->workers = workers;
+    for (unsigned i = 0; i < workers; i++)
         gate->locals[i].gate = gate;
-        gate->locals[i].last = &gate->locals[i].first;
+    return gate;
+}
+
+void gate_free(struct gate **gate)
+{
+    struct gate *gone = *gate;
+
+    *gate = NULL;
+    for (unsigned i = 0; gone && i < gone->workers; i++) {
+        assert(!gone->locals[i].queue || !gone->locals[i].queue->count);
+        free(gone->locals[i].queue);
     }
+    free(gone);
 }
 
 void gate_wait(struct gate *gate, unsigned worker)
@@ -46,4 +70,21 @@ void gate_leave(struct gate *gate, unsigned worker)
 
     if (!(__atomic_fetch_and(&gate->waiting, ~bit, __ATOMIC_SEQ_CST) & bit))
         gate_release(gate);
+}
+
+bool gate_take(const uint32_t *cap, uint32_t *in_use)
+{
+    uint32_t limit = __atomic_load_n(cap, __ATOMIC_RELAXED);
+    uint32_t taken = __atomic_load_n(in_use, __ATOMIC_SEQ_CST);
+
+    while (!limit || taken < limit)
+        if (__atomic_compare_exchange_n(in_use, &taken, taken + 1, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST))
+            return true;
+    return false;
+}
+
+void gate_give(uint32_t *in_use)
+{
+    __atomic_fetch_sub(in_use, 1, __ATOMIC_SEQ_CST);
 }

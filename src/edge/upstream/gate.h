@@ -1,42 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which workers have requests of a service waiting for a target to become free. A service with a
- * concurrency cap has one gate for its life, across snapshots. Whoever frees a place wakes one
- * waiting worker, in turn. To wait without losing a wake-up: gate_wait, then try once more;
- * gate_leave once nothing waits. Any thread, no lock.
+ * What the workers share of a service, across snapshots: how many of its requests run, which
+ * workers have some waiting, and how often what is known of its targets has changed. To wait
+ * without losing a wake-up: gate_wait, then try once more; gate_leave once nothing waits. Whoever
+ * frees a place wakes one waiting worker, in turn. Any thread, no lock.
  */
 #ifndef EDGE_UPSTREAM_GATE_H
 #define EDGE_UPSTREAM_GATE_H
 
-#include "sluice/types.h"
+#include "edge/upstream/queue.h"
+#include "edge/upstream/retry_budget.h"
 
 enum { GATE_WORKERS_MAX = 64 };
 
-struct exchange;
-
-/* One worker's requests that wait, oldest first; in the worker's list of such while there are any.
- */
+/* One worker's own part. */
 struct gate_local {
-    struct exchange *first, **last;
-    struct gate_local *next;
+    struct queue *queue;     /* its requests that wait; owned, NULL until one has */
+    struct gate_local *next; /* in the worker's list of gates where some wait */
     struct gate *gate;
-    uint32_t count;
+    struct retry_budget budget;
     bool is_listed;
-};
+} __attribute__((aligned(64)));
 
 struct gate {
     uint64_t waiting;                           /* atomic: a bit for each worker */
     uint32_t turn;                              /* atomic: the worker woken last */
+    uint32_t cap;                               /* atomic: requests at once; 0: no cap */
+    uint32_t in_use;                            /* atomic; counted only by services with a cap */
+    uint32_t epoch;                             /* atomic: changes of its targets' standing */
     void (*wake)(void *owner, unsigned worker); /* thread-safe; may coalesce */
     void *owner;
-    struct gate_local locals[GATE_WORKERS_MAX]; /* each its worker's own */
+    unsigned workers;
+    struct gate_local locals[];
 };
 
-void gate_init(struct gate *gate, void (*wake)(void *owner, unsigned worker), void *owner);
+/* For up to GATE_WORKERS_MAX workers; NULL: memory. */
+struct gate *gate_new(unsigned workers, void (*wake)(void *owner, unsigned worker), void *owner);
+/* Nothing waits any more. Clears the pointer; NULL is fine. */
+void gate_free(struct gate **gate);
+
 void gate_wait(struct gate *gate, unsigned worker);
 /* Nothing of this worker waits any more; a wake-up that is on its way to it goes to another. */
 void gate_leave(struct gate *gate, unsigned worker);
 /* A place is free: clears one waiting worker's bit and wakes it. */
 void gate_release(struct gate *gate);
+
+/* Takes a place under a cap (0: there is none). False: full. */
+bool gate_take(const uint32_t *cap, uint32_t *in_use);
+void gate_give(uint32_t *in_use);
 
 #endif

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which target (PICK): the balancer's choice among those that live, or a place in the service's
+ * queue while it is full, paused or not checked yet, or what answers in its place. Choices are made
+ * by the worker's newest snapshot, whatever the exchange began with: a target that was added since
+ * may serve it, one that was drained may not.
+ */
+#include "edge/exchange_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static unsigned worker_of(const struct exchange *x)
+{
+    return x->host->loop->worker;
+}
+
+/* --- what it is picked by */
+
+static struct str cookie_value(struct str cookies, struct str name)
+{
+    const char *at = cookies.p, *end = cookies.p + cookies.len;
+
+    while (at && at < end) {
+        const char *stop = memchr(at, ';', (size_t)(end - at));
+        size_t len = (size_t)((stop ? stop : end) - at);
+
+        if (len > name.len && at[name.len] == '=' && !memcmp(at, name.p, name.len))
+            return (struct str){at + name.len + 1, len - name.len - 1};
+        at = stop ? stop + 1 : end;
+        while (at < end && *at == ' ')
+            at++;
+    }
+    return STR_NONE;
+}
+
+static uint64_t hash_key(const struct exchange *x)
+{
+    const struct conf_service *conf = x->service->conf;
+    struct str text = STR_NONE;
+
+    if (conf->balance != CONF_HASH)
+        return 0;
+    if (conf->hash_by == CONF_HASH_PATH)
+        text = x->request->path;
+    else if (conf->hash_by == CONF_HASH_HEADER)
+        text = head_value_name(x->request, conf->hash_name);
+    else if (conf->hash_by == CONF_HASH_COOKIE)
+        text = cookie_value(head_value(x->request, HDR_COOKIE), conf->hash_name);
+    if (!text.p) // the address, also for a client without that header or cookie
+        return x->origin->client_hash;
+    return XXH3_64bits(text.p, text.len);
+}
+
+/* The hash of a target's id, as this gateway has given it out; 0: none that it could have. */
+static uint64_t sticky_of(const struct exchange *x)
+{
+    struct str text;
+    char digits[EXCHANGE_STICKY_DIGITS + 1], *end;
+
+    if (!x->service->conf->sticky.is_on)
+        return 0;
+    text = cookie_value(head_value(x->request, HDR_COOKIE), x->service->conf->sticky.cookie.s);
+    if (text.len != EXCHANGE_STICKY_DIGITS)
+        return 0;
+    memcpy(digits, text.p, EXCHANGE_STICKY_DIGITS);
+    digits[EXCHANGE_STICKY_DIGITS] = '\0';
+    uint64_t hash = strtoull(digits, &end, 16);
+
+    return *end ? 0 : hash;
+}
+
+/* --- the newest view of the service */
+
+static void use_view(struct exchange *x, struct snapshot *view, struct service *service)
+{
+    struct snapshot *before = x->view;
+
+    x->target_id = arena_copy(&x->arena, x->target_id); // its endpoint may go with the old one
+    snapshot_pin(view, worker_of(x));
+    x->view = view;
+    x->service = service;
+    x->service_name = service->conf->name.s;
+    if (before)
+        snapshot_unpin(before, worker_of(x));
+}
+
+void exchange_renew_view(struct exchange *x)
+{
+    struct snapshot *newest = x->host->snapshot;
+    struct service *service;
+
+    if (newest == (x->view ? x->view : x->snapshot))
+        return;
+    service = snapshot_service(newest, x->service->conf->name.s);
+    if (service) // else it is no longer configured: what there was answers
+        use_view(x, newest, service);
+}
+
+/* --- taking */
+
+/* The target in the worker's current snapshot, which is the one that balances; NULL: it is no
+ * longer in it. */
+static struct balancer_target *balanced(const struct exchange *x, const struct endpoint *endpoint)
+{
+    const struct snapshot *view = x->view ? x->view : x->snapshot;
+
+    if (view && view == x->host->snapshot)
+        return &x->service->locals[worker_of(x)].targets[x->index];
+    return snapshot_find(x->host->snapshot, endpoint, worker_of(x));
+}
+
+void exchange_count_load(struct exchange *x, int change)
+{
+    struct endpoint *endpoint = exchange_endpoint(x);
+    struct endpoint_local *local = &endpoint->locals[worker_of(x)];
+    struct balancer_target *target = balanced(x, endpoint);
+
+    __atomic_store_n(&local->in_flight, local->in_flight + (uint32_t)change, __ATOMIC_RELAXED);
+    if (target)
+        target->load += (uint32_t)change;
+    stat_gauge(&stats_target(x->host->stats, worker_of(x), x->target_slot)->in_flight, change);
+}
+
+static enum step use_target(struct exchange *x, int index)
+{
+    x->index = index;
+    x->attempts++;
+    x->is_told = false;
+    x->picked_us = x->host->loop->now_us;
+    x->target_id = exchange_endpoint(x)->id;
+    x->target_slot = __atomic_load_n(&exchange_endpoint(x)->slot, __ATOMIC_RELAXED);
+    x->holds_place = true;
+    x->gate = x->service->has_caps ? x->service->gate : NULL;
+    exchange_count_load(x, 1);
+    return STEP_CONNECT;
+}
+
+static int choose(struct exchange *x, enum service_lack *lack)
+{
+    struct service_ask ask = {.key = x->key, .sticky = x->sticky};
+
+    if (x->tries) {
+        ask.tried = x->tries->tried;
+        ask.tried_count = x->tries->tried_count;
+        ask.shunned = x->tries->shunned;
+        ask.shunned_count = x->tries->shunned_count;
+    }
+    ask.now_ms = x->host->loop->now_us / 1000;
+    return service_choose(x->service, worker_of(x), &ask, lack);
+}
+
+/* Says that this worker waits, and looks once more: a place may have become free before that was
+ * heard. */
+static int choose_or_wait(struct exchange *x, enum service_lack *lack)
+{
+    int index = choose(x, lack);
+
+    if (index != BALANCER_NONE || *lack == SERVICE_LACKS_TARGET)
+        return index;
+    gate_wait(x->service->gate, worker_of(x));
+    return choose(x, lack);
+}
+
+/* --- when nothing can answer */
+
+/* What the configuration has in its place. */
+static enum step answer_instead(struct exchange *x, const struct conf_answer *answer,
+                                enum reason why)
+{
+    struct exchange_reply reply = {.status = (uint16_t)answer->status,
+                                   .content_type = answer->content_type.s,
+                                   .body = answer->body.s};
+
+    x->reason = why;
+    return exchange_answer_with(x, &reply);
+}
+
+static enum step fall_back(struct exchange *x)
+{
+    const struct conf_fallback *fallback = &x->service->conf->fallback;
+    struct snapshot *view = x->view ? x->view : x->snapshot;
+    struct service *service;
+
+    if (fallback->respond.is_set)
+        return answer_instead(x, &fallback->respond, REASON_DESTINATION_UNAVAILABLE);
+    service = fallback->service.s.len ? snapshot_service(view, fallback->service.s) : NULL;
+    if (!service)
+        return exchange_refused(x, x->reason ? x->reason : REASON_DESTINATION_UNAVAILABLE);
+    x->service = service;
+    x->service_name = service->conf->name.s;
+    x->key = hash_key(x);
+    x->sticky = sticky_of(x);
+    x->reason = REASON_NONE;
+    return STEP_PICK; // it ends: the configuration has no circles
+}
+
+/* --- the queue */
+
+static struct gate_local *queue_of(const struct exchange *x)
+{
+    return &x->service->gate->locals[worker_of(x)];
+}
+
+/* A worker that is woken for nothing would leave those of another waiting. */
+static void leave_gate(struct gate_local *local, unsigned worker)
+{
+    if (!local->queue || !local->queue->count)
+        gate_leave(local->gate, worker);
+}
+
+static void list_queue(struct exchange_host *host, struct gate_local *local)
+{
+    if (local->is_listed)
+        return;
+    local->is_listed = true;
+    local->next = host->waiting;
+    host->waiting = local;
+}
+
+/* Room in the queue for one more, at the cost of one whose client has many there. */
+static bool make_room(struct exchange *x, struct gate_local *local, uint32_t most)
+{
+    struct queue_entry *victim;
+
+    if (!local->queue) {
+        local->queue = malloc(sizeof(*local->queue));
+        if (!local->queue)
+            return false;
+        queue_init(local->queue);
+    }
+    if (local->queue->count < most)
+        return true;
+    victim = most ? queue_victim(local->queue, x->origin->client_hash) : NULL;
+    if (victim)
+        exchange_fail(CONTAINER_OF(victim, struct exchange, waiting), REASON_QUEUE_FULL);
+    return victim && local->queue->count < most;
+}
+
+static enum step join_queue(struct exchange *x, bool is_held)
+{
+    const struct conf_service *conf = x->service->conf;
+    uint32_t most = is_held ? conf->hold.requests : conf->limits.queue;
+    uint32_t patience_ms = is_held ? conf->hold.timeout_ms : conf->limits.queue_timeout_ms;
+    struct gate_local *local = queue_of(x);
+
+    if (!make_room(x, local, most)) {
+        leave_gate(local, worker_of(x));
+        return exchange_refused(x, REASON_QUEUE_FULL);
+    }
+    gate_wait(local->gate, worker_of(x));
+    x->queue = local;
+    queue_join(local->queue, &x->waiting, x->origin->client_hash);
+    list_queue(x->host, local);
+    loop_timer_set(x->host->loop, &x->timer, patience_ms);
+    return STEP_WAIT;
+}
+
+void exchange_leave_queue(struct exchange *x)
+{
+    struct gate_local *local = x->queue;
+
+    if (!local)
+        return;
+    queue_leave(local->queue, &x->waiting);
+    x->queue = NULL;
+    leave_gate(local, worker_of(x));
+    loop_timer_unset(&x->timer);
+    exchange_lap(x, ACCESS_QUEUE);
+}
+
+/* What becomes of a request that asks now; STEP_WAIT: it has to wait, and is not in the queue
+ * yet. */
+static enum step decide(struct exchange *x, bool *is_held)
+{
+    enum service_lack lack = SERVICE_LACKS_NOTHING;
+    int index = BALANCER_NONE;
+
+    *is_held = true;
+    if (x->service->mode == SERVICE_MAINTENANCE)
+        return answer_instead(x, &x->service->conf->maintenance, REASON_MAINTENANCE);
+    if (x->service->mode == SERVICE_PAUSED)
+        return STEP_WAIT;
+    index = choose(x, &lack);
+    if (index != BALANCER_NONE)
+        return use_target(x, index);
+    if (lack == SERVICE_LACKS_TARGET)
+        return fall_back(x);
+    *is_held = lack == SERVICE_LACKS_NEWS;
+    index = choose_or_wait(x, &lack);
+    if (index == BALANCER_NONE)
+        return lack == SERVICE_LACKS_TARGET ? fall_back(x) : STEP_WAIT;
+    leave_gate(queue_of(x), worker_of(x));
+    return use_target(x, index);
+}
+
+/* Those whose turn it is, until one has to go on waiting. */
+static void serve(struct gate_local *local)
+{
+    while (local->queue && local->queue->count) {
+        struct exchange *x = CONTAINER_OF(queue_next(local->queue), struct exchange, waiting);
+        enum step step;
+        bool is_held;
+
+        exchange_renew_view(x);
+        step = decide(x, &is_held);
+        if (step == STEP_WAIT) {
+            gate_wait(local->gate, worker_of(x));
+            return;
+        }
+        exchange_leave_queue(x);
+        exchange_run(x, step);
+    }
+}
+
+static void refresh_all(struct exchange_host *host)
+{
+    uint32_t news = __atomic_load_n(host->snapshot->news, __ATOMIC_ACQUIRE);
+
+    if (news == host->news)
+        return;
+    host->news = news;
+    for (uint32_t i = 0; i < host->snapshot->service_count; i++)
+        if (service_is_stale(&host->snapshot->services[i], host->loop->worker))
+            service_refresh(&host->snapshot->services[i], host->loop->worker,
+                            host->loop->now_us / 1000);
+}
+
+void exchange_wake(struct exchange_host *host)
+{
+    struct gate_local *local = host->waiting;
+
+    if (host->snapshot)
+        refresh_all(host);
+    host->waiting = NULL;
+    while (local) {
+        struct gate_local *next = local->next;
+
+        local->is_listed = false;
+        serve(local);
+        if (local->queue && local->queue->count)
+            list_queue(host, local);
+        local = next;
+    }
+}
+
+/* --- PICK */
+
+static void begin(struct exchange *x)
+{
+    exchange_lap(x, ACCESS_ASK);
+    x->key = hash_key(x);
+    x->sticky = sticky_of(x);
+    x->can_replay = true;
+    retry_budget_request(&queue_of(x)->budget, x->host->loop->now_us);
+}
+
+enum step exchange_step_pick(struct exchange *x)
+{
+    enum step step;
+    bool is_held;
+
+    if (!x->is_picked)
+        begin(x);
+    x->is_picked = true;
+    exchange_renew_view(x);
+    step = decide(x, &is_held);
+    return step == STEP_WAIT ? join_queue(x, is_held) : step;
+}

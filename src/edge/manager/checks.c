@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/manager/checks_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+
+enum { TICK_MS = 1000, TICK_FAST_MS = 100, HEADER_BYTES = 32 * 1024, HEADERS = 200 };
+
+static bool same(struct str a, struct str b)
+{
+    return a.len == b.len && !memcmp(a.p, b.p, a.len);
+}
+
+/* --- what is thought of a target */
+
+static enum standing standing_of(const struct check *check)
+{
+    if (check->conf->health.is_on && check->health.state == HEALTH_UNKNOWN)
+        return STANDING_UNKNOWN;
+    if (check->conf->health.is_on && check->health.state == HEALTH_DOWN)
+        return STANDING_DOWN;
+    if (check->outlier.until_ms || check->breaker.state == BREAKER_OPEN)
+        return STANDING_EJECTED;
+    return STANDING_UP;
+}
+
+static const char *word_of(enum standing standing)
+{
+    switch (standing) {
+    case STANDING_UP:
+        return "up";
+    case STANDING_DOWN:
+        return "down";
+    case STANDING_UNKNOWN:
+        return "unknown";
+    default:
+        return "ejected";
+    }
+}
+
+static const char *why_ejected(const struct check *check)
+{
+    if (check->breaker.state == BREAKER_OPEN)
+        return "its breaker is open";
+    if (check->is_ejected_in_row)
+        return "too many failures in a row";
+    return check->ejected_for == OUTLIER_LATENCY ? "it is far slower than its peers"
+                                                 : "it fails far more often than its peers";
+}
+
+static const char *reason_of(const struct check *check, enum standing standing)
+{
+    if (standing == STANDING_EJECTED)
+        return why_ejected(check);
+    if (!check->conf->health.is_on)
+        return "it is not checked";
+    if (!check->last_ms)
+        return standing == STANDING_UP ? "it is assumed" : "it has not been checked yet";
+    return check->last.words;
+}
+
+void check_apply(struct check *check)
+{
+    struct endpoint *endpoint = check->endpoint;
+    enum standing standing = standing_of(check);
+    enum standing before = __atomic_load_n(&endpoint->standing, __ATOMIC_RELAXED);
+    bool is_half_open = check->breaker.state == BREAKER_HALF_OPEN;
+    bool was_half_open = __atomic_load_n(&endpoint->is_half_open, __ATOMIC_RELAXED);
+    const struct checks_home *home = &check->checks->home;
+
+    if (standing == before && is_half_open == was_half_open)
+        return;
+    if (standing == STANDING_UP && before != STANDING_UP)
+        __atomic_store_n(&endpoint->up_since_ms, checks_now(check->checks), __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->trials, is_half_open ? check->conf->breaker.trials : 0,
+                     __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->is_half_open, is_half_open, __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->standing, standing, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&check->group->gate->epoch, 1, __ATOMIC_RELEASE);
+    __atomic_fetch_add(home->news, 1, __ATOMIC_RELEASE);
+    home->wake_workers(home->owner);
+    if (standing != before)
+        home->on_change(home->owner, endpoint, word_of(standing), reason_of(check, standing));
+}
+
+/* --- asking */
+
+static struct health_rule rule_of(const struct check *check)
+{
+    const struct conf_health *conf = &check->conf->health;
+
+    return (struct health_rule){.rise = conf->rise,
+                                .fall = conf->fall,
+                                .interval_ms = conf->interval_ms,
+                                .fast_ms = conf->fast_interval_ms,
+                                .assume_up = conf->assume_up};
+}
+
+static uint64_t random_of(const struct check *check)
+{
+    return random_mix(check->checks->home.loop->now_us ^ (uintptr_t)check);
+}
+
+static void ask_later(struct check *check)
+{
+    struct health_rule rule = rule_of(check);
+    uint64_t now_ms = checks_now(check->checks);
+
+    loop_timer_set(check->checks->home.loop, &check->timer,
+                   health_delay_ms(&check->health, &rule, now_ms, random_of(check)));
+}
+
+static void on_done(void *owner, const struct probe_result *result)
+{
+    struct check *check = owner;
+    struct health_rule rule = rule_of(check);
+
+    check->probe = NULL;
+    check->last = *result;
+    check->last_ms = checks_now(check->checks);
+    health_note(&check->health, &rule, result->passed, check->last_ms);
+    check_apply(check);
+    ask_later(check);
+}
+
+/* Where Host names nobody in particular: the first name that leads to the service. */
+static struct str route_host(const struct check *check)
+{
+    const struct conf *conf = check->rules->conf;
+
+    for (uint32_t i = 0; i < conf->route_count; i++) {
+        const struct conf_route *route = &conf->routes[i];
+
+        for (uint32_t k = 0; k < route->hosts.count; k++)
+            if (same(route->service.s, check->conf->name.s) && route->hosts.items[k].s.p[0] != '*')
+                return route->hosts.items[k].s;
+    }
+    return check->endpoint->address;
+}
+
+static struct str host_of(const struct check *check)
+{
+    if (check->conf->host == CONF_HOST_NAME)
+        return check->conf->host_name.s;
+    return check->conf->host == CONF_HOST_TARGET ? check->endpoint->address : route_host(check);
+}
+
+static void set_port(struct endpoint_address *address, uint16_t port)
+{
+    if (address->socket.ss_family == AF_INET)
+        ((struct sockaddr_in *)&address->socket)->sin_port = htons(port);
+    else if (address->socket.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&address->socket)->sin6_port = htons(port);
+}
+
+static void copy_addresses(struct check *check)
+{
+    struct endpoint *dial = check->dial;
+
+    memcpy(dial->addresses, check->endpoint->addresses, sizeof(dial->addresses));
+    dial->address_count = check->endpoint->address_count;
+    for (unsigned i = 0; check->conf->health.port && i < dial->address_count; i++)
+        set_port(&dial->addresses[i], check->conf->health.port);
+}
+
+void check_ask(struct check *check)
+{
+    struct probe_ask ask = {
+        .loop = check->checks->home.loop,
+        .endpoint = check->dial,
+        .service = check->conf,
+        .tls = check->tls,
+        .limits = &check->checks->limits,
+        .host = host_of(check),
+    };
+
+    if (check->probe || !check->conf->health.is_on)
+        return;
+    loop_timer_unset(&check->timer);
+    copy_addresses(check);
+    check->probe = probe_start(&ask, on_done, check);
+    if (!check->probe)
+        ask_later(check);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    check_ask(CONTAINER_OF(timer, struct check, timer));
+}
+
+/* --- which there are */
+
+static struct check_group *demand_group(struct checks *checks, struct gate *gate)
+{
+    struct check_group *group = checks->groups;
+
+    while (group && group->gate != gate)
+        group = group->next;
+    if (group)
+        return group;
+    group = calloc(1, sizeof(*group));
+    if (!group)
+        return NULL;
+    group->gate = gate;
+    group->next = checks->groups;
+    checks->groups = group;
+    return group;
+}
+
+/* The state of one that is new here: as the snapshot has it, which may know it from before. */
+static void begin_state(struct check *check)
+{
+    struct health_rule rule = rule_of(check);
+    enum standing known = __atomic_load_n(&check->endpoint->standing, __ATOMIC_RELAXED);
+
+    health_init(&check->health, &rule, checks_now(check->checks));
+    if (known == STANDING_UP)
+        check->health.state = HEALTH_UP;
+    else if (known == STANDING_DOWN)
+        check->health.state = HEALTH_DOWN;
+}
+
+static struct check *add_check(struct check_group *group, struct checks *checks,
+                               struct endpoint *endpoint, const struct conf_service *conf)
+{
+    struct check *check = calloc(1, sizeof(*check));
+
+    if (check)
+        check->dial = endpoint_new(endpoint->service, endpoint->id, endpoint->address, 1);
+    if (!check || !check->dial) {
+        free(check);
+        return NULL;
+    }
+    check->dial->slot = UINT32_MAX;
+    check->checks = checks;
+    check->group = group;
+    check->endpoint = endpoint;
+    check->conf = conf;
+    check->timer.fire = on_timer;
+    endpoint_ref(endpoint);
+    endpoint->watch = check;
+    begin_state(check);
+    breaker_init(&check->breaker, checks_now(checks));
+    checks_begin_told(check);
+    check->next = group->first;
+    group->first = check;
+    group->count++;
+    return check;
+}
+
+static void stop_probe(struct check *check)
+{
+    probe_cancel(&check->probe);
+    pool_close_idle(check->checks->home.loop, check->dial, true);
+}
+
+static void drop_check(struct check **at)
+{
+    struct check *gone = *at;
+
+    *at = gone->next;
+    gone->group->count--;
+    stop_probe(gone);
+    loop_timer_remove(gone->checks->home.loop, &gone->timer);
+    gone->endpoint->watch = NULL;
+    rules_unref(&gone->rules);
+    tls_client_unref(&gone->tls);
+    endpoint_unref(&gone->dial);
+    endpoint_unref(&gone->endpoint);
+    free(gone);
+}
+
+static bool is_same_check(const struct check *check, const struct conf_service *conf,
+                          const struct tls_client *tls)
+{
+    const struct conf_health *a = &check->conf->health, *b = &conf->health;
+
+    return a->is_on == b->is_on && a->has_grpc == b->has_grpc && a->port == b->port &&
+           a->status_count == b->status_count &&
+           !memcmp(a->statuses, b->statuses, sizeof(a->statuses)) && same(a->path.s, b->path.s) &&
+           same(a->grpc.s, b->grpc.s) && same(a->body.s, b->body.s) &&
+           check->conf->protocol == conf->protocol && !check->tls == !tls;
+}
+
+/* From now on by this configuration. A check that asks for something else begins at once. */
+static void follow(struct check *check, const struct snapshot *snapshot,
+                   const struct service *service)
+{
+    bool is_new = !check->rules;
+    bool is_same = !is_new && is_same_check(check, service->conf, service->tls);
+    struct rules *rules = check->rules;
+    struct tls_client *tls = check->tls;
+
+    probe_cancel(&check->probe);
+    check->rules = snapshot->rules;
+    __atomic_fetch_add(&check->rules->refs, 1, __ATOMIC_RELAXED);
+    check->conf = service->conf;
+    check->tls = service->tls;
+    if (check->tls)
+        tls_client_ref(check->tls);
+    rules_unref(&rules);
+    tls_client_unref(&tls);
+    check_apply(check);
+    if (!check->conf->health.is_on)
+        loop_timer_unset(&check->timer);
+    else if (is_new || !is_same)
+        check_ask(check);
+    else
+        ask_later(check);
+}
+
+static void adopt_service(struct checks *checks, const struct snapshot *snapshot,
+                          const struct service *service)
+{
+    struct check_group *group = demand_group(checks, service->gate);
+
+    if (service->conf->breaker.is_on || service->conf->limits.adaptive.is_on)
+        checks->is_fast = true;
+    for (uint32_t i = 0; group && i < service->count; i++) {
+        const struct snapshot_target *target = &service->targets[i];
+        struct check *check = target->endpoint->watch;
+
+        if (!check)
+            check = add_check(group, checks, target->endpoint, service->conf);
+        if (!check)
+            return;
+        check->is_wanted = true;
+        check->is_drained = target->is_drained;
+        follow(check, snapshot, service);
+    }
+}
+
+static void drop_unwanted(struct checks *checks)
+{
+    for (struct check_group **at = &checks->groups; *at;) {
+        struct check_group *group = *at;
+
+        for (struct check **check = &group->first; *check;) {
+            if ((*check)->is_wanted)
+                check = &(*check)->next;
+            else
+                drop_check(check);
+        }
+        if (group->first) {
+            at = &group->next;
+            continue;
+        }
+        *at = group->next;
+        free(group);
+    }
+}
+
+static void want(struct checks *checks, bool is_wanted)
+{
+    for (struct check_group *group = checks->groups; group; group = group->next)
+        for (struct check *check = group->first; check; check = check->next)
+            check->is_wanted = is_wanted;
+}
+
+static void tick_again(struct checks *checks)
+{
+    loop_timer_set(checks->home.loop, &checks->tick, checks->is_fast ? TICK_FAST_MS : TICK_MS);
+}
+
+void checks_adopt(struct checks *checks, const struct snapshot *snapshot)
+{
+    if (checks->is_closing)
+        return;
+    loop_enter(checks->home.loop);
+    checks->is_fast = false;
+    want(checks, false);
+    for (uint32_t i = 0; i < snapshot->service_count; i++)
+        adopt_service(checks, snapshot, &snapshot->services[i]);
+    drop_unwanted(checks);
+    tick_again(checks);
+    loop_leave(checks->home.loop);
+}
+
+/* --- beginning and end */
+
+static void on_tick(struct loop_timer *timer)
+{
+    struct checks *checks = CONTAINER_OF(timer, struct checks, tick);
+
+    checks_judge(checks);
+    tick_again(checks);
+}
+
+struct checks *checks_open(const struct checks_home *home)
+{
+    struct checks *checks = calloc(1, sizeof(*checks));
+
+    if (!checks)
+        return NULL;
+    checks->home = *home;
+    checks->limits = (struct wire_limits){.header_bytes = HEADER_BYTES,
+                                          .uri_bytes = HEADER_BYTES,
+                                          .headers = HEADERS};
+    checks->tick.fire = on_tick;
+    return checks;
+}
+
+void checks_close(struct checks *checks)
+{
+    if (!checks)
+        return;
+    checks->is_closing = true;
+    loop_enter(checks->home.loop);
+    loop_timer_remove(checks->home.loop, &checks->tick);
+    want(checks, false);
+    drop_unwanted(checks);
+    loop_leave(checks->home.loop);
+}
+
+void checks_free(struct checks **checks)
+{
+    free(*checks);
+    *checks = NULL;
+}
+
+void checks_look(struct checks *checks)
+{
+    if (checks->is_closing)
+        return;
+    loop_enter(checks->home.loop);
+    checks_judge_suspects(checks);
+    loop_leave(checks->home.loop);
+}
+
+/* --- sight */
+
+static uint64_t ago(const struct checks *checks, uint64_t then_ms)
+{
+    uint64_t now_ms = checks_now(checks);
+
+    return now_ms > then_ms ? now_ms - then_ms : 0;
+}
+
+static void see_last(const struct check *check, struct checks_view *view)
+{
+    view->is_checked = check->last_ms != 0;
+    view->last_passed = check->last.passed;
+    view->last_took_ms = check->last.took_ms;
+    view->last_ago_ms = ago(check->checks, check->last_ms);
+    view->last_words = check->last.words;
+}
+
+bool checks_see(const struct checks *checks, const struct endpoint *endpoint,
+                struct checks_view *view)
+{
+    static const char *const breakers[] = {"closed", "open", "half_open"};
+    const struct check *check = endpoint->watch;
+    enum standing standing;
+
+    if (!check)
+        return false;
+    standing = standing_of(check);
+    *view = (struct checks_view){
+        .state = word_of(standing),
+        .reason = reason_of(check, standing),
+        .since_ms = ago(checks, check->health.since_ms),
+        .breaker = check->conf->breaker.is_on ? breakers[check->breaker.state] : NULL,
+        .limit = check->conf->limits.adaptive.is_on ? check->limit : 0,
+    };
+    if (check->outlier.until_ms > checks_now(checks))
+        view->ejected_for_ms = check->outlier.until_ms - checks_now(checks);
+    see_last(check, view);
+    return true;
+}
