@@ -136,6 +136,58 @@ static void two_choices_level_the_load(void **state)
     group_fini(&group);
 }
 
+// Requests end at random while as many begin: from all load on one target to nearly equal load in
+// as many steps as there are requests, times a few.
+static void lopsided_load_levels(void **state)
+{
+    enum { TARGETS = 20, EACH = 50 };
+    static int owners[TARGETS * EACH]; // the target of each request under way
+    struct group group;
+    uint64_t seed = 1;
+
+    (void)state;
+    group_init(&group, "least_request", TARGETS, NULL);
+    memset(owners, 0, sizeof(owners));
+    group.targets[0].load = ARRAY_LEN(owners);
+    for (unsigned step = 0; step < 5 * ARRAY_LEN(owners); step++) {
+        int *owner = &owners[random_below(&seed, ARRAY_LEN(owners))];
+
+        group.targets[*owner].load--;
+        *owner = group_pick(&group, 0, 0);
+        group.targets[*owner].load++;
+    }
+    for (uint32_t i = 0; i < TARGETS; i++)
+        assert_in_range(group.targets[i].load, EACH * 8 / 10, EACH * 12 / 10);
+    group_fini(&group);
+}
+
+// A target that takes ten times as long is left with little more than its part in flight, a tenth
+// of the requests that the others get.
+static void slow_target_gets_less(void **state)
+{
+    enum { TARGETS = 4, REQUESTS = 40000, SLOW = 10 };
+    uint32_t counts[TARGETS] = {0};
+    struct group group;
+    uint64_t seed = 1;
+
+    (void)state;
+    group_init(&group, "least_request", TARGETS, NULL);
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        int target = group_pick(&group, 0, 0);
+
+        group.targets[target].load++;
+        counts[target]++;
+        // Each request ends in a step with a chance of one in ten, or in a hundred.
+        for (uint32_t j = 0; j < TARGETS; j++)
+            for (uint32_t k = group.targets[j].load; k; k--)
+                group.targets[j].load -= random_below(&seed, j ? 10 : 10 * SLOW) == 0;
+    }
+    for (uint32_t j = 1; j < TARGETS; j++)
+        assert_in_range(counts[j], REQUESTS / 4, REQUESTS / 3);
+    assert_in_range(counts[0], REQUESTS / 40, REQUESTS / 15);
+    group_fini(&group);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +198,8 @@ int main(void)
         cmocka_unit_test(seeds_differ),
         cmocka_unit_test(less_load_wins),
         cmocka_unit_test(two_choices_level_the_load),
+        cmocka_unit_test(lopsided_load_levels),
+        cmocka_unit_test(slow_target_gets_less),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
