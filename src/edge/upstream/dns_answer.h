@@ -3,7 +3,8 @@
  * What a DNS answer holds for a proxy: addresses (A, AAAA), services (SRV) and texts (TXT), read
  * from the bytes of a message (RFC 1035 section 4). Pure: no network, no library. Bytes are
  * hostile: nothing past their end is read, names may not run in circles, and what an answer may
- * make us keep is bounded. Called by resolver.c. One thread an answer.
+ * make us keep is bounded. Called by resolver_watch.c and
+ * resolver_text.c. One thread an answer.
  */
 #ifndef EDGE_UPSTREAM_DNS_ANSWER_H
 #define EDGE_UPSTREAM_DNS_ANSWER_H
@@ -35,7 +36,7 @@ struct dns_record {
 };
 
 /* A set of records: sorted by priority, family, address, port, weight, target once settled. Filled
- * by the functions below; {0} is empty. */
+ * by the functions below, after dns_answer_init(). */
 struct dns_answer {
     struct dns_record *records; /* owned, as the texts that they point to */
     uint32_t count, room;
@@ -44,6 +45,7 @@ struct dns_answer {
     struct arena texts;
 };
 
+/* Makes it empty. */
 void dns_answer_init(struct dns_answer *answer);
 /* Gives all memory back; the answer is then as after init. */
 void dns_answer_free(struct dns_answer *answer);

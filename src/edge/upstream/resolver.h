@@ -48,8 +48,9 @@ typedef void resolver_on_text(void *owner, struct str text, const char *problem)
  * it reads at the time of each lookup; a path (with a leading '/'): another file of that form.
  * NULL: no memory, or no such list. */
 struct resolver *resolver_open(uv_loop_t *loop, const char *servers);
-/* Ends all watches and texts without a further call to their owners; the loop must run until the
- * handles are closed for the memory to go. Clears the pointer; it may be NULL. */
+/* Ends all watches and texts, whose pointers are void then, without a further call to their owners;
+ * the loop must run until the handles are closed for the memory to go. Clears the pointer; it may
+ * be NULL. */
 void resolver_close(struct resolver **resolver);
 
 /* NULL: no memory. Ended by resolver_unwatch(), or by resolver_close(). */
