@@ -20,6 +20,7 @@ LIBRARIES = {
               r"src/control/\w+\.[ch]"],
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]"],
     r"curl/curl\.h": [r"src/cli/\w+\.[ch]", r"src/control/\w+\.[ch]"],
+    r"ares\.h": [r"src/edge/upstream/resolver\w*\.c"],
     r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream)/\w+\.[ch]"],
     r"llhttp\.h": [],
     r"openssl/.*": [r"src/edge/tls/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
