@@ -8,44 +8,8 @@
 #ifndef EDGE_EXCHANGE_H
 #define EDGE_EXCHANGE_H
 
-#include "base/clock.h"
-#include "edge/metric/access.h"
-#include "edge/snapshot.h"
+#include "edge/exchange_host.h"
 #include "edge/upstream/pool.h"
-
-/* What a worker lends its exchanges. */
-struct exchange_host {
-    struct loop *loop;
-    struct snapshot *snapshot; /* current */
-    struct stats *stats;
-    struct access_ring *ring;
-    struct wire_limits limits; /* of the current snapshot; wires point here */
-    struct clock_date date;
-    struct str edge_name;        /* names this edge in request ids and Proxy-Status */
-    struct str via[3];           /* "1.0 EDGE", "1.1 EDGE", "2.0 EDGE": see exchange_via() */
-    struct gate_local *waiting;  /* gates at which requests of this worker wait */
-    struct mailbox *home;        /* of the manager: woken when a target should be looked at */
-    uint32_t news;               /* of the snapshot, when standings were looked at last */
-    uint64_t id_prefix, id_next; /* of request ids */
-    uint32_t in_flight;          /* written with relaxed stores: the manager reads it */
-    bool is_draining;            /* answers carry Connection: close */
-};
-
-/* What the client's connection knows of a request; outlives it. */
-struct exchange_origin {
-    struct str client;      /* address as text */
-    struct str scheme;      /* "http" */
-    struct str health_path; /* of the listener; empty: none */
-    struct str hsts;        /* Strict-Transport-Security of the listener; empty: none */
-    struct str cert_header,
-        cert_subject;    /* of the client's certificate, for the target; empty: none */
-    bool redirect_https; /* everything but health checks goes to https */
-    /* Whether the connection serves this host (RFC 9110 7.4); NULL: any. */
-    bool (*is_ours)(const struct exchange_origin *origin, struct str authority);
-    uint64_t client_hash;   /* of the address */
-    uint64_t began_us;      /* first byte of the next request */
-    struct exchange *first; /* all that run, newest first */
-};
 
 enum step {
     STEP_HEAD,

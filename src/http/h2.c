@@ -126,7 +126,7 @@ static bool is_over(const struct h2 *h2)
     return true;
 }
 
-/* Neither side said goodbye: nghttp2 has found a fault of the client's and told it by GOAWAY. */
+/* Neither side said goodbye: nghttp2 has found a fault and told the client by GOAWAY. */
 static bool ends_unasked(const struct h2 *h2)
 {
     return h2->wire.role == ROLE_SERVER && !h2->is_dead && !h2->is_leaving && !h2->has_goaway &&
@@ -135,13 +135,11 @@ static bool ends_unasked(const struct h2 *h2)
 
 void h2_settle(struct h2 *h2)
 {
-    bool is_open = h2->wire.role == ROLE_SERVER || h2->is_ready;
+    bool is_open = h2->wire.role == ROLE_SERVER || h2->is_ready, has_ended = is_over(h2);
 
-    if (is_over(h2)) {
-        h2->wire.wants_close = true;
-        if (ends_unasked(h2))
-            h2->wire.fault = REASON_FRAME_INVALID;
-    }
+    h2->wire.wants_close |= has_ended;
+    if (has_ended && ends_unasked(h2))
+        h2->wire.fault = REASON_FRAME_INVALID;
     h2->wire.is_idle = is_open && !h2->halves;
     h2->wire.has_room = h2->is_ready && !h2->has_goaway && !h2->is_leaving && !h2->is_dead &&
                         h2->wire.streams < h2->wire.streams_max &&
@@ -151,8 +149,7 @@ void h2_settle(struct h2 *h2)
 /* Each is gone before its sink is told, for that may close the wire. */
 static void break_all(struct h2 *h2, enum reason why)
 {
-    while (h2->halves) {
-        struct h2_half *half = h2->halves;
+    for (struct h2_half *half; (half = h2->halves);) {
         struct stream *stream = half->stream;
 
         h2_let_go(h2, half);

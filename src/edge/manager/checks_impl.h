@@ -47,6 +47,7 @@ struct checks {
     bool is_closing, is_fast; /* fast: breakers or adaptive limits are there */
 };
 
+/* Milliseconds of the loop's clock. */
 static inline uint64_t checks_now(const struct checks *checks)
 {
     return checks->home.loop->now_us / 1000;
