@@ -144,8 +144,8 @@ static void check_service(const struct review *review, uint32_t i)
     if (!service->name.s.len)
         diag_error(diag, service->name.at, "a service needs a name");
     conf_check_name(diag, &service->name);
-    if (!service->target_count && !service->discover.is_set && !diag->errors) {
-        diag_error(diag, service->at, "key \"targets\" is missing");
+    if (!service->target_count && !service->discover.is_set) {
+        diag_error(diag, service->at, "the service has no targets");
         diag_hint(diag, "write targets: [\"127.0.0.1:3000\"], or discover: {dns: ..., port: ...}");
     }
     check_targets(diag, service);

@@ -18,6 +18,8 @@ bool conf_switch_decode(struct decoder *decoder, const struct field *field, cons
         return field_decode(decoder, field->fields, NULL, member);
     if (node->kind == NODE_MAP)
         return field_decode(decoder, field->fields, node, member);
+    if (node->kind == NODE_SCALAR && !tree_is_null(node))
+        return field_wrong(decoder, node, "is neither on nor off nor a map");
     diag_error(decoder->diag, tree_span(node), "expected on, off or a map, got %s",
                tree_noun(node));
     return false;
@@ -161,7 +163,7 @@ const struct field conf_health_fields[] = {
      .standard = "off",
      .type = FIELD_SHARE,
      .flags = FIELD_OFF,
-     .min = 1,
+     .min = 10000,
      .max = 1000000,
      FIELD_AT(struct conf_health, panic_ppm)},
     {.name = "spill",
@@ -190,7 +192,7 @@ const struct field conf_outlier_fields[] = {
      .standard = "3x",
      .type = FIELD_RATIO,
      .flags = FIELD_OFF,
-     .min = 1001,
+     .min = 1000,
      .max = 100000,
      FIELD_AT(struct conf_outlier, errors_thousandths)},
     {.name = "latency",
@@ -198,7 +200,7 @@ const struct field conf_outlier_fields[] = {
      .standard = "off",
      .type = FIELD_RATIO,
      .flags = FIELD_OFF,
-     .min = 1001,
+     .min = 1000,
      .max = 100000,
      FIELD_AT(struct conf_outlier, latency_thousandths)},
     {.name = "interval",

@@ -184,7 +184,6 @@ const struct field conf_service_fields[] = {
     {.name = "targets",
      .doc = "Where it runs: addresses, or maps with id, address and weight.",
      .type = FIELD_LIST,
-     .flags = FIELD_NONEMPTY,
      .element = &target_element,
      FIELD_ITEMS(struct conf_service, targets, target_count)},
     {.name = "protocol",

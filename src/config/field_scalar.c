@@ -73,7 +73,7 @@ static const struct {
     {FIELD_DURATION, "h", 3600000}, {FIELD_DURATION, "m", 60000},   {FIELD_DURATION, "s", 1000},
     {FIELD_DURATION, "ms", 1},      {FIELD_SIZE, "GiB", 1 << 30},   {FIELD_SIZE, "MiB", 1 << 20},
     {FIELD_SIZE, "KiB", 1 << 10},   {FIELD_RATE, "GiB/s", 1 << 30}, {FIELD_RATE, "MiB/s", 1 << 20},
-    {FIELD_RATE, "KiB/s", 1 << 10}, {FIELD_SHARE, "%", 10000},
+    {FIELD_RATE, "KiB/s", 1 << 10}, {FIELD_SHARE, "%", 10000},      {FIELD_RATIO, "x", 1000},
 };
 
 struct str field_scalar_format(struct arena *arena, enum field_type type, uint64_t value)

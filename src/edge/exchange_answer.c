@@ -27,6 +27,25 @@ enum step exchange_step_answer(struct exchange *x)
     return STEP_TELL;
 }
 
+/* The cookie that sends the client to this target again; one that has the right one keeps it. */
+static enum status stick(struct exchange *x)
+{
+    const struct conf_sticky *conf = &x->service->conf->sticky;
+    struct str cookie, age = STR("");
+    uint64_t hash = exchange_target_hash(x);
+
+    if (hash == x->sticky)
+        return OK;
+    if (conf->max_age_ms)
+        age = arena_format(&x->arena, "; Max-Age=%llu",
+                           (unsigned long long)(conf->max_age_ms / 1000));
+    cookie = arena_format(&x->arena, "%.*s=%016llx; Path=/; HttpOnly; SameSite=Lax%s%.*s",
+                          STR_FMT(conf->cookie.s), (unsigned long long)hash,
+                          x->origin->scheme.len == 5 ? "; Secure" : "", STR_FMT(age));
+    return cookie.p && age.p ? head_add(x->response, &x->arena, STR("Set-Cookie"), cookie)
+                             : E_NOMEM;
+}
+
 /* RFC 9110 6.6.1: an answer without Date gets one; 7.6.3: Via. */
 static enum status finish_head(struct exchange *x)
 {
@@ -46,6 +65,8 @@ static enum status finish_head(struct exchange *x)
         return E_NOMEM;
     if (x->is_own)
         return OK;
+    if (x->service && x->service->conf->sticky.is_on && stick(x))
+        return E_NOMEM;
     if (had.p)
         via = arena_format(&x->arena, "%.*s, %.*s", STR_FMT(had), STR_FMT(via));
     return via.p ? head_set(head, &x->arena, STR("Via"), via) : E_NOMEM;

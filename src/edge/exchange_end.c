@@ -57,6 +57,9 @@ static void log_it(const struct exchange *x, uint64_t total_us)
         .target = x->target_id,
     };
 
+    if (x->tries)
+        record.tries = x->tries->text;
+
     for (unsigned i = 0; i < ACCESS_PHASES; i++)
         record.phase_us[i] = x->phase_us[i];
     if (request) {
@@ -79,6 +82,8 @@ static void report(struct exchange *x)
         x->status = reason_info(x->reason)->status;
     if (x->is_silent)
         return;
+    if (x->tries && x->answer_began)
+        exchange_note_try(x, reason_info(x->reason)->slug, x->response->status);
     count(x, total_us);
     if (x->answer_began)
         count_target(x);

@@ -49,6 +49,9 @@ void exchange_renew_view(struct exchange *x);
 void exchange_count_load(struct exchange *x, int change);
 void exchange_leave_queue(struct exchange *x);
 
+/* By which a sticky cookie names its target. */
+uint64_t exchange_target_hash(const struct exchange *x);
+
 /* --- exchange_target.c */
 void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, enum reason why);
 static inline struct endpoint *exchange_endpoint(const struct exchange *x)
@@ -67,8 +70,9 @@ bool exchange_retry_answer(struct exchange *x, enum step *next);
 /* What is thought of the target: it broke off, or its answer has begun. */
 void exchange_tell_broken(struct exchange *x, enum reason why);
 void exchange_tell_answered(struct exchange *x, unsigned status);
-/* Adds the try that ends to those that the log tells of, if there was one before. */
-void exchange_note_try(struct exchange *x, const char *outcome);
+/* Adds the try that ends to those that the log tells of, if there is another: with what came of it
+ * in a word, or the status of its answer (0: none). */
+void exchange_note_try(struct exchange *x, const char *outcome, unsigned status);
 
 /* --- exchange_answer.c */
 /* How long its stream or tunnel may be silent; 0: for ever. */

@@ -73,6 +73,11 @@ static uint64_t sticky_of(const struct exchange *x)
     return *end ? 0 : hash;
 }
 
+uint64_t exchange_target_hash(const struct exchange *x)
+{
+    return x->service->locals[worker_of(x)].targets[x->index].id_hash;
+}
+
 /* --- the newest view of the service */
 
 static void use_view(struct exchange *x, struct snapshot *view, struct service *service)

@@ -8,8 +8,11 @@
 #include "edge/exchange_impl.h"
 
 #include "base/random.h"
+#include "base/text.h"
 
 #include <string.h>
+
+enum { TRY_TARGET_MAX = 128, TRY_TEXT_MAX = 128 + TRY_TARGET_MAX * TEXT_JSON_FACTOR };
 
 static unsigned worker_of(const struct exchange *x)
 {
@@ -76,19 +79,26 @@ static bool begin_tries(struct exchange *x)
     return x->tries != NULL;
 }
 
-void exchange_note_try(struct exchange *x, const char *outcome)
+void exchange_note_try(struct exchange *x, const char *outcome, unsigned status)
 {
     uint64_t us = x->host->loop->now_us - x->picked_us;
     struct exchange_tries *tries = x->tries;
-    struct str before;
+    struct str word = {outcome, strlen(outcome)};
+    char *start, *at;
 
-    if (!tries)
+    if (!tries || tries->text.len + TRY_TEXT_MAX > ACCESS_TRIES_MAX)
         return;
-    before = tries->text.p ? tries->text : STR("");
-    tries->text =
-        arena_format(&x->arena, "%.*s%s{\"target\":\"%.*s\",\"outcome\":\"%s\",\"ms\":%llu.%03u}",
-                     STR_FMT(before), before.len ? "," : "", STR_FMT(x->target_id), outcome,
-                     (unsigned long long)(us / 1000), (unsigned)(us % 1000));
+    start = at = arena_text(&x->arena, tries->text.len + TRY_TEXT_MAX);
+    if (!start || x->target_id.len > TRY_TARGET_MAX)
+        return;
+    at = text_put(at, tries->text);
+    at = text_put(at, tries->text.len ? STR(",{\"target\":\"") : STR("{\"target\":\""));
+    at = text_json(at, x->target_id);
+    at = text_put(at, STR("\",\"outcome\":\""));
+    at = status ? text_u64(at, status) : text_put(at, word);
+    at = text_milli(text_put(at, STR("\",\"ms\":")), us);
+    *at++ = '}';
+    tries->text = (struct str){start, (size_t)(at - start)};
 }
 
 static void note_endpoint(struct exchange *x, bool may_have_again)
@@ -196,8 +206,7 @@ static enum step try_again(struct exchange *x, enum conf_retry_on cause)
 }
 
 /* What a try that failed leaves; then the next, or the end. */
-static enum step end_try(struct exchange *x, enum conf_retry_on cause, const char *outcome,
-                         bool again)
+static enum step end_try(struct exchange *x, enum conf_retry_on cause, unsigned status, bool again)
 {
     struct stat_target *stat = stats_target(x->host->stats, worker_of(x), x->target_slot);
     bool is_same_good = cause == CONF_RETRY_RESET_UNSENT || cause == CONF_RETRY_REFUSED_STREAM;
@@ -207,7 +216,7 @@ static enum step end_try(struct exchange *x, enum conf_retry_on cause, const cha
         stat_add(&stat->connect_errors, 1);
         exchange_lap(x, ACCESS_CONNECT);
     }
-    exchange_note_try(x, outcome);
+    exchange_note_try(x, reason_info(x->reason)->slug, status);
     if (again && !is_same_good)
         note_endpoint(x, cause != CONF_RETRY_CONNECT);
     x->wants_fresh = x->is_sending;
@@ -225,21 +234,17 @@ enum step exchange_retry(struct exchange *x, enum reason why)
 
     exchange_tell_broken(x, why);
     x->reason = why;
-    return end_try(x, cause, reason_info(why)->slug, again);
+    return end_try(x, cause, 0, again);
 }
 
 bool exchange_retry_answer(struct exchange *x, enum step *next)
 {
     unsigned status = x->response->status;
     enum conf_retry_on cause = cause_of_status(status);
-    char outcome[4];
 
     if (!cause || !may_retry(x, cause) || !begin_tries(x))
         return false;
-    for (unsigned i = 0, divisor = 100; i < 3; i++, divisor /= 10)
-        outcome[i] = (char)('0' + status / divisor % 10);
-    outcome[3] = '\0';
-    *next = end_try(x, cause, outcome, true);
+    *next = end_try(x, cause, status, true);
     return true;
 }
 

@@ -35,70 +35,74 @@ static void test_workers_are_woken_in_turn(void **state)
     (void)state;
     static const unsigned waiting[] = {63, 5, 0, 17}, order[] = {5, 17, 63, 0};
     struct log log = {.count = 0};
-    struct gate gate;
+    struct gate *gate = gate_new(GATE_WORKERS_MAX, note_wake, &log);
 
-    gate_init(&gate, note_wake, &log);
-    gate_release(&gate);
+    gate_release(gate);
     assert_int_equal(log.count, 0);
     for (size_t i = 0; i < ARRAY_LEN(waiting); i++)
-        gate_wait(&gate, waiting[i]);
+        gate_wait(gate, waiting[i]);
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {
-        gate_release(&gate);
+        gate_release(gate);
         assert_int_equal(log.count, i + 1);
         assert_int_equal(log.workers[i], order[i]);
     }
-    gate_release(&gate);
+    gate_release(gate);
     assert_int_equal(log.count, ARRAY_LEN(order));
+    gate_free(&gate);
+    assert_null(gate);
 }
 
 static void test_one_worker_that_waits_often(void **state)
 {
     (void)state;
     struct log log = {.count = 0};
-    struct gate gate;
+    struct gate *gate = gate_new(GATE_WORKERS_MAX, note_wake, &log);
 
-    gate_init(&gate, note_wake, &log);
-    gate_wait(&gate, 1);
-    gate_wait(&gate, 1);
-    gate_release(&gate);
-    gate_release(&gate);
+    gate_wait(gate, 1);
+    gate_wait(gate, 1);
+    gate_release(gate);
+    gate_release(gate);
     assert_int_equal(log.count, 1);
-    gate_wait(&gate, 1);
-    gate_release(&gate);
+    gate_wait(gate, 1);
+    gate_release(gate);
     assert_int_equal(log.count, 2);
+    gate_free(&gate);
+    assert_null(gate);
 }
 
 static void test_who_left_is_not_woken(void **state)
 {
     (void)state;
     struct log log = {.count = 0};
-    struct gate gate;
+    struct gate *gate = gate_new(GATE_WORKERS_MAX, note_wake, &log);
 
-    gate_init(&gate, note_wake, &log);
-    gate_wait(&gate, 1);
-    gate_wait(&gate, 2);
-    gate_leave(&gate, 1);
+    gate_wait(gate, 1);
+    gate_wait(gate, 2);
+    gate_leave(gate, 1);
     assert_int_equal(log.count, 0);
-    gate_release(&gate);
+    gate_release(gate);
     assert_int_equal(log.workers[0], 2);
+    gate_free(&gate);
+    assert_null(gate);
 }
 
 static void test_unused_wake_goes_to_another(void **state)
 {
     (void)state;
     struct log log = {.count = 0};
-    struct gate gate;
+    struct gate *gate = gate_new(GATE_WORKERS_MAX, note_wake, &log);
 
-    gate_init(&gate, note_wake, &log);
-    gate_wait(&gate, 1);
-    gate_wait(&gate, 2);
-    gate_release(&gate);
+    gate_wait(gate, 1);
+    gate_wait(gate, 2);
+    gate_release(gate);
     assert_int_equal(log.workers[0], 1);
-    gate_leave(&gate, 1);
+    gate_leave(gate, 1);
     assert_int_equal(log.count, 2);
     assert_int_equal(log.workers[1], 2);
-    gate_leave(&gate, 2);
+    gate_leave(gate, 2);
     assert_int_equal(log.count, 2);
+    gate_free(&gate);
+    assert_null(gate);
 }
 
 static void test_cap(void **state)
@@ -107,17 +111,17 @@ static void test_cap(void **state)
     struct endpoint *endpoint = endpoint_new(STR("s"), STR("i"), STR("a"), 1);
 
     for (unsigned i = 0; i < 100; i++)
-        assert_true(endpoint_acquire(endpoint));
+        assert_true(gate_take(&endpoint->cap, &endpoint->in_use));
     __atomic_store_n(&endpoint->cap, 100, __ATOMIC_RELAXED);
-    assert_false(endpoint_acquire(endpoint));
-    endpoint_release(endpoint);
-    assert_true(endpoint_acquire(endpoint));
+    assert_false(gate_take(&endpoint->cap, &endpoint->in_use));
+    gate_give(&endpoint->in_use);
+    assert_true(gate_take(&endpoint->cap, &endpoint->in_use));
     __atomic_store_n(&endpoint->cap, 1, __ATOMIC_RELAXED); /* lowered while more are in use */
     for (unsigned i = 0; i < 100; i++) {
-        assert_false(endpoint_acquire(endpoint));
-        endpoint_release(endpoint);
+        assert_false(gate_take(&endpoint->cap, &endpoint->in_use));
+        gate_give(&endpoint->in_use);
     }
-    assert_true(endpoint_acquire(endpoint));
+    assert_true(gate_take(&endpoint->cap, &endpoint->in_use));
     endpoint_unref(&endpoint);
     assert_null(endpoint);
 }
@@ -125,7 +129,7 @@ static void test_cap(void **state)
 /* --- threads */
 
 struct crowd {
-    struct gate gate;
+    struct gate *gate;
     struct endpoint *endpoint;
     sem_t woken[WORKERS];
     pthread_barrier_t round;
@@ -161,10 +165,10 @@ static bool acquire_or_wait(struct worker *worker)
 {
     struct crowd *crowd = worker->crowd;
 
-    if (endpoint_acquire(crowd->endpoint))
+    if (gate_take(&crowd->endpoint->cap, &crowd->endpoint->in_use))
         return true;
-    gate_wait(&crowd->gate, worker->index);
-    return endpoint_acquire(crowd->endpoint);
+    gate_wait(crowd->gate, worker->index);
+    return gate_take(&crowd->endpoint->cap, &crowd->endpoint->in_use);
 }
 
 /* As one whose time in the queue is over, perhaps just when it is woken. */
@@ -184,7 +188,7 @@ static bool take_place(struct worker *worker)
     while (!(has_place = acquire_or_wait(worker)))
         if (gives_up(worker) || !await_wake(worker))
             break;
-    gate_leave(&worker->crowd->gate, worker->index);
+    gate_leave(worker->crowd->gate, worker->index);
     return has_place;
 }
 
@@ -198,8 +202,8 @@ static void use_place(struct worker *worker)
         abort();
     sched_yield();
     crowd->inside--;
-    endpoint_release(crowd->endpoint);
-    gate_release(&crowd->gate);
+    gate_give(&crowd->endpoint->in_use);
+    gate_release(crowd->gate);
 }
 
 /* One request of each worker a round, so that no later one makes up for a wake that was lost. */
@@ -228,7 +232,8 @@ static void run_crowd(unsigned count)
 
     crowd->endpoint = endpoint_new(STR("s"), STR("i"), STR("a"), WORKERS);
     crowd->endpoint->cap = 1;
-    gate_init(&crowd->gate, wake, crowd);
+    crowd->gate = gate_new(WORKERS, wake, crowd);
+    assert_non_null(crowd->gate);
     pthread_barrier_init(&crowd->round, NULL, count);
     for (unsigned i = 0; i < count; i++)
         sem_init(&crowd->woken[i], 0, 0);
@@ -244,7 +249,8 @@ static void run_crowd(unsigned count)
     assert_false(crowd->is_lost);
     assert_int_equal(crowd->served, served);
     assert_int_equal(crowd->endpoint->in_use, 0);
-    assert_int_equal(crowd->gate.waiting, 0);
+    assert_int_equal(crowd->gate->waiting, 0);
+    gate_free(&crowd->gate);
     for (unsigned i = 0; i < count; i++)
         sem_destroy(&crowd->woken[i]);
     pthread_barrier_destroy(&crowd->round);

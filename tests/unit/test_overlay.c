@@ -71,7 +71,7 @@ static void see(void *to, const struct snapshot_wish *wish)
     size_t len = strlen(rig->seen);
     const struct conf_address *address = &wish->target.address;
 
-    assert_true(wish->is_added);
+    assert_true(wish->source == TARGET_API);
     snprintf(rig->seen + len, sizeof(rig->seen) - len, "%.*s=%.*s/%u*%u ",
              STR_FMT(wish->target.id.s), STR_FMT(address->host), address->port,
              wish->target.weight);

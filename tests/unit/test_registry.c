@@ -70,7 +70,9 @@ static struct endpoint *ask(struct bench *bench, struct name name, const char *l
 {
     struct endpoint_address addresses[ENDPOINT_ADDRESSES_MAX];
     struct conf_target target = {.id.s = name.id, .address.text.s = name.address};
-    struct registry_wish wish = {name.service, &target, addresses, 0};
+    struct registry_wish wish = {.service = name.service,
+                                 .target = &target,
+                                 .addresses = addresses};
 
     wish.count = make_addresses(addresses, letters);
     return registry_endpoint(bench->registry, &wish);

@@ -129,7 +129,8 @@ static void test_services(void **state)
 
     assert_int_equal(snapshot->service_count, 2);
     assert_int_equal(a->count, 2);
-    assert_null(a->gate);
+    assert_ptr_equal(a->gate, registry_gate(bench->build.registry, STR("a")));
+    assert_true(!a->has_caps && b->has_caps);
     assert_str(a->targets[1].endpoint->id, "127.0.0.1:2");
     assert_int_equal(a->targets[1].endpoint->address_count, 1);
     assert_int_equal(b->count, 1);
@@ -182,7 +183,7 @@ static void test_loads_go_over(void **state)
     assert_ptr_equal(target, &new->services[0].locals[1].targets[1]);
     assert_null(snapshot_find(new, other, 1));
     endpoint->locals[1].in_flight = 3;
-    snapshot_begin(new, 1);
+    snapshot_begin(new, 1, 1);
     assert_int_equal(target->load, 3);
     assert_int_equal(snapshot_find(new, endpoint, 0)->load, 0);
     assert_int_equal(new->services[0].locals[1].targets[0].load, 0);
@@ -221,13 +222,13 @@ static bool is_drained(void *owner, struct str service, struct str id)
 static void test_overlay(void **state)
 {
     struct bench *bench = *state;
-    struct change change = {.wish = {.is_added = true,
+    struct change change = {.wish = {.source = TARGET_API,
                                      .target = {.id.s = STR("new"),
                                                 .address = {.text.s = STR("127.0.0.1:9"),
                                                             .host = STR("127.0.0.1"),
                                                             .port = 9},
                                                 .weight = 2}}};
-    const struct snapshot_overlay overlay = {&change, added, is_removed, is_drained};
+    const struct snapshot_overlay overlay = {&change, added, is_removed, is_drained, NULL};
     struct snapshot *plain = build(bench), *changed;
     const struct service *a, *b;
 
@@ -238,8 +239,8 @@ static void test_overlay(void **state)
     assert_int_equal(a->count, 1);
     assert_ptr_equal(a->targets[0].endpoint, plain->services[0].targets[1].endpoint);
     assert_int_equal(b->count, 2);
-    assert_true(b->targets[0].is_drained && !b->targets[0].is_added);
-    assert_true(b->targets[1].is_added && !b->targets[1].is_drained);
+    assert_true(b->targets[0].is_drained && b->targets[0].source == TARGET_FILE);
+    assert_true(b->targets[1].source == TARGET_API && !b->targets[1].is_drained);
     assert_true(b->locals[0].targets[0].is_out);
     assert_false(b->locals[0].targets[1].is_out);
     snapshot_commit(changed, bench->build.registry);
@@ -325,7 +326,7 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
 
     worker->current = snapshot;
     snapshot_pin(snapshot, worker->index);
-    snapshot_begin(snapshot, worker->index);
+    snapshot_begin(snapshot, worker->index, 1);
     if (old)
         snapshot_unpin(old, worker->index);
     if (__atomic_add_fetch(&snapshot->adopted, 1, __ATOMIC_ACQ_REL) == snapshot->workers)

@@ -108,6 +108,8 @@ char *access_format_json(struct access_format *format, const struct access_entry
     *out++ = '"';
     out = put_texts(out, &texts, ACCESS_REQUEST_ID, ACCESS_TARGET);
     out = put_counts(out, entry);
+    if (texts.items[ACCESS_TRIES].len) // made by us, escaped already
+        out = PUT(text_put(PUT(out, ",\"tries\":["), texts.items[ACCESS_TRIES]), "]");
     out = text_put(PUT(out, ",\"protocol\":\""), protocol(entry));
     out = text_u64(PUT(out, "\",\"generation\":"), entry->generation);
     out = put_texts(out, &texts, ACCESS_USER_AGENT, ACCESS_REFERER);

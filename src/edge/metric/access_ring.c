@@ -75,6 +75,7 @@ static size_t list_texts(const struct access_record *record, struct str texts[AC
     texts[ACCESS_TARGET] = record->target;
     texts[ACCESS_USER_AGENT] = record->user_agent;
     texts[ACCESS_REFERER] = record->referer;
+    texts[ACCESS_TRIES] = record->tries;
     size_t sum = 0;
     for (unsigned i = 0; i < ACCESS_TEXTS; i++) {
         if (texts[i].len > ACCESS_TEXT_MAX)

@@ -12,7 +12,7 @@
 enum {
     ACCESS_RING_SIZE = 1 << 20,
     ACCESS_TEXT_MAX = 2048, /* bytes kept of each string */
-    ACCESS_TEXTS = 11,
+    ACCESS_TEXTS = 12,
     ACCESS_ABSENT = UINT16_MAX, /* length of a string that is not there */
 };
 
@@ -29,6 +29,7 @@ enum access_text {
     ACCESS_TARGET,
     ACCESS_USER_AGENT,
     ACCESS_REFERER,
+    ACCESS_TRIES,
 };
 
 /* A record in the ring; its texts follow. `size` counts all, padded to 8; only `size` is set where
