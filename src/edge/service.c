@@ -104,16 +104,33 @@ static void sort(struct snapshot_target *targets, uint32_t n)
     }
 }
 
+/* What a new target begins with. */
+static uint8_t first_standing(const struct service *service, const struct wishes *wishes,
+                              const struct conf_target *target)
+{
+    const struct conf_health *health = &service->conf->health;
+    uint64_t key = health_memory_key(service->conf->name.s, target->id.s, target->address.text.s);
+
+    if (!health->is_on)
+        return STANDING_UP;
+    switch (health_memory_get(wishes->build->memory, key)) {
+    case HEALTH_UP:
+        return STANDING_UP;
+    case HEALTH_DOWN:
+        return STANDING_DOWN;
+    default:
+        return health->assume_up ? STANDING_UP : STANDING_UNKNOWN;
+    }
+}
+
 static struct endpoint *find_endpoint(const struct service *service, const struct wishes *wishes,
                                       const struct snapshot_wish *wish, struct diag *diag)
 {
-    const struct conf_health *health = &service->conf->health;
     struct endpoint_address found[ENDPOINT_ADDRESSES_MAX];
     struct registry_wish ask = {.service = service->conf->name.s,
                                 .target = &wish->target,
                                 .addresses = found,
-                                .standing = health->is_on && !health->assume_up ? STANDING_UNKNOWN
-                                                                                : STANDING_UP};
+                                .standing = first_standing(service, wishes, &wish->target)};
     const char *error;
 
     if (endpoint_resolve(&wish->target.address, found, &ask.count, &error))

@@ -10,6 +10,7 @@
 
 #include "edge/balance/tiers.h"
 #include "edge/registry.h"
+#include "edge/upstream/health_memory.h"
 #include "sluice/balancer.h"
 
 /* A target in a service's view; sorted by tier. */
@@ -79,7 +80,8 @@ struct service_build {
     const struct snapshot_overlay *overlay; /* NULL: none */
     struct registry *registry;
     struct arena *arena;
-    struct str region; /* the edge's own; empty: none */
+    const struct health_memory *memory; /* what was known of targets before; NULL: nothing */
+    struct str region;                  /* the edge's own; empty: none */
     unsigned workers;
 };
 

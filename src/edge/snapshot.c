@@ -141,6 +141,7 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     struct service_build ask = {.overlay = build->overlay,
                                 .registry = build->registry,
+                                .memory = build->memory,
                                 .region = build->region,
                                 .workers = build->workers};
     bool is_good;

@@ -68,7 +68,8 @@ struct snapshot_build {
     struct registry *registry;
     const struct snapshot_overlay *overlay;
     struct mailbox *home;
-    struct str region; /* the edge's own; empty: none */
+    const struct health_memory *memory; /* what was known of targets before; NULL: nothing */
+    struct str region;                  /* the edge's own; empty: none */
     uint32_t generation;
     unsigned workers;
     struct doors *doors; /* taken over on success: empty then; NULL: all is plain */

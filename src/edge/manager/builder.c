@@ -281,6 +281,7 @@ static void build(struct builder *builder)
         .registry = builder->registry,
         .overlay = &view,
         .home = builder->home,
+        .memory = builder->memory,
         .region = region_of(builder->rules->conf),
         .generation = builder->generation,
         .workers = builder->workers,

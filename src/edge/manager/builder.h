@@ -54,7 +54,8 @@ struct builder {
     struct tls_tickets *tickets; /* borrowed, as all that follows */
     struct tls_challenges *challenges;
     struct registry *registry; /* used by nobody else meanwhile */
-    struct overlay *overlay;   /* changed by nobody meanwhile */
+    struct health_memory *memory;
+    struct overlay *overlay; /* changed by nobody meanwhile */
     const struct link *link;
     const struct listening *running; /* what listens now */
     unsigned running_count;

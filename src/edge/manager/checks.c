@@ -120,7 +120,8 @@ static void on_done(void *owner, const struct probe_result *result)
     check->probe = NULL;
     check->last = *result;
     check->last_ms = checks_now(check->checks);
-    health_note(&check->health, &rule, result->passed, check->last_ms);
+    if (health_note(&check->health, &rule, result->passed, check->last_ms))
+        health_memory_put(check->checks->home.memory, check->memory_key, check->health.state);
     check_apply(check);
     ask_later(check);
 }
@@ -239,6 +240,7 @@ static struct check *add_check(struct check_group *group, struct checks *checks,
     check->endpoint = endpoint;
     check->conf = conf;
     check->timer.fire = on_timer;
+    check->memory_key = health_memory_key(endpoint->service, endpoint->id, endpoint->address);
     endpoint_ref(endpoint);
     endpoint->watch = check;
     begin_state(check);
@@ -263,6 +265,8 @@ static void drop_check(struct check **at)
     *at = gone->next;
     gone->group->count--;
     stop_probe(gone);
+    if (!gone->checks->is_closing) // it will be new if it comes back
+        health_memory_put(gone->checks->home.memory, gone->memory_key, HEALTH_UNKNOWN);
     loop_timer_remove(gone->checks->home.loop, &gone->timer);
     gone->endpoint->watch = NULL;
     rules_unref(&gone->rules);

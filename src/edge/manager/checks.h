@@ -20,7 +20,8 @@ struct checks;
 /* How the rest of the edge hears of it; all borrowed. */
 struct checks_home {
     struct loop *loop;
-    uint32_t *news; /* the registry's */
+    uint32_t *news;               /* the registry's */
+    struct health_memory *memory; /* gets what is known; NULL: nobody remembers */
     void *owner;
     void (*wake_workers)(void *owner);
     /* A target is up, down, ejected, or back. */

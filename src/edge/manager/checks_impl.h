@@ -28,6 +28,7 @@ struct check {
     struct probe *probe;    /* under way */
     struct loop_timer timer;
     struct health health;
+    uint64_t memory_key;
     struct outlier outlier;
     struct breaker breaker;
     struct gradient gradient;

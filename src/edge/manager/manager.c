@@ -313,6 +313,18 @@ static void on_target_change(void *owner, const struct endpoint *endpoint, const
     json_decref(json);
 }
 
+/* Without it a restart begins with nothing known: no reason not to start. */
+static struct health_memory *open_memory(struct manager *m)
+{
+    char error[LINK_ERROR_SIZE] = "no memory";
+    int fd = -1;
+
+    if (link_memory(m->options.link, STR(HEALTH_MEMORY_NAME), HEALTH_MEMORY_SIZE, &fd, error))
+        fprintf(stderr, "sluice: edge: the health of targets will not outlive this process: %s\n",
+                error);
+    return health_memory_open(fd);
+}
+
 static bool open_checks(struct manager *m)
 {
     struct checks_home home = {.loop = &m->loop,
@@ -321,6 +333,7 @@ static bool open_checks(struct manager *m)
                                .on_change = on_target_change};
 
     home.news = registry_news(m->registry);
+    home.memory = m->memory = open_memory(m);
     m->checks = checks_open(&home);
     return m->checks != NULL;
 }
@@ -398,6 +411,7 @@ static void free_plane(struct manager *m)
     if (m->own_stats)
         stats_free(&m->own_stats);
     checks_free(&m->checks);
+    health_memory_close(&m->memory);
     if (m->overlay)
         overlay_close(&m->overlay);
     certificates_close(m);

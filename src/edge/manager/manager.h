@@ -70,6 +70,7 @@ struct manager {
     struct arena loaded_arena;
     struct overlay *overlay;
     struct checks *checks;
+    struct health_memory *memory;
     struct certificates certificates;
     struct tls_tickets *tickets;
     struct tls_challenges *challenges;

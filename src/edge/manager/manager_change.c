@@ -31,6 +31,7 @@ struct builder *manager_new_builder(struct manager *m, enum change_kind kind)
     builder->path = m->options.config;
     builder->filters = m->filters;
     builder->registry = m->registry;
+    builder->memory = m->memory;
     builder->overlay = m->overlay;
     builder->state_dir = m->state_dir;
     builder->tickets = m->tickets;

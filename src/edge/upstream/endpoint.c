@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/un.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "edge/tls/tls_client.h"
 
 static bool copy_text(struct str *to, struct str from)
@@ -128,6 +131,15 @@ enum status endpoint_resolve(const struct conf_address *address, struct endpoint
     }
     freeaddrinfo(list);
     return *count ? OK : E_NOT_FOUND;
+}
+
+uint64_t endpoint_fingerprint(const struct endpoint_address *addresses, unsigned count)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        sum += XXH3_64bits(&addresses[i].socket, addresses[i].len);
+    return sum;
 }
 
 static void add(uint64_t *cell, uint64_t n)

@@ -81,6 +81,10 @@ MUST_USE enum status endpoint_resolve(const struct conf_address *address,
 void endpoint_keep_session(struct endpoint_local *local, struct ssl_session_st *session,
                            uint64_t manner);
 
+/* A number for what stands behind a target: a name that leads elsewhere is another one. In any
+ * order of the addresses. */
+uint64_t endpoint_fingerprint(const struct endpoint_address *addresses, unsigned count);
+
 enum endpoint_verdict {
     ENDPOINT_SERVED,
     ENDPOINT_ERRED,  /* it answers, and says that it failed */
