@@ -106,10 +106,11 @@ static void sort(struct snapshot_target *targets, uint32_t n)
 
 /* What a new target begins with. */
 static uint8_t first_standing(const struct service *service, const struct wishes *wishes,
-                              const struct conf_target *target)
+                              const struct registry_wish *ask)
 {
     const struct conf_health *health = &service->conf->health;
-    uint64_t key = health_memory_key(service->conf->name.s, target->id.s, target->address.text.s);
+    uint64_t key = health_memory_key(ask->service, ask->target->id.s, ask->target->address.text.s) +
+                   endpoint_fingerprint(ask->addresses, ask->count);
 
     if (!health->is_on)
         return STANDING_UP;
@@ -129,13 +130,13 @@ static struct endpoint *find_endpoint(const struct service *service, const struc
     struct endpoint_address found[ENDPOINT_ADDRESSES_MAX];
     struct registry_wish ask = {.service = service->conf->name.s,
                                 .target = &wish->target,
-                                .addresses = found,
-                                .standing = first_standing(service, wishes, &wish->target)};
+                                .addresses = found};
     const char *error;
 
     if (endpoint_resolve(&wish->target.address, found, &ask.count, &error))
         diag_warn(diag, wish->target.at, "target %.*s: %s", STR_FMT(wish->target.address.text.s),
                   error);
+    ask.standing = first_standing(service, wishes, &ask);
     return registry_endpoint(wishes->build->registry, &ask);
 }
 

@@ -240,7 +240,8 @@ static struct check *add_check(struct check_group *group, struct checks *checks,
     check->endpoint = endpoint;
     check->conf = conf;
     check->timer.fire = on_timer;
-    check->memory_key = health_memory_key(endpoint->service, endpoint->id, endpoint->address);
+    check->memory_key = health_memory_key(endpoint->service, endpoint->id, endpoint->address) +
+                        endpoint_fingerprint(endpoint->addresses, endpoint->address_count);
     endpoint_ref(endpoint);
     endpoint->watch = check;
     begin_state(check);
