@@ -24,6 +24,12 @@ struct str {
 #define STR_NONE ((struct str){NULL, 0})
 #define STR_FMT(s) (int)(s).len, (s).p /* for "%.*s" */
 
+/* The same bytes; absent is as empty. */
+static inline bool str_same(struct str a, struct str b)
+{
+    return a.len == b.len && (!a.len || !__builtin_memcmp(a.p, b.p, a.len));
+}
+
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 

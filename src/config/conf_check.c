@@ -43,16 +43,11 @@ void conf_check_twice(struct diag *diag, const char *what, const struct conf_tex
         diag_hint(diag, "first at %.*s", STR_FMT(diag_place(diag, first->at)));
 }
 
-static bool is_equal(struct str a, struct str b)
-{
-    return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
-}
-
 /* Port 0 is another port each time. */
 static bool is_same(const struct conf_address *a, const struct conf_address *b)
 {
     return a->text.s.len && b->text.s.len && a->is_unix == b->is_unix && a->port == b->port &&
-           (a->is_unix || a->port) && is_equal(a->host, b->host);
+           (a->is_unix || a->port) && str_same(a->host, b->host);
 }
 
 static void check_addresses(struct decoder *decoder)
@@ -94,8 +89,8 @@ static bool is_loopback(const struct conf_address *address)
 {
     struct str host = address->host;
 
-    return address->is_unix || !address->text.s.len || is_equal(host, STR("localhost")) ||
-           is_equal(host, STR("::1")) || (host.len > 4 && memcmp(host.p, "127.", 4) == 0);
+    return address->is_unix || !address->text.s.len || str_same(host, STR("localhost")) ||
+           str_same(host, STR("::1")) || (host.len > 4 && memcmp(host.p, "127.", 4) == 0);
 }
 
 static void check_admin(struct decoder *decoder)

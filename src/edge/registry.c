@@ -87,11 +87,6 @@ static size_t bucket_of(struct str service, struct str id)
     return XXH3_64bits_withSeed(id.p, id.len, seed) % BUCKETS;
 }
 
-static bool same(struct str a, struct str b)
-{
-    return a.len == b.len && !memcmp(a.p, b.p, a.len);
-}
-
 void registry_begin(struct registry *registry)
 {
     for (size_t i = 0; i < BUCKETS; i++)
@@ -126,8 +121,9 @@ static unsigned count_address(const struct endpoint_address *list, unsigned coun
  * are. */
 static bool fits(const struct endpoint *have, const struct registry_wish *wish)
 {
-    if (!same(have->id, wish->target->id.s) || !same(have->address, wish->target->address.text.s) ||
-        !same(have->service, wish->service))
+    if (!str_same(have->id, wish->target->id.s) ||
+        !str_same(have->address, wish->target->address.text.s) ||
+        !str_same(have->service, wish->service))
         return false;
     if (!wish->count)
         return true;
@@ -182,7 +178,7 @@ struct gate *registry_gate(struct registry *registry, struct str service)
     char *name;
 
     for (entry = *bucket; entry; entry = entry->next)
-        if (same(entry->service, service))
+        if (str_same(entry->service, service))
             return entry->gate;
     entry = calloc(1, sizeof(*entry));
     name = malloc(service.len + 1);

@@ -11,11 +11,6 @@
 
 enum { CACHE_LINE = 64, PLACES_LOOKED_AT = 64 };
 
-static bool same(struct str a, struct str b)
-{
-    return a.len == b.len && !memcmp(a.p, b.p, a.len);
-}
-
 static const char *const balance_names[] = {
     [CONF_LEAST_REQUEST] = "least_request",
     [CONF_ROUND_ROBIN] = "round_robin",
@@ -79,7 +74,7 @@ static void collect(struct wishes *wishes)
 /* A target that says no region is as near as any. */
 static uint16_t tier_of(const struct conf_target *target, struct str own)
 {
-    bool is_far = target->region.s.len && own.len && !same(target->region.s, own);
+    bool is_far = target->region.s.len && own.len && !str_same(target->region.s, own);
 
     return (uint16_t)(target->priority * 2 + is_far);
 }

@@ -4,11 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same(struct str a, struct str b)
-{
-    return a.len == b.len && !memcmp(a.p, b.p, a.len);
-}
-
 /* --- rules */
 
 static struct str label(const struct conf_route *route)
@@ -244,7 +239,7 @@ void snapshot_free(struct snapshot **snapshot)
 struct service *snapshot_service(const struct snapshot *snapshot, struct str name)
 {
     for (uint32_t i = 0; i < snapshot->service_count; i++)
-        if (same(snapshot->services[i].conf->name.s, name))
+        if (str_same(snapshot->services[i].conf->name.s, name))
             return &snapshot->services[i];
     return NULL;
 }

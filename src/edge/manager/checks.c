@@ -8,11 +8,6 @@
 
 enum { TICK_MS = 1000, TICK_FAST_MS = 100, HEADER_BYTES = 32 * 1024, HEADERS = 200 };
 
-static bool same(struct str a, struct str b)
-{
-    return a.len == b.len && !memcmp(a.p, b.p, a.len);
-}
-
 /* --- what is thought of a target */
 
 static enum standing standing_of(const struct check *check)
@@ -135,7 +130,8 @@ static struct str route_host(const struct check *check)
         const struct conf_route *route = &conf->routes[i];
 
         for (uint32_t k = 0; k < route->hosts.count; k++)
-            if (same(route->service.s, check->conf->name.s) && route->hosts.items[k].s.p[0] != '*')
+            if (str_same(route->service.s, check->conf->name.s) &&
+                route->hosts.items[k].s.p[0] != '*')
                 return route->hosts.items[k].s;
     }
     return check->endpoint->address;
@@ -284,9 +280,10 @@ static bool is_same_check(const struct check *check, const struct conf_service *
 
     return a->is_on == b->is_on && a->has_grpc == b->has_grpc && a->port == b->port &&
            a->status_count == b->status_count &&
-           !memcmp(a->statuses, b->statuses, sizeof(a->statuses)) && same(a->path.s, b->path.s) &&
-           same(a->grpc.s, b->grpc.s) && same(a->body.s, b->body.s) &&
-           check->conf->protocol == conf->protocol && !check->tls == !tls;
+           !memcmp(a->statuses, b->statuses, sizeof(a->statuses)) &&
+           str_same(a->path.s, b->path.s) && str_same(a->grpc.s, b->grpc.s) &&
+           str_same(a->body.s, b->body.s) && check->conf->protocol == conf->protocol &&
+           !check->tls == !tls;
 }
 
 /* From now on by this configuration. A check that asks for something else begins at once. */

@@ -394,11 +394,6 @@ enum certificate_age certificate_age(const struct certificate *certificate, int6
     return now_s < certificate->not_before_s ? CERTIFICATE_EARLY : CERTIFICATE_VALID;
 }
 
-static bool is_equal(struct str a, struct str b)
-{
-    return a.len == b.len && !memcmp(a.p, b.p, a.len);
-}
-
 /* RFC 6125 6.4.3: the star is the whole first label, and stands for one. */
 static bool is_wildcard_for(struct str pattern, struct str name)
 {
@@ -406,14 +401,14 @@ static bool is_wildcard_for(struct str pattern, struct str name)
 
     if (pattern.len < 3 || pattern.p[0] != '*' || pattern.p[1] != '.' || !dot || dot == name.p)
         return false;
-    return is_equal((struct str){pattern.p + 1, pattern.len - 1},
+    return str_same((struct str){pattern.p + 1, pattern.len - 1},
                     (struct str){dot, name.len - (size_t)(dot - name.p)});
 }
 
 bool certificate_covers(const struct certificate *certificate, struct str name)
 {
     for (uint32_t i = 0; i < certificate->name_count; i++)
-        if (is_equal(certificate->names[i], name) || is_wildcard_for(certificate->names[i], name))
+        if (str_same(certificate->names[i], name) || is_wildcard_for(certificate->names[i], name))
             return true;
     return false;
 }

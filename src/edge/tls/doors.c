@@ -12,15 +12,10 @@ struct making {
     struct diag *diag;
 };
 
-static bool is_equal(struct str a, struct str b)
-{
-    return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
-}
-
 const struct door *doors_find(const struct doors *doors, struct str bind)
 {
     for (uint32_t i = 0; i < doors->count; i++)
-        if (is_equal(doors->list[i].bind, bind))
+        if (str_same(doors->list[i].bind, bind))
             return &doors->list[i];
     return NULL;
 }

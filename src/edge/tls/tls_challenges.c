@@ -23,11 +23,6 @@ struct tls_challenges {
     uint32_t count; /* atomic: most requests for a token come when there is none */
 };
 
-static bool is_equal(struct str a, struct str b)
-{
-    return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
-}
-
 struct tls_challenges *tls_challenges_new(void)
 {
     struct tls_challenges *challenges = calloc(1, sizeof(*challenges));
@@ -68,7 +63,7 @@ static struct entry **find(struct tls_challenges *challenges, struct str token)
 {
     struct entry **at = &challenges->first;
 
-    while (*at && !is_equal((*at)->is.token, token))
+    while (*at && !str_same((*at)->is.token, token))
         at = &(*at)->next;
     return at;
 }
@@ -184,7 +179,7 @@ struct str tls_challenges_answer(struct tls_challenges *challenges, struct str t
         return answer;
     pthread_mutex_lock(&challenges->lock);
     for (entry = challenges->first; entry && !answer.p; entry = entry->next)
-        if (!entry->is.is_alpn && is_equal(entry->is.token, token))
+        if (!entry->is.is_alpn && str_same(entry->is.token, token))
             answer = entry->is.answer;
     pthread_mutex_unlock(&challenges->lock);
     return answer;
@@ -194,7 +189,7 @@ static const struct entry *find_domain(const struct tls_challenges *challenges, 
 {
     const struct entry *entry = challenges->first;
 
-    while (entry && (!entry->is.is_alpn || !is_equal(entry->is.domain, domain)))
+    while (entry && (!entry->is.is_alpn || !str_same(entry->is.domain, domain)))
         entry = entry->next;
     return entry;
 }

@@ -66,18 +66,13 @@ static bool add_entry(struct tls_server *server, enum tls_source source, struct 
     return entry->name.p != NULL;
 }
 
-static bool is_equal(struct str a, struct str b)
-{
-    return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
-}
-
 static const struct tls_server_entry *find_before(const struct building *b, enum tls_source source,
                                                   struct str name)
 {
     const struct tls_server *before = b->ask->before;
 
     for (uint32_t i = 0; before && i < before->count; i++)
-        if (before->entries[i].source == source && is_equal(before->entries[i].name, name))
+        if (before->entries[i].source == source && str_same(before->entries[i].name, name))
             return &before->entries[i];
     return NULL;
 }
@@ -388,7 +383,7 @@ bool tls_server_is_same(const struct tls_server *server, struct str name, struct
     for (size_t i = 0; i < host.len; i++)
         text[i] = host.p[i] >= 'A' && host.p[i] <= 'Z' ? (char)(host.p[i] | 0x20) : host.p[i];
     host.p = text;
-    if (is_equal(name, host))
+    if (str_same(name, host))
         return true;
     ours = tls_server_call_choose(server, name);
     theirs = tls_server_call_choose(server, host);
