@@ -16,7 +16,7 @@ H2C = ["sluice", "haproxy", "nghttpx"]  # that can speak HTTP/2 to an origin
 class Proxy:
     """One running proxy. `options`: log (bool), routes (how many; 0: everything goes to the origin), large (bool:
     buffers fit for large bodies), certificate (folder of cert.pem, key.pem and both.pem: TLS and HTTP/2 to the client),
-    h2c (bool: HTTP/2 to the origin), env (more environment)."""
+    h2c (bool: HTTP/2 to the origin), check (bool: active checks of the origin), env (more environment)."""
     name = ""
 
     def __init__(self, folder, origin_port, options):
@@ -190,7 +190,8 @@ frontend front
     http-request set-header X-Forwarded-Host %[req.hdr(Host)]{self.LOG if self.options.get("log") else ""}
     {route or "default_backend origin"}
 backend origin
-    server one 127.0.0.1:{self.origin} pool-max-conn 256{" proto h2" if self.options.get("h2c") else ""}
+    server one 127.0.0.1:{self.origin} pool-max-conn 256{" proto h2" if self.options.get("h2c") else ""}\
+{" check" if self.options.get("check") else ""}
 """
 
     def command(self):

@@ -10,11 +10,12 @@ import sys
 import tempfile
 
 import proxies
+import ready
 import scenarios
 import secure
 import tools
 
-ALL = {**scenarios.ALL, **secure.ALL}
+ALL = {**scenarios.ALL, **secure.ALL, **ready.ALL}
 
 
 def against_nginx(rows):
@@ -44,6 +45,7 @@ MARKS = {
     "resume": ("CPU a resumption and a request, of the best peer's", against_best, 1.0, 1.0),
     "idle-tls": ("bytes an idle TLS connection, of the best peer's", against_best, None, 1.0),
     "idle-h2": ("bytes an idle HTTP/2 connection, of the best peer's", against_best, None, 1.0),
+    "ready": ("milliseconds until a target that came up is used", lambda rows: rows["sluice"]["median_ms"], 400, 150),
     "syscalls": ("system calls a request", lambda rows: rows["sluice"]["all"], 4.3, 4.1),
     "allocations": ("allocations a request", lambda rows: rows["sluice"]["allocations"], 0.01, 0.0),
 }

@@ -12,7 +12,7 @@ enum step exchange_step_answer(struct exchange *x)
 {
     enum step next;
 
-    exchange_tell_answered(x, x->response->status);
+    exchange_tell_answered(x);
     if (exchange_retry_answer(x, &next))
         return next;
     x->answer_began = true;

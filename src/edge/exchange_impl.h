@@ -69,7 +69,7 @@ enum step exchange_retry(struct exchange *x, enum reason why);
 bool exchange_retry_answer(struct exchange *x, enum step *next);
 /* What is thought of the target: it broke off, or its answer has begun. */
 void exchange_tell_broken(struct exchange *x, enum reason why);
-void exchange_tell_answered(struct exchange *x, unsigned status);
+void exchange_tell_answered(struct exchange *x);
 /* Adds the try that ends to those that the log tells of, if there is another: with what came of it
  * in a word, or the status of its answer (0: none). */
 void exchange_note_try(struct exchange *x, const char *outcome, unsigned status);

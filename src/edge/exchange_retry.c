@@ -29,8 +29,14 @@ static void tell(struct exchange *x, enum endpoint_verdict verdict, uint64_t wai
         mailbox_wake(host->home);
 }
 
-static enum endpoint_verdict verdict_of(unsigned status)
+/* A gRPC call says it in a field of its own (grpc/doc/statuscodes.md): UNAVAILABLE is 14. */
+static enum endpoint_verdict verdict_of(const struct exchange *x)
 {
+    unsigned status = x->response->status;
+    struct str grpc = x->grpc_type.p ? head_value_name(x->response, STR("grpc-status")) : STR_NONE;
+
+    if (str_same(grpc, STR("14")))
+        return ENDPOINT_FAILED;
     if (status >= 502 && status <= 504)
         return ENDPOINT_FAILED;
     return status >= 500 ? ENDPOINT_ERRED : ENDPOINT_SERVED;
@@ -59,15 +65,15 @@ static bool is_its_fault(enum reason why)
 
 void exchange_tell_broken(struct exchange *x, enum reason why)
 {
-    if (x->holds_place && !x->is_told && is_its_fault(why))
-        tell(x, ENDPOINT_FAILED, UINT64_MAX);
+    if (x->holds_place && is_its_fault(why))
+        tell(x, x->is_told ? ENDPOINT_CUT : ENDPOINT_FAILED, UINT64_MAX);
     x->is_told = true;
 }
 
-void exchange_tell_answered(struct exchange *x, unsigned status)
+void exchange_tell_answered(struct exchange *x)
 {
     x->is_told = true;
-    tell(x, verdict_of(status), x->host->loop->now_us - x->sent_us);
+    tell(x, verdict_of(x), x->host->loop->now_us - x->sent_us);
 }
 
 /* --- the tries so far, for the next pick and the log */

@@ -406,6 +406,8 @@ static enum fit try_target(struct look *look, uint32_t i, bool is_strict)
         return FULL;
     if (!(notes & SERVICE_HALF_OPEN) || endpoint_take_trial(endpoint))
         return FITS;
+    if (!is_strict && !look->saw_full)
+        return FITS; // the last one there is
     if (look->service->has_caps)
         service_release(look->service->gate, endpoint);
     return UNFIT;

@@ -176,12 +176,13 @@ bool endpoint_tell(struct endpoint *endpoint, unsigned worker, enum endpoint_ver
     struct endpoint_told *told = &endpoint->locals[worker].told;
     bool is_suspect = false;
 
-    add(&told->requests, 1);
+    if (verdict != ENDPOINT_CUT)
+        add(&told->requests, 1);
     if (wait_us != UINT64_MAX)
         tell_answer(endpoint, told, wait_us);
     if (verdict != ENDPOINT_SERVED)
         add(&told->failures, 1);
-    if (verdict == ENDPOINT_FAILED)
+    if (verdict == ENDPOINT_FAILED || verdict == ENDPOINT_CUT)
         is_suspect = add_to_row(endpoint, told);
     else if (verdict == ENDPOINT_SERVED && told->in_row)
         __atomic_store_n(&told->in_row, 0, __ATOMIC_RELAXED);

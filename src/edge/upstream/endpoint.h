@@ -89,6 +89,7 @@ enum endpoint_verdict {
     ENDPOINT_SERVED,
     ENDPOINT_ERRED,  /* it answers, and says that it failed */
     ENDPOINT_FAILED, /* no connection, no answer, or one that says that nothing is behind it */
+    ENDPOINT_CUT,    /* said of a request a second time: its answer broke off */
 };
 
 /* Worker: a try has come so far. `wait_us`: until the head of the answer; UINT64_MAX: none came.
