@@ -126,7 +126,15 @@ const struct field conf_retry_fields[] = {
      .type = FIELD_SIZE,
      .max = 16 * 1024 * 1024,
      FIELD_AT(struct conf_retry, body)},
-    {.name = "hedge", .type = FIELD_LATER},
+    {.name = "hedge",
+     .doc = "How late an answer must be for another target to get the request, too; the first good "
+            "answer counts. For idempotent methods, within the budget.",
+     .standard = "off",
+     .type = FIELD_DURATION,
+     .flags = FIELD_OFF,
+     .min = 1,
+     .max = 500 * 3600 * 1000U,
+     FIELD_AT(struct conf_retry, hedge_ms)},
     FIELD_END,
 };
 

@@ -128,7 +128,7 @@ static const struct sink down_sink = {
 
 static void on_answer(struct stream *up, struct head *head, bool last)
 {
-    struct exchange *x = CONTAINER_OF(up, struct exchange, up);
+    struct exchange *x = up->owner;
 
     x->response = head;
     x->up_ended = last;
@@ -138,7 +138,7 @@ static void on_answer(struct stream *up, struct head *head, bool last)
 /* 1xx heads go straight through (RFC 9110 15.2): 100 and 103 alike. */
 static void on_interim(struct stream *up, struct head *head)
 {
-    struct exchange *x = CONTAINER_OF(up, struct exchange, up);
+    struct exchange *x = up->owner;
 
     if (x->is_answering || !x->down.wire)
         return;
@@ -152,7 +152,7 @@ static void on_interim(struct stream *up, struct head *head)
 
 static void on_target_reset(struct stream *up, enum reason why)
 {
-    struct exchange *x = CONTAINER_OF(up, struct exchange, up);
+    struct exchange *x = up->owner;
 
     if (x->is_running && x->step == STEP_SEND) { // it will see
         x->reason = why;
@@ -271,9 +271,11 @@ struct stream *exchange_open(struct exchange_host *host, struct exchange_origin 
     x->host = host;
     join_origin(x, origin);
     x->down = (struct stream){.sink = &down_sink, .arena = &x->arena, .owner = x};
-    x->up = (struct stream){.sink = &up_sink, .arena = &x->arena, .owner = x};
+    x->own_up = (struct stream){.sink = &up_sink, .arena = &x->arena, .owner = x};
+    x->up = &x->own_up;
     x->opening.on_connect = exchange_on_connect;
     x->timer.fire = on_timer;
+    x->hedge_timer.fire = exchange_on_late;
     x->deadline.fire = on_deadline;
     x->index = -1;
     arena_init(&x->arena, &host->loop->arenas,

@@ -42,12 +42,16 @@ struct exchange_reply {
 
 struct exchange {
     /* the two ends */
-    struct stream down, up;
+    struct stream down;
+    struct stream *up; /* own_up, or that of a hedge that won */
+    struct stream own_up;
     struct exchange_host *host;
     struct exchange_origin *origin; /* of the client's connection */
     struct exchange *prev, *next;   /* of the same connection */
     struct target_conn *target;     /* taken; NULL: none */
     struct pool_waiter opening;
+    struct exchange_hedge *hedge;  /* of the arena: the same request at another target; NULL */
+    struct loop_timer hedge_timer; /* when the answer is late */
     /* lives */
     struct arena arena;
     struct snapshot *snapshot; /* pinned; NULL once a tunnel let go */

@@ -71,12 +71,12 @@ void exchange_drained_down(struct stream *down)
 {
     struct exchange *x = exchange_of(down);
 
-    pay(&x->up, &x->owed_up);
+    pay(x->up, &x->owed_up);
 }
 
 void exchange_drained_up(struct stream *up)
 {
-    struct exchange *x = CONTAINER_OF(up, struct exchange, up);
+    struct exchange *x = up->owner;
 
     pay(&x->down, &x->owed_down);
 }
@@ -85,7 +85,7 @@ void exchange_drained_up(struct stream *up)
 
 static bool is_taken(const struct exchange *x)
 {
-    return x->is_sending && x->up.wire;
+    return x->is_sending && x->up->wire;
 }
 
 /* Keeps bytes for the target that is not there yet, or for another try. False: too many. */
@@ -102,8 +102,9 @@ static bool may_be_said_again(const struct exchange *x)
 
     if (!conf->is_on)
         return false;
-    return x->target->may_refuse || (method_is_idempotent(x->request->method) &&
-                                     (x->target->is_reused || (conf->on & ~safe)));
+    return x->target->may_refuse ||
+           (method_is_idempotent(x->request->method) &&
+            (x->target->is_reused || (conf->on & ~safe) || conf->hedge_ms));
 }
 
 /* Another try needs the whole body again: keep a small one of a request that may be repeated. */
@@ -137,7 +138,7 @@ static enum reason put_request(void *owner, const struct piece *piece)
     if (is_taken(x)) {
         if (!x->is_tunnel && piece->bytes.len)
             keep_for_replay(x, piece->bytes);
-        return queue(&x->up, piece) ? REASON_MEMORY_LIMIT : REASON_NONE;
+        return queue(x->up, piece) ? REASON_MEMORY_LIMIT : REASON_NONE;
     }
     if (x->is_answering)
         return REASON_NONE;
@@ -155,7 +156,7 @@ static void take_request(struct exchange *x, const struct piece *piece)
 
     if (!give(x, piece, pass_request, &why))
         return;
-    if (x->is_sending && !x->up.wire) { // the target's stream broke while it took the piece
+    if (x->is_sending && !x->up->wire) { // the target's stream broke while it took the piece
         exchange_run(x, exchange_retry(x, x->reason ? x->reason : REASON_CONNECTION_TERMINATED));
         return;
     }
@@ -167,8 +168,8 @@ static void take_request(struct exchange *x, const struct piece *piece)
         x->was_behind = true;
         return;
     }
-    exchange_touch(&x->up);
-    pay_unless_behind(&x->down, &x->owed_down, &x->up);
+    exchange_touch(x->up);
+    pay_unless_behind(&x->down, &x->owed_down, x->up);
     x->was_behind |= x->owed_down > 0;
     if (x->is_tunnel && x->down_ended && x->up_ended)
         exchange_run(x, STEP_RELAY);
@@ -228,11 +229,11 @@ enum reason exchange_edit_held(struct exchange *x)
 enum status exchange_send_held(struct exchange *x)
 {
     bool is_last = x->held_last && !x->held_trailers;
-    struct wire *wire = x->up.wire;
+    struct wire *wire = x->up->wire;
 
-    if (x->held.len && x->up.codec->body(&x->up, (struct str){x->held.p, x->held.len}, is_last))
+    if (x->held.len && x->up->codec->body(x->up, (struct str){x->held.p, x->held.len}, is_last))
         return E_NOMEM;
-    if (x->held_trailers && x->up.codec->trailers(&x->up, x->held_trailers))
+    if (x->held_trailers && x->up->codec->trailers(x->up, x->held_trailers))
         return E_NOMEM;
     pay(&x->down, &x->owed_down);
     return outq_own(wire->out); // what is held may grow or go before it is written
@@ -262,7 +263,7 @@ static void take_answer(struct exchange *x, const struct piece *piece)
 
     x->up_ended |= piece->last;
     if (!x->is_answering || x->is_own || !x->down.wire) {
-        pay(&x->up, &x->owed_up);
+        pay(x->up, &x->owed_up);
         return;
     }
     if (!give(x, piece, exchange_put_answer, &why))
@@ -272,14 +273,14 @@ static void take_answer(struct exchange *x, const struct piece *piece)
         return;
     }
     exchange_touch(&x->down);
-    pay_unless_behind(&x->up, &x->owed_up, &x->down);
+    pay_unless_behind(x->up, &x->owed_up, &x->down);
     if (piece->last)
         exchange_run(x, STEP_RELAY);
 }
 
 void exchange_take_answer_body(struct stream *up, struct str bytes, bool last)
 {
-    struct exchange *x = CONTAINER_OF(up, struct exchange, up);
+    struct exchange *x = up->owner;
     struct piece piece = piece_of(bytes, last);
 
     x->owed_up += (uint32_t)bytes.len;
@@ -291,7 +292,7 @@ void exchange_take_answer_trailers(struct stream *up, struct head *trailers)
 {
     struct piece piece = piece_of_trailers(trailers);
 
-    take_answer(CONTAINER_OF(up, struct exchange, up), &piece);
+    take_answer(up->owner, &piece);
 }
 
 /* --- tunnels (RFC 9110 7.8): copy what is needed of the snapshot and let it go, a tunnel may live
@@ -305,11 +306,11 @@ void exchange_begin_tunnel(struct exchange *x)
     x->walk.edits_request = x->walk.edits_response = false;
     loop_timer_unset(&x->deadline);
     x->down_ended = x->up_ended = false;
-    x->up.codec->tunnel(&x->up); // first: what came early from the client goes there
+    x->up->codec->tunnel(x->up); // first: what came early from the client goes there
     x->down.codec->tunnel(&x->down);
     if (x->is_over)
         return;
-    exchange_touch(&x->up);
+    exchange_touch(x->up);
     if (!route || !exchange_copy_labels(x))
         goto out; // keeps its snapshot
     route->timeouts = x->route->timeouts;

@@ -136,6 +136,7 @@ void exchange_destroy(struct exchange *x)
     x->is_over = true;
     leave_origin(x);
     loop_timer_remove(host->loop, &x->timer);
+    loop_timer_remove(host->loop, &x->hedge_timer);
     loop_timer_remove(host->loop, &x->deadline);
     chain_end(&x->walk);
     buf_drop(&x->held, &host->loop->partials);
@@ -150,7 +151,7 @@ void exchange_destroy(struct exchange *x)
 enum step exchange_step_done(struct exchange *x)
 {
     struct conn *client = x->down.wire ? x->down.wire->owner : NULL;
-    bool is_good = !x->is_tunnel && x->answer_began && x->up.received && x->up.sent;
+    bool is_good = !x->is_tunnel && x->answer_began && x->up->received && x->up->sent;
 
     report(x);
     x->is_over = true;

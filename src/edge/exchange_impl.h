@@ -46,13 +46,17 @@ void exchange_touch(const struct stream *stream);
 /* --- exchange_pick.c */
 /* Takes the service as the worker's newest snapshot has it. */
 void exchange_renew_view(struct exchange *x);
-void exchange_count_load(struct exchange *x, int change);
+/* Counts a request at a target of the service, by its index. */
+void exchange_count_target(struct exchange *x, int32_t index, uint32_t slot, int change);
 void exchange_leave_queue(struct exchange *x);
 
 /* By which a sticky cookie names its target. */
 uint64_t exchange_target_hash(const struct exchange *x);
 
 /* --- exchange_target.c */
+/* Sends the head of the request, as that target gets it. */
+MUST_USE enum status exchange_say_head(struct exchange *x, struct stream *up,
+                                       const struct endpoint *endpoint);
 void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, enum reason why);
 static inline struct endpoint *exchange_endpoint(const struct exchange *x)
 {
@@ -73,6 +77,21 @@ void exchange_tell_answered(struct exchange *x);
 /* Adds the try that ends to those that the log tells of, if there is another: with what came of it
  * in a word, or the status of its answer (0: none). */
 void exchange_note_try(struct exchange *x, const char *outcome, unsigned status);
+
+/* Takes another try out of the budget. False: there is none. */
+bool exchange_has_budget(struct exchange *x);
+/* From now on tries are noted. False: the arena is full. */
+bool exchange_begin_tries(struct exchange *x);
+
+/* --- exchange_hedge.c */
+/* The request is out: when its answer is late, another target gets it, too. */
+void exchange_arm_hedge(struct exchange *x);
+void exchange_on_late(struct loop_timer *timer);
+/* The target has failed or is too late: the hedge goes on in its place. False: there is none that
+ * has the request. */
+bool exchange_take_hedge(struct exchange *x);
+/* There will be no use for it. */
+void exchange_drop_hedge(struct exchange *x);
 
 /* --- exchange_answer.c */
 /* How long its stream or tunnel may be silent; 0: for ever. */

@@ -109,25 +109,26 @@ void exchange_renew_view(struct exchange *x)
 
 /* The target in the worker's current snapshot, which is the one that balances; NULL: it is no
  * longer in it. */
-static struct balancer_target *balanced(const struct exchange *x, const struct endpoint *endpoint)
+static struct balancer_target *balanced(const struct exchange *x, int32_t index,
+                                        const struct endpoint *endpoint)
 {
     const struct snapshot *view = x->view ? x->view : x->snapshot;
 
     if (view && view == x->host->snapshot)
-        return &x->service->locals[worker_of(x)].targets[x->index];
+        return &x->service->locals[worker_of(x)].targets[index];
     return snapshot_find(x->host->snapshot, endpoint, worker_of(x));
 }
 
-void exchange_count_load(struct exchange *x, int change)
+void exchange_count_target(struct exchange *x, int32_t index, uint32_t slot, int change)
 {
-    struct endpoint *endpoint = exchange_endpoint(x);
+    struct endpoint *endpoint = x->kept ? x->kept : x->service->targets[index].endpoint;
     struct endpoint_local *local = &endpoint->locals[worker_of(x)];
-    struct balancer_target *target = balanced(x, endpoint);
+    struct balancer_target *target = balanced(x, index, endpoint);
 
     __atomic_store_n(&local->in_flight, local->in_flight + (uint32_t)change, __ATOMIC_RELAXED);
     if (target)
         target->load += (uint32_t)change;
-    stat_gauge(&stats_target(x->host->stats, worker_of(x), x->target_slot)->in_flight, change);
+    stat_gauge(&stats_target(x->host->stats, worker_of(x), slot)->in_flight, change);
 }
 
 static enum step use_target(struct exchange *x, int index)
@@ -140,7 +141,7 @@ static enum step use_target(struct exchange *x, int index)
     x->target_slot = __atomic_load_n(&exchange_endpoint(x)->slot, __ATOMIC_RELAXED);
     x->holds_place = true;
     x->gate = x->service->has_caps ? x->service->gate : NULL;
-    exchange_count_load(x, 1);
+    exchange_count_target(x, index, x->target_slot, 1);
     return STEP_CONNECT;
 }
 

@@ -78,7 +78,7 @@ void exchange_tell_answered(struct exchange *x)
 
 /* --- the tries so far, for the next pick and the log */
 
-static bool begin_tries(struct exchange *x)
+bool exchange_begin_tries(struct exchange *x)
 {
     if (!x->tries)
         x->tries = arena_zero(&x->arena, 1, sizeof(*x->tries));
@@ -120,7 +120,7 @@ static void note_endpoint(struct exchange *x, bool may_have_again)
 
 /* --- whether there is another */
 
-static bool has_budget(struct exchange *x)
+bool exchange_has_budget(struct exchange *x)
 {
     const struct conf_retry *conf = &x->service->conf->retry;
     struct gate *gate = x->service->gate;
@@ -175,7 +175,7 @@ static bool may_retry(struct exchange *x, enum conf_retry_on cause)
         return true;
     if (!method_is_idempotent(x->request->method))
         return false;
-    return cause == CONF_RETRY_RESET_UNSENT || has_budget(x);
+    return cause == CONF_RETRY_RESET_UNSENT || exchange_has_budget(x);
 }
 
 /* --- going on */
@@ -226,7 +226,7 @@ static enum step end_try(struct exchange *x, enum conf_retry_on cause, unsigned 
     if (again && !is_same_good)
         note_endpoint(x, cause != CONF_RETRY_CONNECT);
     x->wants_fresh = x->is_sending;
-    exchange_let_go(x, x->up.received && x->up.sent);
+    exchange_let_go(x, x->up->received && x->up->sent);
     if (!again)
         return STEP_REFUSE;
     stat_add(&stat->retries, 1);
@@ -236,7 +236,18 @@ static enum step end_try(struct exchange *x, enum conf_retry_on cause, unsigned 
 enum step exchange_retry(struct exchange *x, enum reason why)
 {
     enum conf_retry_on cause = cause_of(x, why);
-    bool again = may_retry(x, cause) && begin_tries(x);
+    bool again;
+
+    if (x->hedge && x->is_sending) {
+        exchange_tell_broken(x, why);
+        exchange_note_try(x, reason_info(why)->slug, 0);
+        if (exchange_take_hedge(x)) {
+            loop_timer_set(x->host->loop, &x->timer, exchange_answer_ms(x));
+            return STEP_WAIT;
+        }
+    }
+    exchange_drop_hedge(x);
+    again = may_retry(x, cause) && exchange_begin_tries(x);
 
     exchange_tell_broken(x, why);
     x->reason = why;
@@ -248,7 +259,7 @@ bool exchange_retry_answer(struct exchange *x, enum step *next)
     unsigned status = x->response->status;
     enum conf_retry_on cause = cause_of_status(status);
 
-    if (!cause || !may_retry(x, cause) || !begin_tries(x))
+    if (!cause || !may_retry(x, cause) || !exchange_begin_tries(x))
         return false;
     *next = end_try(x, cause, status, true);
     return true;
@@ -261,7 +272,7 @@ static void release_place(struct exchange *x)
     if (!x->holds_place)
         return;
     x->holds_place = false;
-    exchange_count_load(x, -1);
+    exchange_count_target(x, x->index, x->target_slot, -1);
     if (x->gate)
         service_release(x->gate, exchange_endpoint(x));
     x->gate = NULL;
@@ -282,11 +293,12 @@ void exchange_let_go(struct exchange *x, bool is_good)
 {
     struct target_conn *target = x->target;
 
+    exchange_drop_hedge(x);
     x->target = NULL;
     x->is_sending = false;
     if (target) {
-        if (x->up.wire)
-            x->up.codec->detach(&x->up);
+        if (x->up->wire)
+            x->up->codec->detach(x->up);
         if (x->is_tunnel && x->down_ended && x->up_ended)
             pool_finish(target);
         else

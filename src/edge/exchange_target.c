@@ -48,12 +48,12 @@ void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, e
 
 /* --- SEND */
 
-static struct str host_for(const struct exchange *x)
+static struct str host_for(const struct exchange *x, const struct endpoint *endpoint)
 {
     const struct conf_service *conf = x->service->conf;
 
     if (conf->host == CONF_HOST_TARGET)
-        return exchange_endpoint(x)->address;
+        return endpoint->address;
     if (conf->host == CONF_HOST_NAME)
         return conf->host_name.s;
     return x->request->authority;
@@ -104,15 +104,16 @@ static enum status prepare(struct exchange *x)
     return head->path.p ? add_forwarded(x, head) : E_NOMEM;
 }
 
-static enum status send_head(struct exchange *x)
+enum status exchange_say_head(struct exchange *x, struct stream *up,
+                              const struct endpoint *endpoint)
 {
     struct head head = *x->request;
     bool is_last = x->held_last && !x->held.len && !x->held_trailers;
 
-    head.authority = host_for(x);
+    head.authority = host_for(x, endpoint);
     head.scheme = x->service->tls ? STR("https") : STR("http");
-    x->up.is_head = head.method == METHOD_HEAD;
-    return x->up.codec->head(&x->up, &head, is_last);
+    up->is_head = head.method == METHOD_HEAD;
+    return up->codec->head(up, &head, is_last);
 }
 
 enum step exchange_step_send(struct exchange *x)
@@ -123,20 +124,21 @@ enum step exchange_step_send(struct exchange *x)
     if (!x->is_prepared && prepare(x))
         return exchange_refused(x, REASON_HEADERS_TOO_LARGE);
     x->is_prepared = true;
-    x->up.received = x->up.sent = x->up.in_tunnel = false;
-    if (wire->codec->begin(wire, &x->up))
+    x->up->received = x->up->sent = x->up->in_tunnel = false;
+    if (wire->codec->begin(wire, x->up))
         return exchange_retry(x, REASON_CONNECTION_TERMINATED);
     x->is_sending = true;
     x->sent_us = x->active_us = x->host->loop->now_us;
-    status = send_head(x);
+    status = exchange_say_head(x, x->up, exchange_endpoint(x));
     if (!status)
         status = exchange_send_held(x);
-    if (!x->up.wire)
+    if (!x->up->wire)
         return exchange_retry(x, x->reason ? x->reason : REASON_CONNECTION_TERMINATED);
     if (status)
         return exchange_refused(x, status == E_DENIED ? REASON_HTTP_UPGRADE_FAILED
                                                       : REASON_MEMORY_LIMIT);
-    exchange_touch(&x->up);
+    exchange_touch(x->up);
+    exchange_arm_hedge(x);
     if (exchange_answer_ms(x))
         loop_timer_set(x->host->loop, &x->timer, exchange_answer_ms(x));
     return STEP_WAIT;
