@@ -114,18 +114,21 @@ static bool has_budget(struct exchange *x)
                              x->host->loop->now_us);
 }
 
-/* Why it may be tried again, as the service names it. */
+/* Why it may be tried again, as the service names it. What is not safe enough to have a name of its
+ * own there has broken off all the same. */
 static enum conf_retry_on cause_of(const struct exchange *x, enum reason why)
 {
+    enum conf_retry_on cause = CONF_RETRY_RESET;
+
     if (!x->is_sending)
         return CONF_RETRY_CONNECT;
-    if (why == REASON_REFUSED_STREAM)
-        return CONF_RETRY_REFUSED_STREAM;
     if (why == REASON_HTTP_RESPONSE_TIMEOUT)
         return CONF_RETRY_504;
-    if (why == REASON_CONNECTION_TERMINATED && x->target && x->target->is_reused)
-        return CONF_RETRY_RESET_UNSENT;
-    return CONF_RETRY_RESET;
+    if (why == REASON_REFUSED_STREAM)
+        cause = CONF_RETRY_REFUSED_STREAM;
+    else if (why == REASON_CONNECTION_TERMINATED && x->target && x->target->is_reused)
+        cause = CONF_RETRY_RESET_UNSENT;
+    return x->service->conf->retry.on & cause ? cause : CONF_RETRY_RESET;
 }
 
 static enum conf_retry_on cause_of_status(unsigned status)
