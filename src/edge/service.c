@@ -313,7 +313,7 @@ struct look {
     struct service *service;
     struct service_local *local;
     const struct service_ask *ask;
-    uint64_t tried; /* of the tier */
+    uint64_t passed_over; /* of the only tier, as bits: it was looked at already */
     uint32_t tier;
     bool saw_full;
 };
@@ -428,7 +428,7 @@ static int choose_other(struct look *look)
     const struct service_ask *ask = look->ask;
     uint64_t been = bits_of(look, ask->tried, ask->tried_count) |
                     bits_of(look, ask->shunned, ask->shunned_count);
-    int index = choose_in_tier(look, been, true);
+    int index = choose_in_tier(look, been | look->passed_over, true);
 
     return index == BALANCER_NONE ? choose_in_tier(look, been, false) : index;
 }
@@ -519,8 +519,11 @@ int service_choose(struct service *service, unsigned worker, const struct servic
     if (is_plain(service, ask)) {
         index =
             service->balancer->pick(local->states[0], local->targets, service->count, ask->key, 0);
-        if (index != BALANCER_NONE && !local->notes[index])
+        if (index != BALANCER_NONE &&
+            (!local->notes[index] || try_target(&look, (uint32_t)index, true) == FITS))
             return index;
+        if (index >= 0 && index < 64)
+            look.passed_over = UINT64_C(1) << index;
         index = BALANCER_NONE;
     }
     if (ask->sticky)
