@@ -56,8 +56,9 @@ static bool is_its_fault(enum reason why)
 
 void exchange_tell_broken(struct exchange *x, enum reason why)
 {
-    if (x->holds_place && !x->is_told && is_its_fault(why))
-        tell(x, ENDPOINT_FAILED, UINT64_MAX);
+    if (!x->holds_place || x->is_told || !is_its_fault(why))
+        return;
+    tell(x, ENDPOINT_FAILED, UINT64_MAX);
     x->is_told = true;
 }
 
@@ -253,6 +254,8 @@ static void release_place(struct exchange *x)
     if (!x->holds_place)
         return;
     x->holds_place = false;
+    if (!x->is_told)
+        endpoint_give_trial(exchange_endpoint(x));
     exchange_count_load(x, -1);
     if (x->gate)
         service_release(x->gate, exchange_endpoint(x));
