@@ -107,16 +107,22 @@ static bool may_be_said_again(const struct exchange *x)
             (x->target->is_reused || (conf->on & ~safe) || conf->hedge_ms));
 }
 
-/* Another try needs the whole body again: keep a small one of a request that may be repeated. */
-static void keep_for_replay(struct exchange *x, struct str bytes)
+/* Another try needs the whole body again: a small one of a request that may be repeated is kept. */
+static bool is_worth_keeping(const struct exchange *x, size_t len)
 {
-    if (!x->can_replay)
-        return;
-    if (may_be_said_again(x) && x->held.len + bytes.len <= x->service->conf->retry.body &&
-        hold(x, bytes))
-        return;
+    return len <= x->service->conf->retry.body && may_be_said_again(x);
+}
+
+static void forget_held(struct exchange *x)
+{
     x->can_replay = false;
     buf_drop(&x->held, &x->host->loop->partials);
+}
+
+static void keep_for_replay(struct exchange *x, struct str bytes)
+{
+    if (x->can_replay && !(is_worth_keeping(x, x->held.len + bytes.len) && hold(x, bytes)))
+        forget_held(x);
 }
 
 static bool is_too_large(const struct exchange *x)
@@ -236,7 +242,11 @@ enum status exchange_send_held(struct exchange *x)
     if (x->held_trailers && x->up->codec->trailers(x->up, x->held_trailers))
         return E_NOMEM;
     pay(&x->down, &x->owed_down);
-    return outq_own(wire->out); // what is held may grow or go before it is written
+    if (outq_own(wire->out)) // what is held may grow or go before it is written
+        return E_NOMEM;
+    if (x->held.len && !is_worth_keeping(x, x->held.len))
+        forget_held(x);
+    return OK;
 }
 
 /* --- the answer's body */

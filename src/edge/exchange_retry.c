@@ -65,8 +65,9 @@ static bool is_its_fault(enum reason why)
 
 void exchange_tell_broken(struct exchange *x, enum reason why)
 {
-    if (x->holds_place && is_its_fault(why))
-        tell(x, x->is_told ? ENDPOINT_CUT : ENDPOINT_FAILED, UINT64_MAX);
+    if (!x->holds_place || !is_its_fault(why))
+        return;
+    tell(x, x->is_told ? ENDPOINT_CUT : ENDPOINT_FAILED, UINT64_MAX);
     x->is_told = true;
 }
 
@@ -130,18 +131,21 @@ bool exchange_has_budget(struct exchange *x)
                              x->host->loop->now_us);
 }
 
-/* Why it may be tried again, as the service names it. */
+/* Why it may be tried again, as the service names it. What is not safe enough to have a name of its
+ * own there has broken off all the same. */
 static enum conf_retry_on cause_of(const struct exchange *x, enum reason why)
 {
+    enum conf_retry_on cause = CONF_RETRY_RESET;
+
     if (!x->is_sending)
         return CONF_RETRY_CONNECT;
-    if (why == REASON_REFUSED_STREAM)
-        return CONF_RETRY_REFUSED_STREAM;
     if (why == REASON_HTTP_RESPONSE_TIMEOUT)
         return CONF_RETRY_504;
-    if (why == REASON_CONNECTION_TERMINATED && x->target && x->target->is_reused)
-        return CONF_RETRY_RESET_UNSENT;
-    return CONF_RETRY_RESET;
+    if (why == REASON_REFUSED_STREAM)
+        cause = CONF_RETRY_REFUSED_STREAM;
+    else if (why == REASON_CONNECTION_TERMINATED && x->target && x->target->is_reused)
+        cause = CONF_RETRY_RESET_UNSENT;
+    return x->service->conf->retry.on & cause ? cause : CONF_RETRY_RESET;
 }
 
 static enum conf_retry_on cause_of_status(unsigned status)
@@ -272,6 +276,8 @@ static void release_place(struct exchange *x)
     if (!x->holds_place)
         return;
     x->holds_place = false;
+    if (!x->is_told)
+        endpoint_give_trial(exchange_endpoint(x));
     exchange_count_target(x, x->index, x->target_slot, -1);
     if (x->gate)
         service_release(x->gate, exchange_endpoint(x));

@@ -326,7 +326,7 @@ struct look {
     struct service *service;
     struct service_local *local;
     const struct service_ask *ask;
-    uint64_t tried; /* of the tier */
+    uint64_t passed_over; /* of the only tier, as bits: it was looked at already */
     uint32_t tier;
     bool saw_full;
 };
@@ -437,22 +437,41 @@ static int choose_in_tier(struct look *look, uint64_t tried, bool is_strict)
     return BALANCER_NONE;
 }
 
-/* Others first; then those that warm up though it is not their turn; then those it has been to. */
-static int choose_anyhow(struct look *look)
+/* One it has not been to; one that warms up only if nobody else is there. */
+static int choose_other(struct look *look)
 {
     const struct service_ask *ask = look->ask;
-    uint64_t tried = bits_of(look, ask->tried, ask->tried_count);
-    uint64_t shunned = bits_of(look, ask->shunned, ask->shunned_count);
-    int index = choose_in_tier(look, tried | shunned, true);
+    uint64_t been = bits_of(look, ask->tried, ask->tried_count) |
+                    bits_of(look, ask->shunned, ask->shunned_count);
+    int index = choose_in_tier(look, been | look->passed_over, true);
 
-    if (index == BALANCER_NONE)
-        index = choose_in_tier(look, tried | shunned, false);
-    if (index == BALANCER_NONE && shunned & ~tried)
-        index = choose_in_tier(look, tried, false);
+    return index == BALANCER_NONE ? choose_in_tier(look, been, false) : index;
+}
+
+static int choose_again(struct look *look)
+{
+    const struct service_ask *ask = look->ask;
+
+    return choose_in_tier(look, bits_of(look, ask->tried, ask->tried_count), false);
+}
+
+/* The tier `first`, then the others in their order. */
+static int choose_in_tiers(struct look *look, uint32_t first, int (*choose)(struct look *look))
+{
+    int index;
+
+    look->tier = first;
+    index = choose(look);
+    for (uint32_t t = 0; index == BALANCER_NONE && t < look->service->tier_count; t++) {
+        if (t == first)
+            continue;
+        look->tier = t;
+        index = choose(look);
+    }
     return index;
 }
 
-/* The tier by its share, then the others in their order. */
+/* A tier by its share, else another; only then one that it has been to. */
 static int choose_by_tier(struct look *look)
 {
     struct service_local *local = look->local;
@@ -464,14 +483,11 @@ static int choose_by_tier(struct look *look)
 
         first = tiers_pick(local->tiers, count, (uint32_t)(draw >> 32));
     }
-    look->tier = first < count ? first : 0;
-    index = choose_anyhow(look);
-    for (uint32_t t = 0; index == BALANCER_NONE && t < count; t++) {
-        if (t == first)
-            continue;
-        look->tier = t;
-        index = choose_anyhow(look);
-    }
+    if (first >= count)
+        first = 0;
+    index = choose_in_tiers(look, first, choose_other);
+    if (index == BALANCER_NONE && look->ask->shunned_count)
+        index = choose_in_tiers(look, first, choose_again);
     return index;
 }
 
@@ -518,8 +534,11 @@ int service_choose(struct service *service, unsigned worker, const struct servic
     if (is_plain(service, ask)) {
         index =
             service->balancer->pick(local->states[0], local->targets, service->count, ask->key, 0);
-        if (index != BALANCER_NONE && !local->notes[index])
+        if (index != BALANCER_NONE &&
+            (!local->notes[index] || try_target(&look, (uint32_t)index, true) == FITS))
             return index;
+        if (index >= 0 && index < 64)
+            look.passed_over = UINT64_C(1) << index;
         index = BALANCER_NONE;
     }
     if (ask->sticky)

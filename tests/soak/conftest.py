@@ -6,4 +6,4 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
-from lib.fixtures import gateway, home, origin, origins, ports, pytest_configure, shared  # noqa: E402,F401
+from lib.fixtures import faulties, gateway, home, origin, origins, ports, pytest_configure, shared  # noqa: E402,F401

@@ -141,7 +141,6 @@ static void judge_peers(struct check_group *group, uint64_t now_ms)
 
 /* --- one target */
 
-/* Trials whose outcome nobody learned, for their client left, are given out again. */
 static void note_breaker(struct check *check, const struct endpoint_told *told, uint64_t now_ms)
 {
     const struct conf_breaker *conf = &check->conf->breaker;
@@ -155,8 +154,6 @@ static void note_breaker(struct check *check, const struct endpoint_told *told, 
 
     if (breaker_note(&check->breaker, &rule, &sample, now_ms))
         check_apply(check);
-    else if (check->breaker.state == BREAKER_HALF_OPEN && !in_flight(check->endpoint))
-        __atomic_store_n(&check->endpoint->trials, conf->trials, __ATOMIC_RELAXED);
 }
 
 static void note_limit(struct check *check, const struct endpoint_told *told)

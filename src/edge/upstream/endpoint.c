@@ -199,3 +199,9 @@ bool endpoint_take_trial(struct endpoint *endpoint)
             return true;
     return false;
 }
+
+void endpoint_give_trial(struct endpoint *endpoint)
+{
+    if (__atomic_load_n(&endpoint->is_half_open, __ATOMIC_RELAXED))
+        __atomic_fetch_add(&endpoint->trials, 1, __ATOMIC_RELAXED);
+}

@@ -98,5 +98,7 @@ bool endpoint_tell(struct endpoint *endpoint, unsigned worker, enum endpoint_ver
                    uint64_t wait_us);
 /* Worker: takes one of the requests that may try it while its breaker is half open. */
 bool endpoint_take_trial(struct endpoint *endpoint);
+/* Worker: a request that told nothing of it gives its trial back, if it may have had one. */
+void endpoint_give_trial(struct endpoint *endpoint);
 
 #endif

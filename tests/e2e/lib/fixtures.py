@@ -16,6 +16,7 @@ import tempfile
 
 import pytest
 
+from .faulty import Faulty
 from .gateway import BIN, Gateway, merge
 from .origin import Origin
 from .ports import Ports
@@ -60,6 +61,21 @@ def origins(home):
 @pytest.fixture
 def origin(origins):
     return origins()
+
+
+@pytest.fixture
+def faulties(ports):
+    """Puts proxies with faults in front of targets: faulties(origin), or faulties(a, b, c) for a list of them."""
+    made = []
+
+    def make(*targets):
+        fresh = [Faulty(t if isinstance(t, str) else t.address, ports.take()) for t in targets]
+        made.extend(fresh)
+        return fresh if len(fresh) > 1 else fresh[0]
+
+    yield make
+    for proxy in made:
+        proxy.close()
 
 
 def start_gateway(made, home, ports, origin, options):
