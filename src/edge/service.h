@@ -9,6 +9,7 @@
 #define EDGE_SERVICE_H
 
 #include "edge/balance/tiers.h"
+#include "edge/found.h"
 #include "edge/registry.h"
 #include "sluice/balancer.h"
 
@@ -52,6 +53,7 @@ struct service {
     struct snapshot_target *targets;
     uint32_t count, tier_count;
     bool has_caps;                /* a place must be taken and given back */
+    bool awaits_targets;          /* its first ones are being looked for */
     enum service_mode mode;       /* by the API */
     struct service_local *locals; /* one a worker */
 };
@@ -63,8 +65,7 @@ struct snapshot_wish {
     uint8_t source;
 };
 
-/* What the API changed and what was found, asked of its keeper while building; NULL hooks: nothing
- * changed. */
+/* What the API changed, asked of its keeper while building. */
 struct snapshot_overlay {
     void *owner;
     /* Calls `add` for every target of `service` beyond those of the file. */
@@ -77,6 +78,7 @@ struct snapshot_overlay {
 
 struct service_build {
     const struct snapshot_overlay *overlay; /* NULL: none */
+    const struct found *found;              /* NULL: nothing */
     struct registry *registry;
     struct arena *arena;
     struct str region; /* the edge's own; empty: none */
@@ -111,7 +113,7 @@ struct service_ask {
 enum service_lack {
     SERVICE_LACKS_NOTHING,
     SERVICE_LACKS_PLACE, /* targets are there, all at their limit */
-    SERVICE_LACKS_NEWS,  /* none has been checked yet */
+    SERVICE_LACKS_NEWS,  /* none has been checked, or found, yet */
     SERVICE_LACKS_TARGET,
 };
 

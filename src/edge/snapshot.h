@@ -67,6 +67,7 @@ struct snapshot_build {
     struct rules *rules; /* a reference is taken */
     struct registry *registry;
     const struct snapshot_overlay *overlay;
+    const struct found *found; /* NULL: nothing */
     struct mailbox *home;
     struct str region; /* the edge's own; empty: none */
     uint32_t generation;

@@ -121,6 +121,8 @@ static void on_done(void *owner, const struct probe_result *result)
     check->last = *result;
     check->last_ms = checks_now(check->checks);
     health_note(&check->health, &rule, result->passed, check->last_ms);
+    if (!result->passed && !result->is_reached)
+        check->checks->home.on_unreached(check->checks->home.owner, check->endpoint);
     check_apply(check);
     ask_later(check);
 }

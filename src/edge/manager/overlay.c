@@ -16,7 +16,8 @@
  * [id]}}} */
 struct overlay {
     json_t *root;
-    json_t *before; /* the last change; NULL: there is nothing to undo */
+    json_t *before;  /* the last change; NULL: there is nothing to undo */
+    bool is_unsaved; /* since the file was written */
     char path[PATH_MAX];
     char error[PATH_MAX + 128];
 };
@@ -174,13 +175,17 @@ void overlay_close(struct overlay **overlay)
 
 enum status overlay_save(struct overlay *overlay)
 {
-    char *text = json_dumps(overlay->root, JSON_INDENT(2));
+    char *text;
     enum status status;
 
+    if (!overlay->is_unsaved)
+        return OK;
+    text = json_dumps(overlay->root, JSON_INDENT(2));
     if (!text)
         return E_NOMEM;
     status = file_write(overlay->path, (struct str){text, strlen(text)}, 0600);
     free(text);
+    overlay->is_unsaved = status != OK;
     return status;
 }
 
@@ -194,6 +199,7 @@ static bool remember(struct overlay *overlay)
         return false;
     json_decref(overlay->before);
     overlay->before = copy;
+    overlay->is_unsaved = true;
     return true;
 }
 
