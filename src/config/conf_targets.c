@@ -18,9 +18,11 @@ static const struct field list_fields[] = {
 
 static void decode(struct decoder *decoder, const struct node *root, struct conf_target_list *list)
 {
-    if (root->kind == NODE_SCALAR && tree_is_null(root))
-        diag_error(decoder->diag, tree_span(root), "the file is empty");
-    else if (root->kind == NODE_MAP)
+    bool is_map = root->kind == NODE_MAP;
+
+    if (is_map ? !root->child.first : tree_is_null(root))
+        diag_error(decoder->diag, tree_span(root), "it lists no targets");
+    else if (is_map)
         field_decode(decoder, list_fields, root, list);
     else
         field_value(decoder, list_fields, root, &list->items);
