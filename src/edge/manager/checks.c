@@ -10,7 +10,7 @@ enum { TICK_MS = 1000, TICK_FAST_MS = 100, HEADER_BYTES = 32 * 1024, HEADERS = 2
 
 static bool same(struct str a, struct str b)
 {
-    return a.len == b.len && !memcmp(a.p, b.p, a.len);
+    return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
 }
 
 /* --- what is thought of a target */
@@ -121,7 +121,7 @@ static void on_done(void *owner, const struct probe_result *result)
     check->last = *result;
     check->last_ms = checks_now(check->checks);
     health_note(&check->health, &rule, result->passed, check->last_ms);
-    if (!result->passed && !result->is_reached)
+    if (!result->passed && !result->is_reached && check->checks->home.on_unreached)
         check->checks->home.on_unreached(check->checks->home.owner, check->endpoint);
     check_apply(check);
     ask_later(check);

@@ -16,8 +16,8 @@
  * [id]}}} */
 struct overlay {
     json_t *root;
-    json_t *before;  /* the last change; NULL: there is nothing to undo */
-    bool is_unsaved; /* since the file was written */
+    json_t *before;               /* the last change; NULL: there is nothing to undo */
+    bool is_unsaved, was_unsaved; /* changed since the file was written; before the last change */
     char path[PATH_MAX];
     char error[PATH_MAX + 128];
 };
@@ -199,6 +199,7 @@ static bool remember(struct overlay *overlay)
         return false;
     json_decref(overlay->before);
     overlay->before = copy;
+    overlay->was_unsaved = overlay->is_unsaved;
     overlay->is_unsaved = true;
     return true;
 }
@@ -210,6 +211,7 @@ void overlay_undo(struct overlay *overlay)
     json_decref(overlay->root);
     overlay->root = overlay->before;
     overlay->before = NULL;
+    overlay->is_unsaved = !overlay->is_unsaved || overlay->was_unsaved;
 }
 
 /* Gives back what `parent` has under that name, made if it is not there; NULL: memory. */
