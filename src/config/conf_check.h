@@ -24,6 +24,9 @@ void conf_check_control(struct decoder *decoder);
 
 /* --- conf_check_service.c */
 void conf_check_services(struct decoder *decoder);
+/* That there are not too many targets, and that they are told apart; `at`: of the whole. */
+void conf_check_targets(struct diag *diag, struct span at, const struct conf_target *targets,
+                        uint32_t count);
 /* Says that there is no such service, and which one may be meant. */
 void conf_check_unknown_service(struct diag *diag, const struct conf *conf,
                                 const struct conf_text *name);

@@ -36,24 +36,25 @@ void conf_check_unknown_service(struct diag *diag, const struct conf *conf,
     }
 }
 
-static void check_targets(struct diag *diag, const struct conf_service *service)
+void conf_check_targets(struct diag *diag, struct span at, const struct conf_target *targets,
+                        uint32_t count)
 {
     struct arena scratch;
     struct names names;
 
     arena_init(&scratch, NULL, 0);
-    if (service->target_count > CONF_TARGETS_MAX)
-        diag_error(diag, service->name.at, "more than %d targets", CONF_TARGETS_MAX);
-    if (service->target_count > 1)
-        names_init(&names, &scratch, service->target_count);
-    for (uint32_t i = 0; i < service->target_count; i++) {
-        const struct conf_text *id = &service->targets[i].id;
-        uint32_t first = service->target_count > 1 ? names_put(&names, id->s, i) : NAMES_NONE;
+    if (count > CONF_TARGETS_MAX)
+        diag_error(diag, at, "more than %d targets", CONF_TARGETS_MAX);
+    if (count > 1)
+        names_init(&names, &scratch, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct conf_text *id = &targets[i].id;
+        uint32_t first = count > 1 ? names_put(&names, id->s, i) : NAMES_NONE;
 
         conf_check_name(diag, id);
-        conf_check_name(diag, &service->targets[i].region);
+        conf_check_name(diag, &targets[i].region);
         if (first != NAMES_NONE)
-            conf_check_twice(diag, "target", id, &service->targets[first].id);
+            conf_check_twice(diag, "target", id, &targets[first].id);
     }
     arena_reset(&scratch);
 }
@@ -148,7 +149,7 @@ static void check_service(const struct review *review, uint32_t i)
         diag_error(diag, service->at, "the service has no targets");
         diag_hint(diag, "write targets: [\"127.0.0.1:3000\"], or discover: {dns: ..., port: ...}");
     }
-    check_targets(diag, service);
+    conf_check_targets(diag, service->name.at, service->targets, service->target_count);
     check_health(diag, service);
     check_discover(diag, service);
     check_sticky(diag, &service->sticky);

@@ -122,7 +122,6 @@ struct conf_discover {
     uint16_t port;
     enum conf_discover_type type;
     uint32_t ttl_min_ms, ttl_max_ms;
-    bool fly_regions; /* ask the vms TXT for regions */
 };
 
 #endif

@@ -174,17 +174,17 @@ static const struct field http2_fields[] = {
 
 static const char *const balances[] = {"least_request", "round_robin", "hash", "random", NULL};
 static const char *const protocols[] = {"http1", "h2", "auto", NULL};
-static const struct field target_element = {.name = "",
-                                            .type = FIELD_CUSTOM,
-                                            .decode = decode_target,
-                                            .fields = target_fields};
+const struct field conf_target_element = {.name = "",
+                                          .type = FIELD_CUSTOM,
+                                          .decode = decode_target,
+                                          .fields = target_fields};
 
 const struct field conf_service_fields[] = {
     {.name = ".", .type = FIELD_SPAN, FIELD_AT(struct conf_service, at)},
     {.name = "targets",
      .doc = "Where it runs: addresses, or maps with id, address and weight.",
      .type = FIELD_LIST,
-     .element = &target_element,
+     .element = &conf_target_element,
      FIELD_ITEMS(struct conf_service, targets, target_count)},
     {.name = "protocol",
      .doc = "What the targets speak; `auto`: HTTP/2 or HTTP/1.1, as agreed on over TLS.",

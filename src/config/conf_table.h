@@ -31,6 +31,7 @@ extern const struct field conf_hold_fields[];
 extern const struct field conf_adaptive_fields[];
 extern const struct field conf_target_limit_fields[];
 extern const struct field conf_discover_fields[];
+extern const struct field conf_target_element; /* of a list of targets */
 
 /* Hook of `filters`: fills a struct conf_filters from a list of one-key maps. */
 bool conf_filters_decode(struct decoder *decoder, const struct field *field,

@@ -17,7 +17,7 @@ struct exchange_hedge {
     int32_t index;
     uint32_t slot;
     uint64_t picked_us, sent_us;
-    bool is_sent;
+    bool is_sent, is_told;
 };
 
 static unsigned worker_of(const struct exchange *x)
@@ -27,11 +27,11 @@ static unsigned worker_of(const struct exchange *x)
 
 /* --- letting go */
 
-static void tell(const struct exchange_hedge *hedge, enum endpoint_verdict verdict,
-                 uint64_t wait_us)
+static void tell(struct exchange_hedge *hedge, enum endpoint_verdict verdict, uint64_t wait_us)
 {
     struct exchange_host *host = hedge->x->host;
 
+    hedge->is_told = true;
     if (endpoint_tell(hedge->endpoint, host->loop->worker, verdict, wait_us) && host->home)
         mailbox_wake(host->home);
 }
@@ -49,6 +49,8 @@ void exchange_drop_hedge(struct exchange *x)
         hedge->up.codec->detach(&hedge->up);
     if (hedge->target)
         pool_give(hedge->target, (struct pool_parting){.is_good = false});
+    if (!hedge->is_told)
+        endpoint_give_trial(hedge->endpoint);
     exchange_count_target(x, hedge->index, hedge->slot, -1);
     if (hedge->gate)
         service_release(hedge->gate, hedge->endpoint);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "config/names.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -50,25 +51,70 @@ static void add_wish(void *to, const struct snapshot_wish *wish)
     wishes->items[wishes->count++] = *wish;
 }
 
-/* The file's targets less the removed, then the added and the found ones. */
+static bool is_removed(const struct wishes *wishes, struct str id)
+{
+    const struct snapshot_overlay *overlay = wishes->build->overlay;
+
+    return overlay && overlay->is_removed(overlay->owner, wishes->conf->name.s, id);
+}
+
+static void add_listed(struct wishes *wishes, const struct conf_target *targets, uint32_t count,
+                       enum target_source source)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct snapshot_wish wish = {.target = targets[i], .source = (uint8_t)source};
+
+        if (!is_removed(wishes, wish.target.id.s))
+            add_wish(wishes, &wish);
+    }
+}
+
+/* One that was found gives way to one of the file with its id. */
+static void add_found(struct wishes *wishes, const struct found_list *list)
+{
+    const struct conf_service *conf = wishes->conf;
+    struct arena scratch;
+    struct names names;
+
+    arena_init(&scratch, NULL, 0);
+    names_init(&names, &scratch, conf->target_count);
+    wishes->is_short |= !names.slots;
+    for (uint32_t i = 0; names.slots && i < conf->target_count; i++)
+        names_put(&names, conf->targets[i].id.s, i);
+    for (uint32_t i = 0; names.slots && i < list->count; i++)
+        if (names_get(&names, list->items[i].id.s) == NAMES_NONE)
+            add_listed(wishes, &list->items[i], 1, TARGET_FOUND);
+    arena_reset(&scratch);
+}
+
+/* The file's targets less the removed, the added ones, then those found less the removed. */
 static void collect(struct wishes *wishes)
 {
     const struct snapshot_overlay *overlay = wishes->build->overlay;
-    struct str name = wishes->conf->name.s;
+    const struct conf_service *conf = wishes->conf;
+    const struct found_source *found = NULL;
 
-    for (uint32_t i = 0; i < wishes->conf->target_count; i++) {
-        struct snapshot_wish wish = {.target = wishes->conf->targets[i], .source = TARGET_FILE};
-
-        if (overlay && overlay->is_removed(overlay->owner, name, wish.target.id.s))
-            continue;
-        add_wish(wishes, &wish);
-    }
-    if (!overlay)
-        return;
-    overlay->added(overlay->owner, name, wishes, add_wish);
-    for (uint32_t i = 0; i < wishes->count; i++)
+    if (conf->discover.is_set)
+        found = found_of(wishes->build->found, &conf->discover);
+    add_listed(wishes, conf->targets, conf->target_count, TARGET_FILE);
+    if (overlay)
+        overlay->added(overlay->owner, conf->name.s, wishes, add_wish);
+    if (found && found->list)
+        add_found(wishes, found->list);
+    for (uint32_t i = 0; overlay && i < wishes->count; i++)
         wishes->items[i].is_drained =
-            overlay->is_drained(overlay->owner, name, wishes->items[i].target.id.s);
+            overlay->is_drained(overlay->owner, conf->name.s, wishes->items[i].target.id.s);
+}
+
+/* One whose source is not known yet is looked for as soon as this is built. */
+static bool awaits_targets(const struct service_build *build, const struct conf_service *conf)
+{
+    const struct found_source *found;
+
+    if (!conf->discover.is_set || !build->found)
+        return false;
+    found = found_of(build->found, &conf->discover);
+    return !found || found->is_awaited;
 }
 
 /* A target that says no region is as near as any. */
@@ -255,6 +301,7 @@ bool service_fill(struct service *service, const struct service_build *build, st
         !service->gate || !fill_targets(service, &wishes, diag))
         return false;
     service->tier_count = count_tiers(service);
+    service->awaits_targets = awaits_targets(build, conf);
     service->has_caps =
         conf->limits.concurrency || conf->limits.total || conf->limits.adaptive.is_on;
     if (build->overlay && build->overlay->mode)
@@ -527,8 +574,9 @@ int service_choose(struct service *service, unsigned worker, const struct servic
 
     *lack = SERVICE_LACKS_NOTHING;
     if (local->mode == TIERS_UNKNOWN || local->mode == TIERS_NONE || !service->count) {
-        *lack = local->mode == TIERS_UNKNOWN && service->count ? SERVICE_LACKS_NEWS
-                                                               : SERVICE_LACKS_TARGET;
+        bool is_early = service->count ? local->mode == TIERS_UNKNOWN : service->awaits_targets;
+
+        *lack = is_early ? SERVICE_LACKS_NEWS : SERVICE_LACKS_TARGET;
         return BALANCER_NONE;
     }
     if (is_plain(service, ask)) {

@@ -9,6 +9,7 @@
 #define EDGE_SERVICE_H
 
 #include "edge/balance/tiers.h"
+#include "edge/found.h"
 #include "edge/registry.h"
 #include "edge/upstream/health_memory.h"
 #include "sluice/balancer.h"
@@ -53,6 +54,7 @@ struct service {
     struct snapshot_target *targets;
     uint32_t count, tier_count;
     bool has_caps;                /* a place must be taken and given back */
+    bool awaits_targets;          /* its first ones are being looked for */
     enum service_mode mode;       /* by the API */
     struct service_local *locals; /* one a worker */
 };
@@ -64,8 +66,7 @@ struct snapshot_wish {
     uint8_t source;
 };
 
-/* What the API changed and what was found, asked of its keeper while building; NULL hooks: nothing
- * changed. */
+/* What the API changed, asked of its keeper while building. */
 struct snapshot_overlay {
     void *owner;
     /* Calls `add` for every target of `service` beyond those of the file. */
@@ -78,6 +79,7 @@ struct snapshot_overlay {
 
 struct service_build {
     const struct snapshot_overlay *overlay; /* NULL: none */
+    const struct found *found;              /* NULL: nothing */
     struct registry *registry;
     struct arena *arena;
     const struct health_memory *memory; /* what was known of targets before; NULL: nothing */
@@ -113,7 +115,7 @@ struct service_ask {
 enum service_lack {
     SERVICE_LACKS_NOTHING,
     SERVICE_LACKS_PLACE, /* targets are there, all at their limit */
-    SERVICE_LACKS_NEWS,  /* none has been checked yet */
+    SERVICE_LACKS_NEWS,  /* none has been checked, or found, yet */
     SERVICE_LACKS_TARGET,
 };
 

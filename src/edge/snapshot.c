@@ -135,6 +135,7 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
     const struct conf *conf = build->rules->conf;
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     struct service_build ask = {.overlay = build->overlay,
+                                .found = build->found,
                                 .registry = build->registry,
                                 .memory = build->memory,
                                 .region = build->region,

@@ -67,6 +67,7 @@ struct snapshot_build {
     struct rules *rules; /* a reference is taken */
     struct registry *registry;
     const struct snapshot_overlay *overlay;
+    const struct found *found; /* NULL: nothing */
     struct mailbox *home;
     const struct health_memory *memory; /* what was known of targets before; NULL: nothing */
     struct str region;                  /* the edge's own; empty: none */

@@ -71,7 +71,7 @@ static void see(void *to, const struct snapshot_wish *wish)
     size_t len = strlen(rig->seen);
     const struct conf_address *address = &wish->target.address;
 
-    assert_true(wish->source == TARGET_API);
+    assert_int_equal(wish->source, TARGET_API);
     snprintf(rig->seen + len, sizeof(rig->seen) - len, "%.*s=%.*s/%u*%u ",
              STR_FMT(wish->target.id.s), STR_FMT(address->host), address->port,
              wish->target.weight);
@@ -263,9 +263,19 @@ static void test_a_folder_that_is_gone(void **state)
     struct rig *rig = *state;
 
     assert_int_equal(rmdir(rig->dir), 0);
+    assert_int_equal(overlay_save(rig->overlay), OK); // there is nothing to write
+    assert_int_equal(overlay_drain(rig->overlay, &app, STR("a"), true), OK);
+    assert_int_equal(overlay_save(rig->overlay), E_IO);
+    overlay_undo(rig->overlay);
+    assert_int_equal(overlay_save(rig->overlay), OK);
+    assert_int_equal(overlay_drain(rig->overlay, &app, STR("a"), true), OK);
+    assert_int_equal(overlay_remove(rig->overlay, &app, STR("b")), OK);
+    overlay_undo(rig->overlay);
     assert_int_equal(overlay_save(rig->overlay), E_IO);
     assert_int_equal(mkdir(rig->dir, 0700), 0);
     assert_int_equal(overlay_save(rig->overlay), OK);
+    overlay_undo(rig->overlay); // there is none to take back
+    assert_int_equal(access(rig->file, F_OK), 0);
 }
 
 int main(void)

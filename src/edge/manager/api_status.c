@@ -97,20 +97,47 @@ static json_t *target_json(const struct manager *m, const struct snapshot_target
     return json;
 }
 
+static json_t *discover_json(const struct manager *m, const struct conf_discover *what)
+{
+    static const char *const types[] = {[CONF_DISCOVER_BOTH] = "A and AAAA",
+                                        [CONF_DISCOVER_A] = "A",
+                                        [CONF_DISCOVER_AAAA] = "AAAA",
+                                        [CONF_DISCOVER_SRV] = "SRV"};
+    bool is_file = what->file.s.len;
+    struct discovery_view view;
+    json_t *json;
+
+    if (!discovery_see(m->discovery, what, &view))
+        return NULL;
+    json = json_pack("{s:o,s:I,s:I}", "source",
+                     is_file ? json_sprintf("file %.*s", STR_FMT(what->file.s))
+                             : json_sprintf("dns %.*s %s", STR_FMT(what->dns.s), types[what->type]),
+                     "count", (json_int_t)view.count, "changed_ago_s",
+                     (json_int_t)(view.changed_ago_ms / 1000));
+    if (view.problem)
+        json_object_set_new(json, "problem", json_string(view.problem));
+    return json;
+}
+
+static json_t *service_json(const struct manager *m, const struct service *service)
+{
+    json_t *targets = json_array(), *json;
+
+    for (uint32_t k = 0; k < service->count; k++)
+        json_array_append_new(targets, target_json(m, &service->targets[k]));
+    json = json_pack("{s:o,s:s,s:o}", "name", text_json(service->conf->name.s), "balance",
+                     service->balancer->name, "targets", targets);
+    if (service->conf->discover.is_set)
+        json_object_set_new(json, "discover", discover_json(m, &service->conf->discover));
+    return json;
+}
+
 static json_t *services_json(const struct manager *m)
 {
     json_t *list = json_array();
 
-    for (uint32_t i = 0; i < m->snapshot->service_count; i++) {
-        const struct service *service = &m->snapshot->services[i];
-        json_t *targets = json_array();
-
-        for (uint32_t k = 0; k < service->count; k++)
-            json_array_append_new(targets, target_json(m, &service->targets[k]));
-        json_array_append_new(list,
-                              json_pack("{s:o,s:s,s:o}", "name", text_json(service->conf->name.s),
-                                        "balance", service->balancer->name, "targets", targets));
-    }
+    for (uint32_t i = 0; i < m->snapshot->service_count; i++)
+        json_array_append_new(list, service_json(m, &m->snapshot->services[i]));
     return list;
 }
 

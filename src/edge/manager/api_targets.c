@@ -205,16 +205,43 @@ static void on_changed(struct manager_change *change, enum status status, uint32
         reply(call);
 }
 
+/* What the service has without the API: the targets of the file and those that were found. One that
+ * is added takes the place of one that was found, unless that had been removed: then it is back. */
+static bool list_base(struct admin_call *call, const struct conf_service *conf,
+                      struct conf_service *base)
+{
+    const struct manager *m = call->admin->manager;
+    const struct found_list *found = discovery_list(m->discovery, &conf->discover);
+    struct snapshot_overlay view = overlay_view(m->overlay);
+    struct conf_target *targets =
+        arena_zero(&call->arena, conf->target_count + (found ? found->count : 0), sizeof(*targets));
+
+    *base = *conf;
+    base->targets = targets;
+    if (targets && conf->target_count)
+        memcpy(targets, conf->targets, conf->target_count * sizeof(*targets));
+    for (uint32_t i = 0; targets && found && i < found->count; i++) {
+        const struct conf_target *target = &found->items[i];
+
+        if (call->run != api_target_add || view.is_removed(view.owner, conf->name.s, target->id.s))
+            targets[base->target_count++] = *target;
+    }
+    return targets != NULL;
+}
+
 static enum status change_overlay(struct admin_call *call, const struct conf_service *conf)
 {
     struct overlay *overlay = call->admin->manager->overlay;
+    struct conf_service base;
 
+    if (!list_base(call, conf, &base))
+        return E_NOMEM;
     if (call->run == api_target_add)
-        return overlay_add(overlay, conf, call->text, call->target.address,
+        return overlay_add(overlay, &base, call->text, call->target.address,
                            (uint32_t)call->target.weight);
     if (call->run == api_target_remove)
-        return overlay_remove(overlay, conf, call->text);
-    return overlay_drain(overlay, conf, call->text, call->is_drain);
+        return overlay_remove(overlay, &base, call->text);
+    return overlay_drain(overlay, &base, call->text, call->is_drain);
 }
 
 static void change(struct admin_call *call)

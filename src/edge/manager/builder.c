@@ -54,6 +54,7 @@ void builder_free(struct builder **builder)
     if (b->snapshot)
         snapshot_free(&b->snapshot);
     rules_unref(&b->rules);
+    found_unref(&b->found);
     doors_fini(&b->doors);
     doors_fini(&b->before);
     pushed_fini(&b->pushed);
@@ -280,6 +281,7 @@ static void build(struct builder *builder)
         .rules = builder->rules,
         .registry = builder->registry,
         .overlay = &view,
+        .found = builder->found,
         .home = builder->home,
         .memory = builder->memory,
         .region = region_of(builder->rules->conf),

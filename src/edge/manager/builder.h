@@ -56,6 +56,7 @@ struct builder {
     struct registry *registry; /* used by nobody else meanwhile */
     struct health_memory *memory;
     struct overlay *overlay; /* changed by nobody meanwhile */
+    struct found *found;     /* a reference; what discovery has found by now */
     const struct link *link;
     const struct listening *running; /* what listens now */
     unsigned running_count;

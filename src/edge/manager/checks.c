@@ -117,6 +117,8 @@ static void on_done(void *owner, const struct probe_result *result)
     check->last_ms = checks_now(check->checks);
     if (health_note(&check->health, &rule, result->passed, check->last_ms))
         health_memory_put(check->checks->home.memory, check->memory_key, check->health.state);
+    if (!result->passed && !result->is_reached && check->checks->home.on_unreached)
+        check->checks->home.on_unreached(check->checks->home.owner, check->endpoint);
     check_apply(check);
     ask_later(check);
 }

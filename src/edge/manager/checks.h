@@ -27,6 +27,8 @@ struct checks_home {
     /* A target is up, down, ejected, or back. */
     void (*on_change)(void *owner, const struct endpoint *endpoint, const char *state,
                       const char *words);
+    /* A check could not connect; it may have moved. NULL: nobody wants to know. */
+    void (*on_unreached)(void *owner, const struct endpoint *endpoint);
 };
 
 /* What status shows of one target. */

@@ -258,6 +258,7 @@ static void on_second(uv_timer_t *timer)
     if (m->is_ready)
         manager_keep_last_good(m);
     certificates_tick(m);
+    manager_tick_discovery(m);
     admin_tick(m->admin);
 }
 
@@ -325,12 +326,21 @@ static struct health_memory *open_memory(struct manager *m)
     return health_memory_open(fd);
 }
 
+static void on_unreached(void *owner, const struct endpoint *endpoint)
+{
+    struct manager *m = owner;
+
+    if (m->hosts)
+        hosts_suspect(m->hosts, endpoint);
+}
+
 static bool open_checks(struct manager *m)
 {
     struct checks_home home = {.loop = &m->loop,
                                .owner = m,
                                .wake_workers = wake_workers,
-                               .on_change = on_target_change};
+                               .on_change = on_target_change,
+                               .on_unreached = on_unreached};
 
     home.news = registry_news(m->registry);
     home.memory = m->memory = open_memory(m);
@@ -351,7 +361,7 @@ static bool open_plane(struct manager *m, const struct conf *conf)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
     return m->stats && m->own_stats && m->registry && m->log && open_checks(m) &&
-           certificates_open(m) && start_workers(m);
+           certificates_open(m) && manager_open_discovery(m) && start_workers(m);
 }
 
 /* Becomes ready when the first snapshot is served by all workers. */
@@ -412,6 +422,7 @@ static void free_plane(struct manager *m)
         stats_free(&m->own_stats);
     checks_free(&m->checks);
     health_memory_close(&m->memory);
+    manager_close_discovery(m);
     if (m->overlay)
         overlay_close(&m->overlay);
     certificates_close(m);
@@ -428,6 +439,7 @@ static void close_all(struct manager *m)
     manager_abandon(m);
     admin_close(m->admin);
     manager_unwatch_files(m);
+    manager_close_discovery(m);
     mailbox_close(&m->home);
     uv_walk(&m->loop.uv, on_walk, NULL);
     while (uv_run(&m->loop.uv, UV_RUN_DEFAULT))

@@ -13,6 +13,8 @@
 #include "edge/manager/builder.h"
 #include "edge/manager/certificates.h"
 #include "edge/manager/checks.h"
+#include "edge/manager/discovery.h"
+#include "edge/manager/hosts.h"
 #include "edge/manager/overlay.h"
 #include "edge/worker.h"
 #include "process/link.h"
@@ -71,6 +73,8 @@ struct manager {
     struct overlay *overlay;
     struct checks *checks;
     struct health_memory *memory;
+    struct discovery *discovery;
+    struct hosts *hosts;
     struct certificates certificates;
     struct tls_tickets *tickets;
     struct tls_challenges *challenges;
@@ -79,8 +83,11 @@ struct manager {
     unsigned listener_count;
     /* changes */
     struct manager_change *first, **last, first_change;
-    struct builder *building; /* NULL: none */
-    bool is_publishing;       /* the first in the queue waits for its snapshot to be adopted */
+    struct manager_change refresh; /* for what targets have become by themselves */
+    bool is_refreshing;            /* it is in the queue */
+    bool needs_refresh;            /* something came that no build has taken yet */
+    struct builder *building;      /* NULL: none */
+    bool is_publishing;            /* the first in the queue waits for its snapshot to be adopted */
     uint64_t reloads_good, reloads_bad;
     bool last_reload_good;
     bool is_ready, is_draining, is_drained, is_stopping; /* drained: accepting has ended */

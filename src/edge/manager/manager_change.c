@@ -36,7 +36,8 @@ struct builder *manager_new_builder(struct manager *m, enum change_kind kind)
     builder->state_dir = m->state_dir;
     builder->tickets = m->tickets;
     builder->challenges = m->challenges;
-    if (m->snapshot && !doors_copy(&builder->before, &m->snapshot->doors)) {
+    if (!manager_give_found(m, builder) ||
+        (m->snapshot && !doors_copy(&builder->before, &m->snapshot->doors))) {
         builder_free(&builder);
         return NULL;
     }
@@ -160,6 +161,7 @@ void manager_publish(struct manager *m, struct builder *builder)
         m->runs_last_good = false; // the user's own file again
     apply_listening(m, builder);
     use_log(m, manager_conf(m));
+    discovery_follow(m->discovery, manager_conf(m));
     m->lasted_ms = 0;
     manager_watch_files(m);
 }

@@ -20,6 +20,17 @@ void manager_take_letter(void *owner, struct letter *letter);
 /* Prints every diagnostic to stderr. */
 void manager_print(const struct diag *diag);
 
+/* --- manager_discover.c */
+/* Before the first build. False: memory. Blocking. */
+bool manager_open_discovery(struct manager *m);
+void manager_close_discovery(struct manager *m);
+/* A second has passed. */
+void manager_tick_discovery(struct manager *m);
+/* Targets are no longer what they were: puts a change in the queue, unless one waits there. */
+void manager_refresh(struct manager *m);
+/* Gives the builder what was found. False: memory. */
+bool manager_give_found(struct manager *m, struct builder *builder);
+
 /* --- manager_life.c */
 /* Reads what the supervisor says, and signals, from the loop. E_IO. */
 MUST_USE enum status manager_watch_notices(struct manager *m);

@@ -130,10 +130,12 @@ static uint32_t drain_delay_ms(const struct manager *m)
 /* A signal to all of us may have come first. */
 static void take_drain(struct manager *m, bool is_superseded)
 {
-    if (is_superseded)
+    if (is_superseded) {
         admin_retire(m->admin); // whoever asks now asks the newer edge
-    else
+        discovery_retire(m->discovery);
+    } else {
         m->is_final = true;
+    }
     if (m->is_final && m->is_drained)
         give_up_listeners(m);
     manager_drain(m, is_superseded ? 0 : drain_delay_ms(m));

@@ -16,7 +16,8 @@
  * [id]}}} */
 struct overlay {
     json_t *root;
-    json_t *before; /* the last change; NULL: there is nothing to undo */
+    json_t *before;               /* the last change; NULL: there is nothing to undo */
+    bool is_unsaved, was_unsaved; /* changed since the file was written; before the last change */
     char path[PATH_MAX];
     char error[PATH_MAX + 128];
 };
@@ -174,13 +175,17 @@ void overlay_close(struct overlay **overlay)
 
 enum status overlay_save(struct overlay *overlay)
 {
-    char *text = json_dumps(overlay->root, JSON_INDENT(2));
+    char *text;
     enum status status;
 
+    if (!overlay->is_unsaved)
+        return OK;
+    text = json_dumps(overlay->root, JSON_INDENT(2));
     if (!text)
         return E_NOMEM;
     status = file_write(overlay->path, (struct str){text, strlen(text)}, 0600);
     free(text);
+    overlay->is_unsaved = status != OK;
     return status;
 }
 
@@ -194,6 +199,8 @@ static bool remember(struct overlay *overlay)
         return false;
     json_decref(overlay->before);
     overlay->before = copy;
+    overlay->was_unsaved = overlay->is_unsaved;
+    overlay->is_unsaved = true;
     return true;
 }
 
@@ -204,6 +211,7 @@ void overlay_undo(struct overlay *overlay)
     json_decref(overlay->root);
     overlay->root = overlay->before;
     overlay->before = NULL;
+    overlay->is_unsaved = !overlay->is_unsaved || overlay->was_unsaved;
 }
 
 /* Gives back what `parent` has under that name, made if it is not there; NULL: memory. */

@@ -27,7 +27,8 @@ MUST_USE enum status overlay_drain(struct overlay *overlay, const struct conf_se
                                    struct str id, bool drained);
 /* Takes the last change back, when it could not be built or saved. */
 void overlay_undo(struct overlay *overlay);
-/* Writes the file: any thread while nothing changes it; errno on E_IO. */
+/* Writes the file, if anything has changed since: any thread while nothing changes it; errno on
+ * E_IO. */
 MUST_USE enum status overlay_save(struct overlay *overlay);
 
 /* How a build asks. */
