@@ -59,7 +59,7 @@ static void test_what_may_be_a_target(void **state)
         {GIVEN("a", "127.0.0.1", 1), "port"},
         {GIVEN("a", "127.0.0.1:99999", 1), "port"},
         {PLACED("fra", 15), NULL},
-        {PLACED("fra", 16), "15"},
+        {PLACED("fra", 16), ""},
         {PLACED("fra", -1), ""},
         {PLACED("${env:HOME}", 0), "${}"},
         {PLACED("\xff", 0), "UTF-8"},
