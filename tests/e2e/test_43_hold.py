@@ -275,8 +275,10 @@ def test_maintenance_answers_in_its_place(origin, gateway):
     with H2Client(("127.0.0.1", gw.port)) as client:
         reply = client.get("/h2")
         assert (reply.status, reply.body) == (503, PAGE.encode())
+        call = client.post("/pkg.App/Call", headers=[("content-type", "application/grpc"), ("te", "trailers")])
+        assert (call.status, call.header("grpc-status"), call.body) == (200, "14", b"")
     assert gw.log("/h2")["reason"] == "maintenance"
-    gw.wait_metric("sluice_http_requests_refused_total", 3, reason="maintenance")
+    gw.wait_metric("sluice_http_requests_refused_total", 4, reason="maintenance")
     assert origin.untouched
     assert app.set("maintenance", {"on": False}) == "running"
     assert gw.get().text == "ok"

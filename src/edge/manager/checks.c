@@ -10,7 +10,7 @@ enum { TICK_MS = 1000, TICK_FAST_MS = 100, HEADER_BYTES = 32 * 1024, HEADERS = 2
 
 static bool same(struct str a, struct str b)
 {
-    return a.len == b.len && !memcmp(a.p, b.p, a.len);
+    return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
 }
 
 /* --- what is thought of a target */
