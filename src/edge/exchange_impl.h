@@ -48,6 +48,9 @@ void exchange_touch(const struct stream *stream);
 void exchange_renew_view(struct exchange *x);
 void exchange_count_load(struct exchange *x, int change);
 void exchange_leave_queue(struct exchange *x);
+/* Its time in the queue is over: false, unless it waited for a place and the service has been
+ * paused since, which gives it the time of those that wait for that. */
+bool exchange_wait_on(struct exchange *x);
 
 /* --- exchange_target.c */
 void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, enum reason why);

@@ -277,6 +277,18 @@ void exchange_leave_queue(struct exchange *x)
     exchange_lap(x, ACCESS_QUEUE);
 }
 
+bool exchange_wait_on(struct exchange *x)
+{
+    uint64_t waited_ms = (x->host->loop->now_us - x->mark_us) / 1000, allowed_ms;
+
+    exchange_renew_view(x);
+    allowed_ms = x->service->conf->hold.timeout_ms;
+    if (x->service->mode != SERVICE_PAUSED || waited_ms >= allowed_ms)
+        return false;
+    loop_timer_set(x->host->loop, &x->timer, allowed_ms - waited_ms);
+    return true;
+}
+
 /* No longer configured: nobody can resume it. */
 static bool is_gone(const struct exchange *x)
 {

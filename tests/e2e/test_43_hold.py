@@ -197,6 +197,27 @@ def test_waiting_has_an_end(held, version):
     assert app.status["waiting"] == 0
 
 
+def test_what_waits_for_a_place_waits_on_when_paused(origin, gateway):
+    go = threading.Event()
+
+    @origin.on("/slow")
+    def slow(conn, request):
+        go.wait(60)
+        conn.respond(200, b"finished")
+
+    gw = gateway(origin, service={"limits": {"concurrency": 1, "queue": 2, "queue_timeout": ms(500)}})
+    app = Service(gw)
+    first = gw.connect().request("GET", "/slow")
+    origin.wait_heads(1)
+    second = app.hold("/second")
+    app.set("pause")
+    assert second.is_open(0.7 * SLOW)
+    go.set()
+    assert first.reply().text == "finished"
+    app.set("resume")
+    assert second.reply().text == "ok"
+
+
 def test_paused_while_no_target_is_up(gateway, ports):
     gw = gateway(f"127.0.0.1:{refused_port(ports)}", service={"health": {"interval": "1s", "fast_interval": "200ms"}})
     app = Service(gw)
