@@ -289,10 +289,13 @@ bool exchange_wait_on(struct exchange *x)
     return true;
 }
 
-/* No longer configured: nobody can resume it. */
-static bool is_gone(const struct exchange *x)
+/* It waits for the service to be resumed, if that can be: one that is gone from the configuration
+ * cannot, and an edge that ends is not told. */
+static enum step wait_paused(struct exchange *x)
 {
-    return (x->view ? x->view : x->snapshot) != x->host->snapshot;
+    if (x->host->is_draining)
+        return exchange_refused(x, REASON_DRAINING);
+    return (x->view ? x->view : x->snapshot) == x->host->snapshot ? STEP_WAIT : fall_back(x);
 }
 
 /* What becomes of a request that asks now; STEP_WAIT: it has to wait, and is not in the queue
@@ -306,7 +309,7 @@ static enum step decide(struct exchange *x, bool *is_held)
     if (x->service->mode == SERVICE_MAINTENANCE)
         return answer_instead(x, &x->service->conf->maintenance, REASON_MAINTENANCE);
     if (x->service->mode == SERVICE_PAUSED)
-        return is_gone(x) ? fall_back(x) : STEP_WAIT;
+        return wait_paused(x);
     index = choose(x, &lack);
     if (index != BALANCER_NONE)
         return use_target(x, index);

@@ -282,6 +282,23 @@ def test_what_waits_for_a_service_that_is_removed(held, origin):
     assert gw.get().text == "ok"
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGTERM])
+def test_what_waits_in_an_edge_that_ends(held, number):
+    app = held(timeouts={"drain": "30s"})
+    waiting = app.hold("/")
+    app.gw.signal(number)
+    reply = waiting.reply()
+    assert (reply.status, reply.reason, reply.closes) == (503, "draining", True)
+    assert reply.header("Retry-After")
+    if number == signal.SIGTERM:
+        assert app.gw.wait_exit() == 0
+        return
+    until(lambda: len(app.gw.edges()) == 1, "the old one gone")
+    waiting = app.hold("/")
+    app.set("resume")
+    assert waiting.reply().text == "ok"
+
+
 # -- maintenance
 
 
