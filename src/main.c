@@ -19,7 +19,12 @@ static const struct command commands[] = {
     {"status", cli_status, "[--json]", "shows what runs"},
     {"routes", cli_routes, "[--match URL [--method M]] [--json]",
      "lists routes, or explains a match"},
-    {"target", cli_target, "list|add|remove|drain|enable ...", "changes the targets of a service"},
+    {"target", cli_target, "list|add|remove|drain|enable ...",
+     "shows and changes the targets of a service"},
+    {"pause", cli_pause, "SERVICE [--json]", "lets the requests of a service wait"},
+    {"resume", cli_resume, "SERVICE [--json]", "ends pausing and maintenance"},
+    {"maintenance", cli_maintenance, "SERVICE on|off [--json]",
+     "answers in place of a service's targets"},
     {"cert", cli_cert, "[renew DOMAIN] [--json]", "lists certificates, or renews one now"},
     {"version", cli_version, "[--json]", "says which version this is"},
     {"edge", cli_edge, NULL, NULL},
@@ -31,7 +36,7 @@ static int help(FILE *to)
     fprintf(to, "sluice: an edge proxy and API gateway\n\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (commands[i].doc)
-            fprintf(to, "  sluice %-9s%-46s%s\n", commands[i].name, commands[i].usage,
+            fprintf(to, "  sluice %-12s%-44s%s\n", commands[i].name, commands[i].usage,
                     commands[i].doc);
     return to == stdout ? 0 : 2;
 }

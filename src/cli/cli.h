@@ -33,17 +33,25 @@ int cli_demo(int argc, char **argv);
 int cli_edge(int argc, char **argv);
 /* control FILE: what `run` starts beside the edge; not for people. */
 int cli_control(int argc, char **argv);
-/* reload, upgrade, status, routes, target: clients of the admin API; 3: it could not be reached. */
+/* reload, upgrade, status, routes, target, pause, resume, maintenance: clients of the admin API; 3:
+ * it could not be reached. */
 int cli_reload(int argc, char **argv);
 int cli_upgrade(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_routes(int argc, char **argv);
 int cli_target(int argc, char **argv);
+int cli_pause(int argc, char **argv);
+int cli_resume(int argc, char **argv);
+int cli_maintenance(int argc, char **argv);
 /* cert [--json], cert renew DOMAIN: the certificates, from the admin API and from what the control
  * process leaves in the state directory. */
 int cli_cert(int argc, char **argv);
 /* version [--json]. */
 int cli_version(int argc, char **argv);
+
+/* target list [SERVICE] [--watch] [--json], once its arguments are read. */
+struct client;
+int cli_target_list(const struct client *client);
 
 /* For commands that end in a running gateway: supervises an edge with `file`. `argv` is main's, for
  * upgrades. */

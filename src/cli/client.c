@@ -26,9 +26,11 @@ static const char **option_of(struct client *client, const char *word)
         const char *name;
         const char **value;
     } options[] = {
-        {"--admin", &client->admin},   {"--token", &client->token},   {"--wait", &client->wait},
-        {"--match", &client->match},   {"--method", &client->method}, {"--id", &client->id},
-        {"--weight", &client->weight},
+        {"--admin", &client->admin},       {"--token", &client->token},
+        {"--wait", &client->wait},         {"--match", &client->match},
+        {"--method", &client->method},     {"--id", &client->id},
+        {"--weight", &client->weight},     {"--region", &client->region},
+        {"--priority", &client->priority},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
@@ -54,6 +56,8 @@ bool client_parse(struct client *client, int argc, char **argv, const char *usag
 
         if (!strcmp(argv[i], "--json"))
             client->json = true;
+        else if (!strcmp(argv[i], "--watch"))
+            client->watch = true;
         else if (value && i + 1 < argc)
             *value = argv[++i];
         else if (value || argv[i][0] == '-' || client->word_count == most)

@@ -24,7 +24,8 @@ struct client {
     const char *words[8]; /* arguments that are no options, without the command's name */
     int word_count;
     const char *wait, *match, *method, *id; /* --wait, --match, --method, --id */
-    const char *weight;                     /* --weight */
+    const char *weight, *region, *priority; /* --weight, --region, --priority */
+    bool watch;
 };
 
 /* Reads the arguments; false (with a message and the usage) when one is not known. */

@@ -7,22 +7,25 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
-
-static const char *text(json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-
-    return value ? value : "-";
-}
-
-static long long number(json_t *object, const char *name)
-{
-    return (long long)json_integer_value(json_object_get(object, name));
-}
+#include "cli/show.h"
 
 static bool is_true(json_t *object, const char *name)
 {
     return json_is_true(json_object_get(object, name));
+}
+
+/* What is not as usual with a service. */
+static void print_mode(json_t *service)
+{
+    const char *mode = show_text(service, "mode"), *balance = show_text(service, "balance_mode");
+    long long waiting = show_number(service, "waiting");
+
+    if (strcmp(mode, "running") != 0)
+        printf("  %s, by the %s\n", mode, show_text(service, "mode_source"));
+    if (waiting)
+        printf("  %lld %s\n", waiting, waiting == 1 ? "request waits" : "requests wait");
+    if (strcmp(balance, "normal") != 0)
+        printf("  %s\n", show_text(service, "balance_words"));
 }
 
 static void print_services(json_t *services)
@@ -38,11 +41,12 @@ static void print_services(json_t *services)
         {
             json_t *connections = json_object_get(target, "connections");
 
-            printf("%-16s %-28s %-8s %-7s %9lld %6lld %6lld\n", k ? "" : text(service, "name"),
-                   text(target, "id"), is_true(target, "drained") ? "drained" : "in",
-                   text(target, "source"), number(target, "in_flight"), number(connections, "open"),
-                   number(connections, "idle"));
+            printf("%-16s %-28s %-8s %-7s %9lld %6lld %6lld\n", k ? "" : show_text(service, "name"),
+                   show_text(target, "id"), show_state(target), show_text(target, "source"),
+                   show_number(target, "in_flight"), show_number(connections, "open"),
+                   show_number(connections, "idle"));
         }
+        print_mode(service);
     }
 }
 
@@ -53,9 +57,9 @@ static void print_workers(json_t *workers)
 
     printf("\n%-16s %9s %18s\n", "WORKER", "IN FLIGHT", "CONNECTIONS");
     json_array_foreach(workers, i, worker)
-        printf("%-16lld %9lld %9lld of %5lld\n", number(worker, "index"),
-               number(worker, "in_flight"), number(worker, "connections"),
-               number(worker, "connections_max"));
+        printf("%-16lld %9lld %9lld of %5lld\n", show_number(worker, "index"),
+               show_number(worker, "in_flight"), show_number(worker, "connections"),
+               show_number(worker, "connections_max"));
 }
 
 static void print_draining(json_t *edges)
@@ -64,23 +68,23 @@ static void print_draining(json_t *edges)
     size_t i;
 
     json_array_foreach(edges, i, edge)
-        printf("\nan older edge (process %lld) drains: %lld requests left\n", number(edge, "pid"),
-               number(edge, "in_flight"));
+        printf("\nan older edge (process %lld) drains: %lld requests left\n",
+               show_number(edge, "pid"), show_number(edge, "in_flight"));
 }
 
 /* "2027-01-31", with what is wrong in capitals, so that it stands out. */
 static void print_expiry(json_t *certificate)
 {
-    const char *state = text(certificate, "state");
+    const char *state = show_text(certificate, "state");
 
-    printf("until %.10s%s%s", text(certificate, "not_after"),
+    printf("until %.10s%s%s", show_text(certificate, "not_after"),
            !strcmp(state, "expired")         ? ", EXPIRED"
            : !strcmp(state, "expires_soon")  ? ", EXPIRES SOON"
            : !strcmp(state, "not_yet_valid") ? ", NOT YET VALID"
                                              : "",
            json_object_get(certificate, "error") ? ", NEW FILES ARE BAD: " : "");
     if (json_object_get(certificate, "error"))
-        printf("%s", text(certificate, "error"));
+        printf("%s", show_text(certificate, "error"));
 }
 
 static bool is_on(json_t *certificate, const char *bind)
@@ -110,7 +114,7 @@ static void print_certificates(json_t *certificates, const char *bind)
         printf("  %s", first ? first : "no name");
         if (more)
             printf(" and %zu more", more);
-        printf(" (%s, %s), ", text(certificate, "source"), text(certificate, "key_type"));
+        printf(" (%s, %s), ", show_text(certificate, "source"), show_text(certificate, "key_type"));
         print_expiry(certificate);
         putchar('\n');
     }
@@ -121,18 +125,18 @@ static void print(json_t *status)
     json_t *config = json_object_get(status, "config"), *listener;
     size_t i;
 
-    printf("sluice %s, up %lld s, generation %lld, %s%s\n", text(status, "version"),
-           number(status, "uptime_s"), number(status, "generation"),
+    printf("sluice %s, up %lld s, generation %lld, %s%s\n", show_text(status, "version"),
+           show_number(status, "uptime_s"), show_number(status, "generation"),
            is_true(status, "draining") ? "draining"
            : is_true(status, "ready")  ? "ready"
                                        : "starting",
            is_true(config, "last_good") ? ", on the last configuration that lasted" : "");
-    printf("configuration %s, last reload %s\n", text(config, "path"),
+    printf("configuration %s, last reload %s\n", show_text(config, "path"),
            is_true(json_object_get(config, "last_reload"), "successful") ? "good" : "FAILED");
     json_array_foreach(json_object_get(status, "listeners"), i, listener)
     {
-        printf("listening on %s (%s)\n", text(listener, "bind"), text(listener, "kind"));
-        print_certificates(json_object_get(status, "certificates"), text(listener, "bind"));
+        printf("listening on %s (%s)\n", show_text(listener, "bind"), show_text(listener, "kind"));
+        print_certificates(json_object_get(status, "certificates"), show_text(listener, "bind"));
     }
     print_services(json_object_get(status, "services"));
     print_workers(json_object_get(status, "workers"));

@@ -8,81 +8,12 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "config/diag.h"
+#include "cli/show.h"
 
-static const char usage[] = "list [SERVICE] | add SERVICE ADDRESS [--id ID] [--weight N] | "
-                            "remove|drain|enable SERVICE ID [--wait 30s]";
-
-static const char *text(json_t *object, const char *name)
-{
-    const char *value = json_string_value(json_object_get(object, name));
-
-    return value ? value : "-";
-}
-
-static bool is_wanted(const struct client *client, json_t *service)
-{
-    return client->word_count < 2 || !strcmp(client->words[1], text(service, "name"));
-}
-
-static void print_targets(json_t *service)
-{
-    json_t *target;
-    size_t i;
-
-    json_array_foreach(json_object_get(service, "targets"), i, target)
-        printf("%-16s %-28s %-28s weight %-5lld %-8s from %s\n", text(service, "name"),
-               text(target, "id"), text(target, "address"),
-               (long long)json_integer_value(json_object_get(target, "weight")),
-               json_is_true(json_object_get(target, "drained")) ? "drained" : "in",
-               text(target, "source"));
-}
-
-/* Exit code for a service that is not there. */
-static int say_unknown(const char *name, json_t *services)
-{
-    size_t count = json_array_size(services);
-    const char **names = calloc(count + 1, sizeof(*names)), *nearest;
-
-    for (size_t i = 0; names && i < count; i++)
-        names[i] = text(json_array_get(services, i), "name");
-    nearest = names ? diag_nearest((struct str){name, strlen(name)}, names, count) : NULL;
-    fprintf(stderr, "sluice: there is no service \"%s\"", name);
-    if (nearest)
-        fprintf(stderr, "; did you mean \"%s\"?", nearest);
-    fputc('\n', stderr);
-    free(names);
-    return CLIENT_FAILED;
-}
-
-static int list(const struct client *client)
-{
-    struct client_answer answer;
-    int code = client_call(client, "GET", "/api/v1/status", NULL, &answer);
-    json_t *services = json_object_get(answer.body, "services"), *service, *out = json_array();
-    bool is_known = client->word_count < 2;
-    size_t i;
-
-    json_array_foreach(services, i, service)
-    {
-        if (!is_wanted(client, service))
-            continue;
-        is_known = true;
-        if (client->json)
-            json_array_append(out, service);
-        else
-            print_targets(service);
-    }
-    if (!code && !is_known)
-        code = say_unknown(client->words[1], services);
-    if (!code && client->json) {
-        json_dumpf(out, stdout, JSON_INDENT(2));
-        putchar('\n');
-    }
-    json_decref(out);
-    client_free(&answer);
-    return code;
-}
+static const char usage[] =
+    "list [SERVICE] [--watch] [--json] | "
+    "add SERVICE ADDRESS [--id ID] [--weight N] [--region R] [--priority N] | "
+    "remove|drain|enable SERVICE ID [--wait 30s]";
 
 /* /api/v1/services/S/targets[/ID[/VERB]] */
 static char *make_path(const char *service, const char *id, const char *tail)
@@ -105,13 +36,21 @@ static int call(const struct client *client, const char *method, char *path, jso
     if (path && !code && client->json)
         client_print(&answer);
     else if (path && !code)
-        printf("generation %lld is live in all workers\n",
-               (long long)json_integer_value(json_object_get(answer.body, "generation")));
+        printf("generation %lld is live in all workers\n", show_number(answer.body, "generation"));
     if (path)
         client_free(&answer);
     free(path);
     json_decref(body);
     return code;
+}
+
+/* A number as one, and what is none as it is: the gateway says what is wrong with it. */
+static json_t *number_of(const char *text)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+
+    return *text && !*end ? json_integer(number) : json_string(text);
 }
 
 static int add(const struct client *client)
@@ -121,7 +60,11 @@ static int add(const struct client *client)
     if (client->id)
         json_object_set_new(body, "id", json_string(client->id));
     if (client->weight)
-        json_object_set_new(body, "weight", json_integer(strtol(client->weight, NULL, 10)));
+        json_object_set_new(body, "weight", number_of(client->weight));
+    if (client->region)
+        json_object_set_new(body, "region", json_string(client->region));
+    if (client->priority)
+        json_object_set_new(body, "priority", number_of(client->priority));
     return call(client, "POST", make_path(client->words[1], NULL, ""), body);
 }
 
@@ -154,7 +97,7 @@ int cli_target(int argc, char **argv)
     if (!client_parse(&client, argc, argv, usage))
         return CLIENT_USAGE;
     if (client.word_count && !strcmp(client.words[0], "list") && client.word_count <= 2)
-        return list(&client);
+        return cli_target_list(&client);
     for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
         if (client.word_count == 3 && !strcmp(client.words[0], verbs[i]))
             return change(&client);

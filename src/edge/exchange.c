@@ -228,6 +228,8 @@ static void on_timer(struct loop_timer *timer)
     if (x->is_tunnel || x->is_answering) {
         check_silence(x);
     } else if (x->queue) {
+        if (exchange_wait_on(x))
+            return;
         exchange_leave_queue(x);
         exchange_run(x, exchange_refused(x, REASON_QUEUE_TIMEOUT));
     } else if (x->opening.conn) {

@@ -73,6 +73,7 @@ struct exchange {
     struct chain_walk walk;
     struct head *request, *response;
     struct exchange_reply reply;
+    const struct conf_answer *instead; /* for REFUSE, as the service has it; NULL: our own page */
     struct buf held; /* request body bytes not sent, or sent and kept for another try */
     struct head *held_trailers;
     uint32_t owed_down, owed_up; /* bytes of request and answer not yet credited */

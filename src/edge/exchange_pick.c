@@ -173,16 +173,13 @@ static int choose_or_wait(struct exchange *x, enum service_lack *lack)
 
 /* --- when nothing can answer */
 
-/* What the configuration has in its place. */
+/* What the configuration has in its place. Made by REFUSE: here the request may still stand in a
+ * queue. */
 static enum step answer_instead(struct exchange *x, const struct conf_answer *answer,
                                 enum reason why)
 {
-    struct exchange_reply reply = {.status = (uint16_t)answer->status,
-                                   .content_type = answer->content_type.s,
-                                   .body = answer->body.s};
-
-    x->reason = why;
-    return exchange_answer_with(x, &reply);
+    x->instead = answer;
+    return exchange_refused(x, why);
 }
 
 static enum step fall_back(struct exchange *x)
@@ -209,6 +206,12 @@ static enum step fall_back(struct exchange *x)
 static struct gate_local *queue_of(const struct exchange *x)
 {
     return &x->service->gate->locals[worker_of(x)];
+}
+
+/* For the manager, who shows it. */
+static void tell_waiting(struct gate_local *local)
+{
+    __atomic_store_n(&local->waiting, local->queue->count, __ATOMIC_RELAXED);
 }
 
 /* A worker that is woken for nothing would leave those of another waiting. */
@@ -260,6 +263,7 @@ static enum step join_queue(struct exchange *x, bool is_held)
     gate_wait(local->gate, worker_of(x));
     x->queue = local;
     queue_join(local->queue, &x->waiting, x->origin->client_hash);
+    tell_waiting(local);
     list_queue(x->host, local);
     loop_timer_set(x->host->loop, &x->timer, patience_ms);
     return STEP_WAIT;
@@ -272,10 +276,32 @@ void exchange_leave_queue(struct exchange *x)
     if (!local)
         return;
     queue_leave(local->queue, &x->waiting);
+    tell_waiting(local);
     x->queue = NULL;
     leave_gate(local, worker_of(x));
     loop_timer_unset(&x->timer);
     exchange_lap(x, ACCESS_QUEUE);
+}
+
+bool exchange_wait_on(struct exchange *x)
+{
+    uint64_t waited_ms = (x->host->loop->now_us - x->mark_us) / 1000, allowed_ms;
+
+    exchange_renew_view(x);
+    allowed_ms = x->service->conf->hold.timeout_ms;
+    if (x->service->mode != SERVICE_PAUSED || waited_ms >= allowed_ms)
+        return false;
+    loop_timer_set(x->host->loop, &x->timer, allowed_ms - waited_ms);
+    return true;
+}
+
+/* It waits for the service to be resumed, if that can be: one that is gone from the configuration
+ * cannot, and an edge that ends is not told. */
+static enum step wait_paused(struct exchange *x)
+{
+    if (x->host->is_draining)
+        return exchange_refused(x, REASON_DRAINING);
+    return (x->view ? x->view : x->snapshot) == x->host->snapshot ? STEP_WAIT : fall_back(x);
 }
 
 /* What becomes of a request that asks now; STEP_WAIT: it has to wait, and is not in the queue
@@ -289,7 +315,7 @@ static enum step decide(struct exchange *x, bool *is_held)
     if (x->service->mode == SERVICE_MAINTENANCE)
         return answer_instead(x, &x->service->conf->maintenance, REASON_MAINTENANCE);
     if (x->service->mode == SERVICE_PAUSED)
-        return STEP_WAIT;
+        return wait_paused(x);
     index = choose(x, &lack);
     if (index != BALANCER_NONE)
         return use_target(x, index);
@@ -304,7 +330,7 @@ static enum step decide(struct exchange *x, bool *is_held)
 }
 
 /* Those whose turn it is, until one has to go on waiting. */
-static void serve(struct gate_local *local)
+static void serve(struct gate_local *local, unsigned worker)
 {
     while (local->queue && local->queue->count) {
         struct exchange *x = CONTAINER_OF(queue_next(local->queue), struct exchange, waiting);
@@ -314,7 +340,7 @@ static void serve(struct gate_local *local)
         exchange_renew_view(x);
         step = decide(x, &is_held);
         if (step == STEP_WAIT) {
-            gate_wait(local->gate, worker_of(x));
+            gate_wait(local->gate, worker);
             return;
         }
         exchange_leave_queue(x);
@@ -346,7 +372,7 @@ void exchange_wake(struct exchange_host *host)
         struct gate_local *next = local->next;
 
         local->is_listed = false;
-        serve(local);
+        serve(local, host->loop->worker);
         if (local->queue && local->queue->count)
             list_queue(host, local);
         local = next;

@@ -26,18 +26,27 @@ enum step exchange_answer_with(struct exchange *x, const struct exchange_reply *
 }
 
 /* A page for people, problem+json (RFC 9457) for programs. */
-static struct str error_body(struct exchange *x, const struct reason_info *info, bool for_people)
+static struct str error_body(struct exchange *x, unsigned status, bool for_people)
 {
+    const struct reason_info *info = reason_info(x->reason);
+
     if (for_people)
         return arena_format(&x->arena,
                             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
                             "<title>%u</title></head><body><h1>%u</h1><p>%s</p>"
                             "<p><small>%s &middot; request %.*s</small></p></body></html>\n",
-                            info->status, info->status, info->text, info->slug, STR_FMT(x->id));
+                            status, status, info->text, info->slug, STR_FMT(x->id));
     return arena_format(&x->arena,
                         "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
                         "\"reason\":\"%s\",\"request_id\":\"%.*s\"}\n",
-                        info->text, info->status, info->slug, STR_FMT(x->id));
+                        info->text, status, info->slug, STR_FMT(x->id));
+}
+
+/* The service's own words; maintenance of which nothing is written is a refusal like others. */
+static bool has_words(const struct exchange *x)
+{
+    return x->instead &&
+           (x->instead->body.s.len || x->instead->status < 400 || x->reason != REASON_MAINTENANCE);
 }
 
 static bool is_for_people(const struct exchange *x)
@@ -53,6 +62,8 @@ enum step exchange_step_refuse(struct exchange *x)
     bool for_people = is_for_people(x);
     struct exchange_reply reply = {.status = info->status};
 
+    if (x->instead)
+        reply.status = (uint16_t)x->instead->status;
     pool_cancel(&x->opening);
     exchange_let_go(x, false);
     if (!exchange_make_id(x))
@@ -61,7 +72,12 @@ enum step exchange_step_refuse(struct exchange *x)
         exchange_abort(x, x->reason);
         return STEP_WAIT;
     }
-    reply.body = error_body(x, info, for_people);
+    if (has_words(x)) {
+        reply.body = x->instead->body.s;
+        reply.content_type = x->instead->content_type.s;
+        return exchange_answer_with(x, &reply);
+    }
+    reply.body = error_body(x, reply.status, for_people);
     reply.content_type =
         for_people ? STR("text/html; charset=utf-8") : STR("application/problem+json");
     return exchange_answer_with(x, &reply);

@@ -172,6 +172,7 @@ static void drain(struct worker *worker)
 {
     worker->host.is_draining = true;
     close_listeners(worker);
+    exchange_wake(&worker->host); // those of paused services wait for nothing now
     client_drain(&worker->clients);
 }
 

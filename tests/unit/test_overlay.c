@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the API changed: added, removed, drained; taken back, written and read again.
+ * What the API changed: added, removed, drained, paused; taken back, written and read again.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,9 +72,19 @@ static void see(void *to, const struct snapshot_wish *wish)
     const struct conf_address *address = &wish->target.address;
 
     assert_int_equal(wish->source, TARGET_API);
-    snprintf(rig->seen + len, sizeof(rig->seen) - len, "%.*s=%.*s/%u*%u ",
-             STR_FMT(wish->target.id.s), STR_FMT(address->host), address->port,
-             wish->target.weight);
+    len += (size_t)snprintf(rig->seen + len, sizeof(rig->seen) - len, "%.*s=%.*s/%u*%u ",
+                            STR_FMT(wish->target.id.s), STR_FMT(address->host), address->port,
+                            wish->target.weight);
+    if (wish->target.region.s.len || wish->target.priority)
+        snprintf(rig->seen + len, sizeof(rig->seen) - len, "in %.*s after %u ",
+                 STR_FMT(wish->target.region.s), wish->target.priority);
+}
+
+static enum status add(struct rig *rig, struct str id, struct str address, int64_t weight)
+{
+    struct target_text target = {.id = id, .address = address, .weight = weight};
+
+    return overlay_add(rig->overlay, &app, &target);
 }
 
 static const char *added(struct rig *rig)
@@ -114,16 +124,16 @@ static void test_adding(void **state)
 {
     struct rig *rig = *state;
 
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("c"), STR("[::1]:80"), 3), OK);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("d"), STR("unix:/run/d"), 1), OK);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("c"), STR("[::1]:80"), 3), E_CONFLICT);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("a"), STR("[::1]:80"), 3), E_CONFLICT);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("e"), STR("nonsense"), 1), E_INVALID);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("e"), STR("h:99999"), 1), E_INVALID);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("e"), STR("h:1"), 0), E_INVALID);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("e"), STR("h:1"), 1001), E_INVALID);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("e\xff"), STR("h:1"), 1), E_INVALID);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("${env:HOME}"), STR("h:1"), 1), E_INVALID);
+    assert_int_equal(add(rig, STR("c"), STR("[::1]:80"), 3), OK);
+    assert_int_equal(add(rig, STR("d"), STR("unix:/run/d"), 1), OK);
+    assert_int_equal(add(rig, STR("c"), STR("[::1]:80"), 3), E_CONFLICT);
+    assert_int_equal(add(rig, STR("a"), STR("[::1]:80"), 3), E_CONFLICT);
+    assert_int_equal(add(rig, STR("e"), STR("nonsense"), 1), E_INVALID);
+    assert_int_equal(add(rig, STR("e"), STR("h:99999"), 1), E_INVALID);
+    assert_int_equal(add(rig, STR("e"), STR("h:1"), 0), E_INVALID);
+    assert_int_equal(add(rig, STR("e"), STR("h:1"), 1001), E_INVALID);
+    assert_int_equal(add(rig, STR("e\xff"), STR("h:1"), 1), E_INVALID);
+    assert_int_equal(add(rig, STR("${env:HOME}"), STR("h:1"), 1), E_INVALID);
     assert_string_equal(added(rig), "c=::1/80*3 d=/run/d/0*1 ");
 }
 
@@ -136,7 +146,7 @@ static void test_removing(void **state)
     assert_true(is_removed(rig, STR("a")));
     assert_false(is_removed(rig, STR("b")));
     assert_int_equal(overlay_remove(rig->overlay, &app, STR("a")), E_NOT_FOUND);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("c"), STR("h:1"), 1), OK);
+    assert_int_equal(add(rig, STR("c"), STR("h:1"), 1), OK);
     assert_int_equal(overlay_drain(rig->overlay, &app, STR("c"), true), OK);
     assert_int_equal(overlay_remove(rig->overlay, &app, STR("c")), OK);
     assert_string_equal(added(rig), "");
@@ -148,11 +158,11 @@ static void test_one_of_the_file_comes_back(void **state)
     struct rig *rig = *state;
 
     assert_int_equal(overlay_remove(rig->overlay, &app, STR("b")), OK);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("b"), STR("127.0.0.1:2"), 2), OK);
+    assert_int_equal(add(rig, STR("b"), STR("127.0.0.1:2"), 2), OK);
     assert_false(is_removed(rig, STR("b")));
     assert_string_equal(added(rig), "");
     assert_int_equal(overlay_remove(rig->overlay, &app, STR("b")), OK);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("b"), STR("127.0.0.1:9"), 2), OK);
+    assert_int_equal(add(rig, STR("b"), STR("127.0.0.1:9"), 2), OK);
     assert_true(is_removed(rig, STR("b")));
     assert_string_equal(added(rig), "b=127.0.0.1/9*2 ");
 }
@@ -170,13 +180,79 @@ static void test_draining(void **state)
     assert_int_equal(overlay_drain(rig->overlay, &app, STR("a"), false), OK);
 }
 
+static enum service_mode mode_of(struct rig *rig, struct str service)
+{
+    struct snapshot_overlay view = overlay_view(rig->overlay);
+
+    return view.mode(view.owner, service);
+}
+
+static void test_regions_and_priorities(void **state)
+{
+    struct rig *rig = *state;
+    struct target_text target = {
+        .id = STR("c"), .address = STR("h:1"), .weight = 1, .region = STR("fra"), .priority = 2};
+
+    assert_int_equal(overlay_add(rig->overlay, &app, &target), OK);
+    target.id = STR("d");
+    target.priority = 16;
+    assert_int_equal(overlay_add(rig->overlay, &app, &target), E_INVALID);
+    target.priority = -1;
+    assert_int_equal(overlay_add(rig->overlay, &app, &target), E_INVALID);
+    target.priority = 0;
+    target.region = STR("${env:HOME}");
+    assert_int_equal(overlay_add(rig->overlay, &app, &target), E_INVALID);
+    assert_int_equal(overlay_save(rig->overlay), OK);
+    reopen(rig);
+    assert_null(rig->error);
+    assert_string_equal(added(rig), "c=h/1*1 in fra after 2 ");
+}
+
+/* Elsewhere than in the file it is another target, though it has the same address. */
+static void test_one_of_the_file_comes_back_elsewhere(void **state)
+{
+    struct rig *rig = *state;
+    struct target_text target = {.id = STR("b"),
+                                 .address = STR("127.0.0.1:2"),
+                                 .weight = 2,
+                                 .region = STR("fra")};
+
+    assert_int_equal(overlay_remove(rig->overlay, &app, STR("b")), OK);
+    assert_int_equal(overlay_add(rig->overlay, &app, &target), OK);
+    assert_true(is_removed(rig, STR("b")));
+    assert_string_equal(added(rig), "b=127.0.0.1/2*2 in fra after 0 ");
+}
+
+static void test_modes(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(mode_of(rig, STR("app")), SERVICE_RUNS);
+    assert_int_equal(overlay_set_mode(rig->overlay, STR("app"), SERVICE_PAUSED), OK);
+    assert_int_equal(overlay_set_mode(rig->overlay, STR("app"), SERVICE_PAUSED), OK);
+    assert_int_equal(overlay_drain(rig->overlay, &app, STR("a"), true), OK);
+    assert_int_equal(overlay_drain(rig->overlay, &app, STR("a"), false), OK);
+    assert_int_equal(mode_of(rig, STR("app")), SERVICE_PAUSED);
+    assert_int_equal(mode_of(rig, STR("other")), SERVICE_RUNS);
+    assert_int_equal(overlay_set_mode(rig->overlay, STR("app"), SERVICE_MAINTENANCE), OK);
+    assert_int_equal(overlay_save(rig->overlay), OK);
+    reopen(rig);
+    assert_null(rig->error);
+    assert_int_equal(mode_of(rig, STR("app")), SERVICE_MAINTENANCE);
+    assert_int_equal(overlay_set_mode(rig->overlay, STR("app"), SERVICE_RUNS), OK);
+    assert_int_equal(mode_of(rig, STR("app")), SERVICE_RUNS);
+    overlay_undo(rig->overlay);
+    assert_int_equal(mode_of(rig, STR("app")), SERVICE_MAINTENANCE);
+    assert_int_equal(overlay_set_mode(rig->overlay, STR("other"), SERVICE_RUNS), OK);
+}
+
 static void test_undo_takes_the_last_change_back(void **state)
 {
     struct rig *rig = *state;
 
     overlay_undo(rig->overlay); // nothing to take back
     assert_int_equal(overlay_drain(rig->overlay, &app, STR("a"), true), OK);
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("c"), STR("h:1"), 1), OK);
+    assert_int_equal(add(rig, STR("c"), STR("h:1"), 1), OK);
     overlay_undo(rig->overlay);
     assert_string_equal(added(rig), "");
     assert_true(is_drained(rig, STR("a")));
@@ -187,7 +263,7 @@ static void test_what_is_saved_is_read_again(void **state)
     struct rig *rig = *state;
     struct stat info;
 
-    assert_int_equal(overlay_add(rig->overlay, &app, STR("c \"d\""), STR("h:1"), 5), OK);
+    assert_int_equal(add(rig, STR("c \"d\""), STR("h:1"), 5), OK);
     assert_int_equal(overlay_remove(rig->overlay, &app, STR("a")), OK);
     assert_int_equal(overlay_drain(rig->overlay, &app, STR("b"), true), OK);
     assert_int_equal(overlay_save(rig->overlay), OK);
@@ -244,6 +320,13 @@ static void test_damaged_files_are_set_aside(void **state)
          "[{\"id\":\"x\",\"address\":\"h\",\"weight\":1}]}}}"),
         "{\"version\":1,\"services\":{\"a\":{\"removed\":[1]}}}",
         "{\"version\":1,\"services\":{\"a\":{\"drained\":\"x\"}}}",
+        "{\"version\":1,\"services\":{\"a\":{\"mode\":\"asleep\"}}}",
+        "{\"version\":1,\"services\":{\"a\":{\"mode\":\"running\"}}}",
+        "{\"version\":1,\"services\":{\"a\":{\"mode\":1}}}",
+        ("{\"version\":1,\"services\":{\"a\":{\"added\":"
+         "[{\"id\":\"x\",\"address\":\"h:1\",\"weight\":1,\"region\":1}]}}}"),
+        ("{\"version\":1,\"services\":{\"a\":{\"added\":"
+         "[{\"id\":\"x\",\"address\":\"h:1\",\"weight\":1,\"priority\":99}]}}}"),
     };
     struct rig *rig = *state;
 
@@ -287,6 +370,9 @@ int main(void)
         TEST(test_removing),
         TEST(test_one_of_the_file_comes_back),
         TEST(test_draining),
+        TEST(test_regions_and_priorities),
+        TEST(test_one_of_the_file_comes_back_elsewhere),
+        TEST(test_modes),
         TEST(test_undo_takes_the_last_change_back),
         TEST(test_what_is_saved_is_read_again),
         TEST(test_services_that_are_not_known_are_kept),

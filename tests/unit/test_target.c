@@ -12,6 +12,17 @@
 
 #include "edge/manager/target.h"
 
+#define GIVEN(name, where, share)                                                                  \
+    {                                                                                              \
+        .id = STR_INIT(name), .address = STR_INIT(where), .weight = share                          \
+    }
+
+#define PLACED(where, after)                                                                       \
+    {                                                                                              \
+        .id = STR_INIT("a"), .address = STR_INIT("127.0.0.1:80"), .weight = 1,                     \
+        .region = STR_INIT(where), .priority = after                                               \
+    }
+
 struct judged {
     struct target_text target;
     const char *why; /* stands in the first diagnostic; NULL: it is good */
@@ -39,21 +50,26 @@ static void check(const struct judged *judged)
 static void test_what_may_be_a_target(void **state)
 {
     static const struct judged cases[] = {
-        {{STR_INIT("a"), STR_INIT("127.0.0.1:80"), 1}, NULL},
-        {{STR_INIT("a b/\xc3\xbc"), STR_INIT("app.internal:80"), 1000}, NULL},
-        {{STR_INIT("a"), STR_INIT("[::1]:80"), 1}, NULL},
-        {{STR_INIT("a"), STR_INIT("unix:/run/app.sock"), 1}, NULL},
-        {{STR_INIT(""), STR_INIT("127.0.0.1:80"), 1}, "empty"},
-        {{STR_INIT("a"), STR_INIT(""), 1}, ""},
-        {{STR_INIT("a"), STR_INIT("127.0.0.1"), 1}, "port"},
-        {{STR_INIT("a"), STR_INIT("127.0.0.1:99999"), 1}, "port"},
-        {{STR_INIT("a"), STR_INIT("127.0.0.1:80"), 0}, ""},
-        {{STR_INIT("a"), STR_INIT("127.0.0.1:80"), -1}, ""},
-        {{STR_INIT("a"), STR_INIT("127.0.0.1:80"), 1001}, ""},
-        {{STR_INIT("a"), STR_INIT("${file:/etc/hostname}"), 1}, "${}"},
-        {{STR_INIT("$${env:HOME}"), STR_INIT("127.0.0.1:80"), 1}, "${}"},
-        {{STR_INIT("\xff"), STR_INIT("127.0.0.1:80"), 1}, "UTF-8"},
-        {{STR_INIT("a\"}]}}, x: {"), STR_INIT("127.0.0.1:80"), 1}, NULL},
+        {GIVEN("a", "127.0.0.1:80", 1), NULL},
+        {GIVEN("a b/\xc3\xbc", "app.internal:80", 1000), NULL},
+        {GIVEN("a", "[::1]:80", 1), NULL},
+        {GIVEN("a", "unix:/run/app.sock", 1), NULL},
+        {GIVEN("", "127.0.0.1:80", 1), "empty"},
+        {GIVEN("a", "", 1), ""},
+        {GIVEN("a", "127.0.0.1", 1), "port"},
+        {GIVEN("a", "127.0.0.1:99999", 1), "port"},
+        {PLACED("fra", 15), NULL},
+        {PLACED("fra", 16), ""},
+        {PLACED("fra", -1), ""},
+        {PLACED("${env:HOME}", 0), "${}"},
+        {PLACED("\xff", 0), "UTF-8"},
+        {GIVEN("a", "127.0.0.1:80", 0), ""},
+        {GIVEN("a", "127.0.0.1:80", -1), ""},
+        {GIVEN("a", "127.0.0.1:80", 1001), ""},
+        {GIVEN("a", "${file:/etc/hostname}", 1), "${}"},
+        {GIVEN("$${env:HOME}", "127.0.0.1:80", 1), "${}"},
+        {GIVEN("\xff", "127.0.0.1:80", 1), "UTF-8"},
+        {GIVEN("a\"}]}}, x: {", "127.0.0.1:80", 1), NULL},
     };
 
     (void)state;

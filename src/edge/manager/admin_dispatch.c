@@ -32,7 +32,8 @@ struct place {
     {                                                                                              \
         method, path, CONF_CAN_DEPLOY, ADMIN_BODY_SMALL, run, false                                \
     }
-#define TARGETS "/api/v1/services/*/targets"
+#define SERVICE "/api/v1/services/*"
+#define TARGETS SERVICE "/targets"
 
 static const struct place places[] = {
     {METHOD_GET, "/healthz", OPEN, ADMIN_BODY_SMALL, api_health, true},
@@ -52,6 +53,9 @@ static const struct place places[] = {
     DEPLOY(METHOD_DELETE, "/api/v1/certificates/*", api_certificates_remove),
     DEPLOY(METHOD_PUT, "/api/v1/challenges/*", api_challenge_put),
     DEPLOY(METHOD_DELETE, "/api/v1/challenges/*", api_challenge_remove),
+    ACT(METHOD_POST, SERVICE "/pause", api_mode_pause),
+    ACT(METHOD_POST, SERVICE "/resume", api_mode_resume),
+    ACT(METHOD_POST, SERVICE "/maintenance", api_mode_maintenance),
     ACT(METHOD_POST, TARGETS, api_target_add),
     ACT(METHOD_DELETE, TARGETS "/*", api_target_remove),
     ACT(METHOD_POST, TARGETS "/*/drain", api_target_drain),

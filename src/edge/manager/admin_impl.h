@@ -79,15 +79,15 @@ struct admin_call {
     /* a change, and its place in the queue for it */
     struct manager_change change;
     void (*turn)(struct admin_call *call);
-    struct admin_call *next_turn;
+    struct admin_call *next_turn, *next_waiter;
     uv_work_t work; /* from here on: the endpoint's own */
     enum status status;
     uint64_t deadline_ms, generation;
     struct str text;
     struct target_text target;
     char *owned; /* freed with the call */
-    bool is_drain;
-    struct admin_call *next_waiter;
+    bool is_on;  /* what is wanted is this, not its end */
+    enum service_mode mode;
 };
 
 struct admin {

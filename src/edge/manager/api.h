@@ -43,6 +43,35 @@ void api_config_confirm(struct admin_call *call);
 /* A second has passed: takes back what was not confirmed in time. */
 void api_confirm_tick(struct admin *admin);
 
+/* --- api_service.c: what the endpoints of a service share */
+/* That of the path; NULL: there is none. */
+const struct service *api_service_find(const struct admin_call *call);
+/* Refuses the call for there is none, naming the nearest that there is. */
+void api_service_refuse(struct admin_call *call);
+/* The same for a `what` ("service" or "target") of which there are `names`. */
+void api_service_unknown(struct admin_call *call, const char *what, struct str word,
+                         const char *const *names, size_t count);
+/* A change of the overlay has come to its end, and so has the call's turn. False: it was taken
+ * back, and the call refused. */
+bool api_service_settle(struct admin_call *call, enum status status, uint32_t generation,
+                        const struct diag *diag);
+/* Terminated, in the call's arena. */
+const char *api_service_text(struct admin_call *call, struct str text);
+
+/* --- api_services.c */
+/* What status shows of all services. */
+json_t *api_services_status(const struct manager *m);
+
+/* --- api_mode.c */
+/* Holds the service's requests; {"on": false} lets them go. */
+void api_mode_pause(struct admin_call *call);
+/* Ends pausing and maintenance. */
+void api_mode_resume(struct admin_call *call);
+/* Answers in place of the service's targets; {"on": false} ends that. */
+void api_mode_maintenance(struct admin_call *call);
+/* "running", "paused" or "maintenance". */
+const char *api_mode_name(enum service_mode mode);
+
 /* --- api_targets.c */
 /* Adds a target to a service. */
 void api_target_add(struct admin_call *call);

@@ -8,6 +8,8 @@
 #include "edge/manager/api.h"
 #include "edge/metric/prometheus.h"
 
+enum { TARGETS_SHOWN = 64 }; /* of a service; see stats_target_slot() */
+
 static void put_config(struct prometheus *text, const struct manager *m)
 {
     const struct prometheus_label success[] = {{"result", STR("success")}, {0}};
@@ -40,6 +42,28 @@ static void put_lag(struct prometheus *text, const struct manager *m,
     prometheus_family(text, "sluice_manager_loop_lag_seconds", PROMETHEUS_GAUGE,
                       "How late the manager's loop was in the last second.");
     prometheus_double(text, NULL, (double)m->lag_us / 1e6);
+}
+
+static void put_targets(struct prometheus *text, const struct service *service)
+{
+    for (uint32_t i = 0; i < service->count && i < TARGETS_SHOWN; i++) {
+        const struct endpoint *endpoint = service->targets[i].endpoint;
+        uint32_t standing = __atomic_load_n(&endpoint->standing, __ATOMIC_RELAXED);
+        const struct prometheus_label labels[] = {{"service", service->conf->name.s},
+                                                  {"release", STR("")},
+                                                  {"target", endpoint->id},
+                                                  {0}};
+
+        prometheus_u64(text, labels, standing == STANDING_UP);
+    }
+}
+
+static void put_services(struct prometheus *text, const struct snapshot *snapshot)
+{
+    prometheus_family(text, "sluice_upstream_target_up", PROMETHEUS_GAUGE,
+                      "Whether the target is up: checked, if it is to be, and not ejected.");
+    for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
+        put_targets(text, &snapshot->services[i]);
 }
 
 /* What is the connection's fault and no request's: broken records and frames, floods. */
@@ -134,6 +158,7 @@ void api_metrics(struct admin_call *call)
     pthread_mutex_lock(&m->stats_lock);
     prometheus_stats(&text, m->stats);
     pthread_mutex_unlock(&m->stats_lock);
+    put_services(&text, m->snapshot);
     put_workers(&text, m);
     put_config(&text, m);
     put_certificates(&text, m);

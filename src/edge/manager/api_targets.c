@@ -21,16 +21,6 @@ static bool same(struct str a, struct str b)
     return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
 }
 
-static const struct service *find_service(const struct admin_call *call)
-{
-    const struct snapshot *snapshot = call->admin->manager->snapshot;
-
-    for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
-        if (same(snapshot->services[i].conf->name.s, call->parts[0]))
-            return &snapshot->services[i];
-    return NULL;
-}
-
 static const struct snapshot_target *find_target(const struct service *service, struct str id)
 {
     for (uint32_t i = 0; service && i < service->count; i++)
@@ -41,7 +31,7 @@ static const struct snapshot_target *find_target(const struct service *service, 
 
 static uint64_t count_in_flight(const struct admin_call *call)
 {
-    const struct snapshot_target *target = find_target(find_service(call), call->text);
+    const struct snapshot_target *target = find_target(api_service_find(call), call->text);
     uint64_t sum = 0;
 
     for (unsigned w = 0; target && w < target->endpoint->workers; w++)
@@ -49,43 +39,13 @@ static uint64_t count_in_flight(const struct admin_call *call)
     return sum;
 }
 
-/* --- not found: with the nearest name there is */
-
-static void refuse_unknown(struct admin_call *call, const char *reason, struct str word,
-                           const char *const *names, size_t count)
-{
-    const char *near = names ? diag_nearest(word, names, count) : NULL;
-    const char *what = strcmp(reason, "service_not_found") ? "target" : "service";
-
-    admin_problem(call, 404, reason, "There is no %s \"%.*s\"%s%s%s", what, STR_FMT(word),
-                  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : ".");
-}
-
-static const char *terminated(struct admin_call *call, struct str text)
-{
-    struct str copy = arena_copy(&call->arena, text);
-
-    return copy.p ? copy.p : "";
-}
-
-static void refuse_service(struct admin_call *call)
-{
-    const struct snapshot *snapshot = call->admin->manager->snapshot;
-    uint32_t count = snapshot ? snapshot->service_count : 0;
-    const char **names = arena_zero(&call->arena, count, sizeof(*names));
-
-    for (uint32_t i = 0; names && i < count; i++)
-        names[i] = terminated(call, snapshot->services[i].conf->name.s);
-    refuse_unknown(call, "service_not_found", call->parts[0], names, count);
-}
-
 static void refuse_target(struct admin_call *call, const struct service *service)
 {
     const char **names = arena_zero(&call->arena, service->count, sizeof(*names));
 
     for (uint32_t i = 0; names && i < service->count; i++)
-        names[i] = terminated(call, service->targets[i].endpoint->id);
-    refuse_unknown(call, "target_not_found", call->text, names, service->count);
+        names[i] = api_service_text(call, service->targets[i].endpoint->id);
+    api_service_unknown(call, "target", call->text, names, service->count);
 }
 
 /* --- answering */
@@ -132,7 +92,7 @@ static const char *name_change(const struct admin_call *call)
         return "added";
     if (call->run == api_target_remove)
         return "removed";
-    return call->is_drain ? "drained" : "enabled";
+    return call->is_on ? "drained" : "enabled";
 }
 
 static void tell(const struct admin_call *call)
@@ -189,15 +149,8 @@ static void on_changed(struct manager_change *change, enum status status, uint32
 {
     struct admin_call *call = CONTAINER_OF(change, struct admin_call, change);
 
-    if (status)
-        overlay_undo(call->admin->manager->overlay);
-    admin_turn_over(call);
-    if (status) {
-        admin_problem_diag(call, status == E_IO ? 500 : 503,
-                           status == E_IO ? "state_not_saved" : "not_changed", diag);
+    if (!api_service_settle(call, status, generation, diag))
         return;
-    }
-    call->generation = generation;
     tell(call);
     if (call->deadline_ms && count_in_flight(call))
         wait_for(call);
@@ -237,21 +190,20 @@ static enum status change_overlay(struct admin_call *call, const struct conf_ser
     if (!list_base(call, conf, &base))
         return E_NOMEM;
     if (call->run == api_target_add)
-        return overlay_add(overlay, &base, call->text, call->target.address,
-                           (uint32_t)call->target.weight);
+        return overlay_add(overlay, &base, &call->target);
     if (call->run == api_target_remove)
         return overlay_remove(overlay, &base, call->text);
-    return overlay_drain(overlay, &base, call->text, call->is_drain);
+    return overlay_drain(overlay, &base, call->text, call->is_on);
 }
 
 static void change(struct admin_call *call)
 {
-    const struct service *service = find_service(call);
+    const struct service *service = api_service_find(call);
     enum status status;
 
     if (!service) {
         admin_turn_over(call);
-        refuse_service(call);
+        api_service_refuse(call);
         return;
     }
     status = change_overlay(call, service->conf);
@@ -266,52 +218,75 @@ static void change(struct admin_call *call)
 
 /* --- the endpoints */
 
-/* What is wrong with the target of the body; NULL: nothing. */
+static bool is_known(const char *key, const char *const *known, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(key, known[i]))
+            return true;
+    return false;
+}
+
+/* What is wrong with a member of a target's description; NULL: nothing. */
+static const char *check_member(struct admin_call *call, const char *key, const json_t *value)
+{
+    static const char *const known[] = {"id", "address", "weight", "region", "priority"};
+    bool is_number = !strcmp(key, "weight") || !strcmp(key, "priority");
+    const char *near;
+
+    if (!is_known(key, known, ARRAY_LEN(known))) {
+        near = diag_nearest((struct str){key, strlen(key)}, known, ARRAY_LEN(known));
+        return arena_format(&call->arena, "unknown key \"%s\"%s%s%s", key,
+                            near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "")
+            .p;
+    }
+    if (is_number)
+        return json_is_integer(value) ? NULL : "\"weight\" and \"priority\" are whole numbers";
+    return json_string_length(value) ? NULL : "\"id\", \"address\" and \"region\" are text";
+}
+
 static const char *check_members(struct admin_call *call, json_t *json)
 {
-    static const char *const known[] = {"id", "address", "weight"};
-    const json_t *id = json_object_get(json, "id"), *weight = json_object_get(json, "weight");
-    const char *key;
+    const char *key, *wrong = NULL;
     json_t *value;
 
     if (!json_is_object(json))
-        return "the body is a JSON object: {\"id\": \"b\", \"address\": \"127.0.0.1:3000\"}";
-    json_object_foreach(json, key, value)
-    {
-        const char *near = diag_nearest((struct str){key, strlen(key)}, known, ARRAY_LEN(known));
-
-        if (strcmp(key, "id") && strcmp(key, "address") && strcmp(key, "weight"))
-            return arena_format(&call->arena, "unknown key \"%s\"%s%s%s", key,
-                                near ? "; did you mean \"" : "", near ? near : "",
-                                near ? "\"?" : "")
-                .p;
-    }
-    if (!json_is_string(json_object_get(json, "address")))
+        return "the body is a JSON object: {\"id\": \"b\", \"address\": "
+               "\"127.0.0.1:3000\"}";
+    json_object_foreach(json, key, value) if (!wrong) wrong = check_member(call, key, value);
+    if (!wrong && !json_object_get(json, "address"))
         return "\"address\" is needed, as text: \"127.0.0.1:3000\"";
-    if ((id && !json_is_string(id)) || (weight && !json_is_integer(weight)))
-        return "\"id\" is text and \"weight\" a whole number";
-    return NULL;
+    return wrong;
+}
+
+/* In the call's arena; absent: it has none, or memory ended. */
+static struct str copy_member(struct admin_call *call, const json_t *json, const char *key)
+{
+    const json_t *value = json_object_get(json, key);
+
+    return value ? arena_copy(&call->arena,
+                              (struct str){json_string_value(value), json_string_length(value)})
+                 : STR_NONE;
 }
 
 /* The same for what the members say. */
 static const char *check_values(struct admin_call *call, json_t *json)
 {
-    const json_t *address = json_object_get(json, "address"), *id = json_object_get(json, "id");
     const json_t *weight = json_object_get(json, "weight");
-    struct target_text target = {.weight = weight ? json_integer_value(weight) : 1};
+    struct target_text target = {
+        .id = copy_member(call, json, json_object_get(json, "id") ? "id" : "address"),
+        .address = copy_member(call, json, "address"),
+        .region = copy_member(call, json, "region"),
+        .weight = weight ? json_integer_value(weight) : 1,
+        .priority = json_integer_value(json_object_get(json, "priority")),
+    };
     struct diag diag;
-    const struct diag_entry *first = diag.entries;
 
-    target.address = arena_copy(&call->arena, (struct str){json_string_value(address),
-                                                           json_string_length(address)});
-    target.id =
-        id ? arena_copy(&call->arena, (struct str){json_string_value(id), json_string_length(id)})
-           : target.address;
-    if (!target.address.p || !target.id.p)
+    if (!target.address.p || !target.id.p || (json_object_get(json, "region") && !target.region.p))
         return "out of memory";
     diag_init(&diag, &call->arena);
     if (!target_check(&target, &diag))
-        return diag.count ? terminated(call, first->text) : "the target is not valid";
+        return diag.count ? api_service_text(call, diag.entries[0].text)
+                          : "the target is not valid";
     call->text = target.id;
     call->target = target;
     return NULL;
@@ -348,7 +323,7 @@ void api_target_drain(struct admin_call *call)
         return;
     }
     call->text = call->parts[1];
-    call->is_drain = true;
+    call->is_on = true;
     if (wait_ms)
         call->deadline_ms = uv_now(&call->admin->manager->loop.uv) + wait_ms;
     admin_turn_take(call, change);

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "edge/manager/target.h"
 
-/* {"version": 1, "services": {NAME: {"added": [{id, address, weight}], "removed": [id], "drained":
- * [id]}}} */
+/* {"version": 1, "services": {NAME: {"added": [{id, address, weight, region, priority}], "removed":
+ * [id], "drained": [id], "mode": "paused"}}}; of a service, and of region and priority, what is not
+ * there is as usual. */
 struct overlay {
     json_t *root;
     json_t *before;               /* the last change; NULL: there is nothing to undo */
@@ -22,9 +22,12 @@ struct overlay {
     char error[PATH_MAX + 128];
 };
 
+static const char *const mode_names[] = {
+    [SERVICE_PAUSED] = "paused", [SERVICE_MAINTENANCE] = "maintenance"};
+
 /* --- asking */
 
-static json_t *list_of(const struct overlay *overlay, struct str service, const char *kind)
+static json_t *part_of(const struct overlay *overlay, struct str service, const char *kind)
 {
     json_t *services = json_object_get(overlay->root, "services");
 
@@ -55,7 +58,7 @@ static int find(const json_t *list, struct str id)
 
 static bool has(const struct overlay *overlay, struct str service, const char *kind, struct str id)
 {
-    return find(list_of(overlay, service, kind), id) >= 0;
+    return find(part_of(overlay, service, kind), id) >= 0;
 }
 
 static const struct conf_target *in_file(const struct conf_service *base, struct str id)
@@ -76,30 +79,56 @@ static bool is_text_list(const json_t *list)
     return !list || json_is_array(list);
 }
 
-static bool is_target(const json_t *json)
+static bool is_valid(const struct target_text *target)
 {
-    const json_t *weight = json_object_get(json, "weight");
-    struct target_text target = {.id = text_of(json_object_get(json, "id")),
-                                 .address = text_of(json_object_get(json, "address")),
-                                 .weight = json_integer_value(weight)};
     struct arena arena;
     struct diag diag;
     bool is_good;
 
-    if (!target.id.p || !target.address.p || !json_is_integer(weight))
-        return false;
     arena_init(&arena, NULL, 0);
     diag_init(&diag, &arena);
-    is_good = target_check(&target, &diag);
+    is_good = target_check(target, &diag);
     arena_reset(&arena);
     return is_good;
+}
+
+static struct target_text target_of(const json_t *json)
+{
+    return (struct target_text){
+        .id = text_of(json_object_get(json, "id")),
+        .address = text_of(json_object_get(json, "address")),
+        .region = text_of(json_object_get(json, "region")),
+        .weight = json_integer_value(json_object_get(json, "weight")),
+        .priority = json_integer_value(json_object_get(json, "priority")),
+    };
+}
+
+static bool is_target(const json_t *json)
+{
+    const json_t *region = json_object_get(json, "region");
+    const json_t *priority = json_object_get(json, "priority");
+    struct target_text target = target_of(json);
+
+    if (!target.id.p || !target.address.p || !json_is_integer(json_object_get(json, "weight")) ||
+        (region && !target.region.len) || (priority && !json_is_integer(priority)))
+        return false;
+    return is_valid(&target);
+}
+
+static enum service_mode mode_of(const json_t *mode)
+{
+    for (int i = SERVICE_PAUSED; i <= SERVICE_MAINTENANCE; i++)
+        if (json_is_string(mode) && !strcmp(json_string_value(mode), mode_names[i]))
+            return (enum service_mode)i;
+    return SERVICE_RUNS;
 }
 
 static bool is_service(const json_t *service)
 {
     const json_t *added = json_object_get(service, "added");
+    const json_t *mode = json_object_get(service, "mode");
 
-    if (!json_is_object(service) || (added && !json_is_array(added)))
+    if (!json_is_object(service) || (added && !json_is_array(added)) || (mode && !mode_of(mode)))
         return false;
     for (size_t i = 0; i < json_array_size(added); i++)
         if (!is_target(json_array_get(added, i)))
@@ -240,20 +269,27 @@ static enum status put(struct overlay *overlay, struct str service, const char *
     return json_array_append_new(list, item) ? E_NOMEM : OK;
 }
 
-static void take(struct overlay *overlay, struct str service, const char *kind, struct str id)
+/* Of what a service has; nothing is left of one that has no more. */
+static void drop(struct overlay *overlay, struct str service, const char *kind)
 {
     json_t *services = json_object_get(overlay->root, "services");
     json_t *entry = json_object_getn(services, service.p, service.len);
-    json_t *list = json_object_get(entry, kind);
+
+    json_object_del(entry, kind);
+    if (!json_object_size(entry))
+        json_object_deln(services, service.p, service.len);
+}
+
+static void take(struct overlay *overlay, struct str service, const char *kind, struct str id)
+{
+    json_t *list = part_of(overlay, service, kind);
     int at = find(list, id);
 
     if (at < 0)
         return;
     json_array_remove(list, (size_t)at);
     if (!json_array_size(list))
-        json_object_del(entry, kind);
-    if (!json_object_size(entry))
-        json_object_deln(services, service.p, service.len);
+        drop(overlay, service, kind);
 }
 
 static enum status settle(struct overlay *overlay, enum status status)
@@ -271,42 +307,33 @@ static bool exists(const struct overlay *overlay, const struct conf_service *bas
            (in_file(base, id) && !has(overlay, service, "removed", id));
 }
 
-static bool is_valid(const struct target_text *target)
+static bool is_as(const struct conf_target *file, const struct target_text *target)
 {
-    struct arena arena;
-    struct diag diag;
-    bool is_good;
-
-    arena_init(&arena, NULL, 0);
-    diag_init(&diag, &arena);
-    is_good = target_check(target, &diag);
-    arena_reset(&arena);
-    return is_good;
+    return same(file->address.text.s, target->address) && file->weight == target->weight &&
+           same(file->region.s, target->region) && file->priority == target->priority;
 }
 
-enum status overlay_add(struct overlay *overlay, const struct conf_service *base, struct str id,
-                        struct str address, uint32_t weight)
+enum status overlay_add(struct overlay *overlay, const struct conf_service *base,
+                        const struct target_text *target)
 {
-    struct target_text target = {.id = id, .address = address, .weight = weight};
-    const struct conf_target *file = in_file(base, id);
+    const struct conf_target *file = in_file(base, target->id);
     struct str service = base->name.s;
     json_t *item;
 
-    if (exists(overlay, base, id))
+    if (exists(overlay, base, target->id))
         return E_CONFLICT;
-    if (!is_valid(&target))
+    if (!is_valid(target))
         return E_INVALID;
-    if (base->target_count + json_array_size(list_of(overlay, service, "added")) >=
+    if (base->target_count + json_array_size(part_of(overlay, service, "added")) >=
         BALANCER_TARGETS_MAX)
         return E_FULL;
     if (!remember(overlay))
         return E_NOMEM;
-    if (file && same(file->address.text.s, address) && file->weight == weight) {
-        take(overlay, service, "removed", id); // the file's own one, back again
+    if (file && is_as(file, target)) {
+        take(overlay, service, "removed", target->id); // the file's own one, back again
         return OK;
     }
-    item = json_pack("{s:s%,s:s%,s:i}", "id", id.p, id.len, "address", address.p, address.len,
-                     "weight", (int)weight);
+    item = target_json(target);
     return settle(overlay, item ? put(overlay, service, "added", item) : E_NOMEM);
 }
 
@@ -343,20 +370,39 @@ enum status overlay_drain(struct overlay *overlay, const struct conf_service *ba
     return settle(overlay, status);
 }
 
+enum status overlay_set_mode(struct overlay *overlay, struct str service, enum service_mode mode)
+{
+    json_t *services = json_object_get(overlay->root, "services"), *entry;
+
+    if (!remember(overlay))
+        return E_NOMEM;
+    if (mode == SERVICE_RUNS) {
+        drop(overlay, service, "mode");
+        return OK;
+    }
+    entry = demand(services, service, json_object);
+    return settle(overlay,
+                  !entry || json_object_set_new(entry, "mode", json_string(mode_names[mode]))
+                      ? E_NOMEM
+                      : OK);
+}
+
 /* --- a build asks */
 
 static void tell_added(void *owner, struct str service, void *to,
                        void (*add)(void *to, const struct snapshot_wish *wish))
 {
-    const json_t *list = list_of(owner, service, "added");
+    const json_t *list = part_of(owner, service, "added");
 
     for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *item = json_array_get(list, i);
+        struct target_text target = target_of(json_array_get(list, i));
         struct snapshot_wish wish = {.source = TARGET_API};
 
-        wish.target.id.s = text_of(json_object_get(item, "id"));
-        wish.target.weight = (uint32_t)json_integer_value(json_object_get(item, "weight"));
-        target_split(text_of(json_object_get(item, "address")), &wish.target.address);
+        wish.target.id.s = target.id;
+        wish.target.weight = (uint32_t)target.weight;
+        wish.target.region.s = target.region.len ? target.region : STR("");
+        wish.target.priority = (uint32_t)target.priority;
+        target_split(target.address, &wish.target.address);
         add(to, &wish);
     }
 }
@@ -372,6 +418,11 @@ static bool tell_drained(void *owner, struct str service, struct str id)
     return has(owner, service, "drained", id);
 }
 
+static enum service_mode tell_mode(void *owner, struct str service)
+{
+    return mode_of(part_of(owner, service, "mode"));
+}
+
 struct snapshot_overlay overlay_view(struct overlay *overlay)
 {
     return (struct snapshot_overlay){
@@ -379,5 +430,6 @@ struct snapshot_overlay overlay_view(struct overlay *overlay)
         .added = tell_added,
         .is_removed = tell_removed,
         .is_drained = tell_drained,
+        .mode = tell_mode,
     };
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the API changed at run time: targets added, removed, drained. Kept in <state>/edge.json,
- * written (temporary, fsync, rename) before a change is acknowledged, so that it survives a
- * restart. The builder thread reads it while a build runs; it is changed by the manager thread only
- * between builds.
+ * What the API changed at run time: targets added, removed, drained, services paused. Kept in
+ * <state>/edge.json, written (temporary, fsync, rename) before a change is acknowledged, so that it
+ * survives a restart. The builder thread reads it while a build runs; it is changed by the manager
+ * thread only between builds.
  */
 #ifndef EDGE_MANAGER_OVERLAY_H
 #define EDGE_MANAGER_OVERLAY_H
 
+#include "edge/manager/target.h"
 #include "edge/snapshot.h"
 
 struct overlay;
@@ -17,14 +18,16 @@ struct overlay;
 struct overlay *overlay_open(const char *state_dir, const char **error);
 void overlay_close(struct overlay **overlay);
 
-/* Changes in memory. E_CONFLICT: exists already; E_NOT_FOUND; E_INVALID: bad address. `base` is
- * what the file has. */
+/* Changes in memory. E_CONFLICT: exists already; E_NOT_FOUND; E_INVALID: no target could be so.
+ * `base` is what the file has. */
 MUST_USE enum status overlay_add(struct overlay *overlay, const struct conf_service *base,
-                                 struct str id, struct str address, uint32_t weight);
+                                 const struct target_text *target);
 MUST_USE enum status overlay_remove(struct overlay *overlay, const struct conf_service *base,
                                     struct str id);
 MUST_USE enum status overlay_drain(struct overlay *overlay, const struct conf_service *base,
                                    struct str id, bool drained);
+MUST_USE enum status overlay_set_mode(struct overlay *overlay, struct str service,
+                                      enum service_mode mode);
 /* Takes the last change back, when it could not be built or saved. */
 void overlay_undo(struct overlay *overlay);
 /* Writes the file, if anything has changed since: any thread while nothing changes it; errno on

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/manager/target.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* A secret has no place in a target, and nobody may read one by way of an error. */
 static bool has_reference(struct str text)
 {
-    return memmem(text.p, text.len, "${", 2) != NULL;
+    return text.len && memmem(text.p, text.len, "${", 2) != NULL;
 }
 
 static const char *no_environment(void *owner, const char *name)
@@ -27,6 +26,24 @@ static bool parse(const char *text, struct diag *diag)
     return conf_parse(all, "target", &world, diag->arena, diag) != NULL;
 }
 
+json_t *target_json(const struct target_text *target)
+{
+    json_t *json =
+        json_pack("{s:s%,s:s%,s:I}", "id", target->id.p, target->id.len, "address",
+                  target->address.p, target->address.len, "weight", (json_int_t)target->weight);
+
+    if (!json)
+        return NULL;
+    if ((target->region.len &&
+         json_object_set_new(json, "region", json_stringn(target->region.p, target->region.len))) ||
+        (target->priority &&
+         json_object_set_new(json, "priority", json_integer(target->priority)))) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
+}
+
 bool target_check(const struct target_text *target, struct diag *diag)
 {
     struct span nowhere = {0};
@@ -34,16 +51,15 @@ bool target_check(const struct target_text *target, struct diag *diag)
     char *text;
     bool is_good;
 
-    if (has_reference(target->id) || has_reference(target->address)) {
-        diag_error(diag, nowhere, "a target has no ${} in its id or address");
+    if (has_reference(target->id) || has_reference(target->address) ||
+        has_reference(target->region)) {
+        diag_error(diag, nowhere, "a target has no ${} in its id, address or region");
         return false;
     }
-    json = json_pack("{s:{s:{s:[{s:s%,s:s%,s:I}]}}}", "services", "service", "targets", "id",
-                     target->id.p, target->id.len, "address", target->address.p,
-                     target->address.len, "weight", (json_int_t)target->weight);
+    json = json_pack("{s:{s:{s:[o]}}}", "services", "service", "targets", target_json(target));
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     if (!text)
-        diag_error(diag, nowhere, "id and address are UTF-8 text");
+        diag_error(diag, nowhere, "id, address and region are UTF-8 text");
     is_good = text && parse(text, diag);
     free(text);
     json_decref(json);

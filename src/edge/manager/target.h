@@ -5,15 +5,20 @@
 #ifndef EDGE_MANAGER_TARGET_H
 #define EDGE_MANAGER_TARGET_H
 
+#include <jansson.h>
+
 #include "config/conf.h"
 
 struct target_text {
     struct str id, address;
-    int64_t weight;
+    struct str region; /* empty: none */
+    int64_t weight, priority;
 };
 
 /* Whether a configuration could say this; else the reasons are in `diag`. */
 bool target_check(const struct target_text *target, struct diag *diag);
+/* As the configuration and the overlay's file have it; NULL: memory, or it is no UTF-8. */
+json_t *target_json(const struct target_text *target);
 /* The parts of an address that was checked; they point into it. */
 void target_split(struct str address, struct conf_address *parts);
 

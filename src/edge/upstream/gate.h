@@ -19,6 +19,7 @@ struct gate_local {
     struct gate_local *next; /* in the worker's list of gates where some wait */
     struct gate *gate;
     struct retry_budget budget;
+    uint32_t waiting; /* atomic, a copy of the queue's count for others to read */
     bool is_listed;
 } __attribute__((aligned(64)));
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/diag.h"
+
+const char *show_text(const json_t *object, const char *name)
+{
+    const char *value = json_string_value(json_object_get(object, name));
+
+    return value ? value : "-";
+}
+
+long long show_number(const json_t *object, const char *name)
+{
+    return (long long)json_integer_value(json_object_get(object, name));
+}
+
+const char *show_state(const json_t *target)
+{
+    return json_is_true(json_object_get(target, "drained")) ? "drained"
+                                                            : show_text(target, "state");
+}
+
+const char *show_age(long long seconds, char text[16])
+{
+    static const struct {
+        long long seconds;
+        char unit;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    size_t i = 0;
+
+    while (units[i].seconds > 1 && seconds < 2 * units[i].seconds)
+        i++;
+    snprintf(text, 16, "%lld%c", seconds / units[i].seconds, units[i].unit);
+    return text;
+}
+
+void show_unknown_service(const char *name, const json_t *services)
+{
+    size_t count = json_array_size(services);
+    const char **names = calloc(count + 1, sizeof(*names)), *nearest;
+
+    for (size_t i = 0; names && i < count; i++)
+        names[i] = show_text(json_array_get(services, i), "name");
+    nearest = names ? diag_nearest((struct str){name, strlen(name)}, names, count) : NULL;
+    fprintf(stderr, "sluice: there is no service \"%s\"", name);
+    if (nearest)
+        fprintf(stderr, "; did you mean \"%s\"?", nearest);
+    fputc('\n', stderr);
+    free(names);
+}

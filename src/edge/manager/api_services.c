@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Services and targets in GET /api/v1/status: from what the manager knows, and from relaxed reads
+ * of the workers' own numbers.
+ */
+#include "edge/manager/api.h"
+
+static json_t *text_json(struct str text)
+{
+    json_t *json = json_stringn(text.p ? text.p : "", text.len);
+
+    return json ? json : json_string("");
+}
+
+/* --- a target */
+
+static void put_health(json_t *json, const struct checks_view *view)
+{
+    json_object_set_new(json, "state", json_string(view->state));
+    json_object_set_new(json, "reason", json_string(view->reason));
+    json_object_set_new(json, "since_s", json_integer((json_int_t)(view->since_ms / 1000)));
+    if (view->is_checked)
+        json_object_set_new(json, "last_check",
+                            json_pack("{s:b,s:s,s:I,s:I}", "passed", view->last_passed, "words",
+                                      view->last_words, "ago_ms", (json_int_t)view->last_ago_ms,
+                                      "took_ms", (json_int_t)view->last_took_ms));
+    if (view->ejected_for_ms)
+        json_object_set_new(json, "ejected_for_ms", json_integer((json_int_t)view->ejected_for_ms));
+    if (view->breaker)
+        json_object_set_new(json, "breaker", json_string(view->breaker));
+    if (view->limit)
+        json_object_set_new(json, "limit", json_integer(view->limit));
+}
+
+static json_t *one_target_json(const struct manager *m, const struct snapshot_target *target)
+{
+    static const char *const sources[] = {
+        [TARGET_FILE] = "file", [TARGET_API] = "api", [TARGET_FOUND] = "discovered"};
+    const struct endpoint *endpoint = target->endpoint;
+    uint64_t in_flight = 0, open = 0, idle = 0;
+    struct checks_view view;
+    json_t *json;
+
+    for (unsigned w = 0; w < endpoint->workers; w++) {
+        in_flight += __atomic_load_n(&endpoint->locals[w].in_flight, __ATOMIC_RELAXED);
+        open += __atomic_load_n(&endpoint->locals[w].open, __ATOMIC_RELAXED);
+        idle += __atomic_load_n(&endpoint->locals[w].idle_count, __ATOMIC_RELAXED);
+    }
+    json = json_pack("{s:o,s:o,s:i,s:b,s:s,s:I,s:{s:I,s:I},s:i}", "id", text_json(endpoint->id),
+                     "address", text_json(endpoint->address), "weight", (int)target->weight,
+                     "drained", target->is_drained, "source", sources[target->source], "in_flight",
+                     (json_int_t)in_flight, "connections", "open", (json_int_t)open, "idle",
+                     (json_int_t)idle, "resolved", (int)endpoint->address_count);
+    if (target->is_drained)
+        json_object_set_new(json, "drained_source", json_string("api"));
+    if (target->region.len)
+        json_object_set_new(json, "region", text_json(target->region));
+    if (target->priority)
+        json_object_set_new(json, "priority", json_integer(target->priority));
+    if (checks_see(m->checks, endpoint, &view))
+        put_health(json, &view);
+    return json;
+}
+
+/* --- a service */
+
+struct balance {
+    const char *mode, *words;
+};
+
+static const struct balance *balance_of(enum tiers_mode mode)
+{
+    static const struct balance modes[] = {
+        [TIERS_NORMAL] = {"normal", "Requests go to the targets that are up."},
+        [TIERS_EJECTED_USED] = {"ejected_used",
+                                "No target is up: those that were ejected are used after all."},
+        [TIERS_PANIC] = {"panic", "So few targets are up that all are used, whatever their checks "
+                                  "say: see health.panic."},
+        [TIERS_UNKNOWN] = {"unknown", "No target has been checked yet: requests wait for the first "
+                                      "result."},
+        [TIERS_NONE] = {"none", "No target can be used: requests get the fallback, or 503."},
+    };
+
+    return &modes[mode];
+}
+
+/* As a worker would: a copy is weighed, its own is its own. */
+static enum tiers_mode weigh(const struct service *service)
+{
+    const struct conf_health *health = &service->conf->health;
+    const struct tiers_rule rule = {.panic_ppm = health->panic_ppm, .spill_ppm = health->spill_ppm};
+    struct tiers_target targets[BALANCER_TARGETS_MAX];
+    struct tier tiers[BALANCER_TARGETS_MAX];
+
+    for (uint32_t i = 0; i < service->count; i++) {
+        const struct snapshot_target *target = &service->targets[i];
+        uint32_t standing = __atomic_load_n(&target->endpoint->standing, __ATOMIC_RELAXED);
+
+        targets[i] = (struct tiers_target){
+            .weight = target->weight,
+            .tier = target->tier,
+            .standing = target->is_drained ? STANDING_DRAINED : (uint8_t)standing,
+        };
+    }
+    return tiers_weigh(&rule, targets, service->count, tiers,
+                       tiers_split(targets, service->count, tiers));
+}
+
+static json_int_t count_waiting(const struct gate *gate)
+{
+    json_int_t sum = 0;
+
+    for (unsigned w = 0; w < gate->workers; w++)
+        sum += __atomic_load_n(&gate->locals[w].waiting, __ATOMIC_RELAXED);
+    return sum;
+}
+
+static json_t *discover_json(const struct manager *m, const struct conf_discover *what)
+{
+    static const char *const types[] = {[CONF_DISCOVER_BOTH] = "A and AAAA",
+                                        [CONF_DISCOVER_A] = "A",
+                                        [CONF_DISCOVER_AAAA] = "AAAA",
+                                        [CONF_DISCOVER_SRV] = "SRV"};
+    bool is_file = what->file.s.len;
+    struct discovery_view view;
+    json_t *json;
+
+    if (!discovery_see(m->discovery, what, &view))
+        return NULL;
+    json = json_pack("{s:o,s:I,s:I}", "source",
+                     is_file ? json_sprintf("file %.*s", STR_FMT(what->file.s))
+                             : json_sprintf("dns %.*s %s", STR_FMT(what->dns.s), types[what->type]),
+                     "count", (json_int_t)view.count, "changed_ago_s",
+                     (json_int_t)(view.changed_ago_ms / 1000));
+    if (view.problem)
+        json_object_set_new(json, "problem", json_string(view.problem));
+    return json;
+}
+
+static json_t *service_json(const struct manager *m, const struct service *service)
+{
+    const struct balance *balance = balance_of(weigh(service));
+    json_t *targets = json_array(), *json;
+
+    for (uint32_t i = 0; i < service->count; i++)
+        json_array_append_new(targets, one_target_json(m, &service->targets[i]));
+    json = json_pack("{s:o,s:s,s:s,s:s,s:I,s:s,s:s,s:o}", "name", text_json(service->conf->name.s),
+                     "balance", service->balancer->name, "mode", api_mode_name(service->mode),
+                     "mode_source", service->mode == SERVICE_RUNS ? "default" : "api", "waiting",
+                     count_waiting(service->gate), "balance_mode", balance->mode, "balance_words",
+                     balance->words, "targets", targets);
+    if (service->conf->discover.is_set)
+        json_object_set_new(json, "discover", discover_json(m, &service->conf->discover));
+    return json;
+}
+
+json_t *api_services_status(const struct manager *m)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < m->snapshot->service_count; i++)
+        json_array_append_new(list, service_json(m, &m->snapshot->services[i]));
+    return list;
+}
