@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 
-enum { TICK_MS = 1000, TICK_FAST_MS = 100, HEADER_BYTES = 32 * 1024, HEADERS = 200 };
+enum { TICK_MS = 1000, TICK_FAST_MS = 100, FULL_MS = 20, HEADER_BYTES = 32 * 1024, HEADERS = 200 };
 
 /* --- what is thought of a target */
 
@@ -113,6 +113,7 @@ static void on_done(void *owner, const struct probe_result *result)
     struct health_rule rule = rule_of(check);
 
     check->probe = NULL;
+    check->checks->probing--;
     check->last = *result;
     check->last_ms = checks_now(check->checks);
     if (health_note(&check->health, &rule, result->passed, check->last_ms))
@@ -178,9 +179,15 @@ void check_ask(struct check *check)
     if (check->probe || !check->conf->health.is_on)
         return;
     loop_timer_unset(&check->timer);
+    if (check->checks->probing >= CHECKS_PROBES_MAX) {
+        loop_timer_set(ask.loop, &check->timer, FULL_MS + random_of(check) % FULL_MS);
+        return;
+    }
     copy_addresses(check);
     check->probe = probe_start(&ask, on_done, check);
-    if (!check->probe)
+    if (check->probe)
+        check->checks->probing++;
+    else
         ask_later(check);
 }
 
@@ -193,16 +200,15 @@ static void on_timer(struct loop_timer *timer)
 
 static struct check_group *demand_group(struct checks *checks, struct gate *gate)
 {
-    struct check_group *group = checks->groups;
+    struct check_group *group = gate->watch;
 
-    while (group && group->gate != gate)
-        group = group->next;
     if (group)
         return group;
     group = calloc(1, sizeof(*group));
     if (!group)
         return NULL;
     group->gate = gate;
+    gate->watch = group;
     group->next = checks->groups;
     checks->groups = group;
     return group;
@@ -251,9 +257,15 @@ static struct check *add_check(struct check_group *group, struct checks *checks,
     return check;
 }
 
+static void cancel_probe(struct check *check)
+{
+    check->checks->probing -= check->probe != NULL;
+    probe_cancel(&check->probe);
+}
+
 static void stop_probe(struct check *check)
 {
-    probe_cancel(&check->probe);
+    cancel_probe(check);
     pool_close_idle(check->checks->home.loop, check->dial, true);
 }
 
@@ -280,8 +292,9 @@ static bool is_same_check(const struct check *check, const struct conf_service *
 {
     const struct conf_health *a = &check->conf->health, *b = &conf->health;
 
-    return a->is_on == b->is_on && a->has_grpc == b->has_grpc && a->port == b->port &&
-           a->status_count == b->status_count &&
+    return a->is_on == b->is_on && a->interval_ms == b->interval_ms &&
+           a->fast_interval_ms == b->fast_interval_ms && a->has_grpc == b->has_grpc &&
+           a->port == b->port && a->status_count == b->status_count &&
            !memcmp(a->statuses, b->statuses, sizeof(a->statuses)) &&
            str_same(a->path.s, b->path.s) && str_same(a->grpc.s, b->grpc.s) &&
            str_same(a->body.s, b->body.s) && check->conf->protocol == conf->protocol &&
@@ -292,12 +305,14 @@ static bool is_same_check(const struct check *check, const struct conf_service *
 static void follow(struct check *check, const struct snapshot *snapshot,
                    const struct service *service)
 {
-    bool is_new = !check->rules;
+    bool is_new = !check->rules, is_asking = check->probe != NULL;
     bool is_same = !is_new && is_same_check(check, service->conf, service->tls);
     struct rules *rules = check->rules;
     struct tls_client *tls = check->tls;
 
-    probe_cancel(&check->probe);
+    if (rules == snapshot->rules && tls == service->tls)
+        return; // nothing that it is asked by has changed
+    cancel_probe(check);
     check->rules = snapshot->rules;
     __atomic_fetch_add(&check->rules->refs, 1, __ATOMIC_RELAXED);
     check->conf = service->conf;
@@ -309,10 +324,8 @@ static void follow(struct check *check, const struct snapshot *snapshot,
     check_apply(check);
     if (!check->conf->health.is_on)
         loop_timer_unset(&check->timer);
-    else if (is_new || !is_same)
+    else if (is_new || !is_same || is_asking)
         check_ask(check);
-    else
-        ask_later(check);
 }
 
 static void adopt_service(struct checks *checks, const struct snapshot *snapshot,
@@ -352,6 +365,7 @@ static void drop_unwanted(struct checks *checks)
             continue;
         }
         *at = group->next;
+        group->gate->watch = NULL;
         free(group);
     }
 }

@@ -15,6 +15,9 @@
 #include "edge/upstream/outlier.h"
 #include "edge/upstream/probe.h"
 
+/* At once; each holds a descriptor, which the process keeps back for it. */
+enum { CHECKS_PROBES_MAX = 192 };
+
 struct checks;
 
 /* How the rest of the edge hears of it; all borrowed. */

@@ -44,6 +44,7 @@ struct checks {
     struct checks_home home;
     struct wire_limits limits;
     struct check_group *groups;
+    uint32_t probing; /* checks that are under way */
     struct loop_timer tick;
     bool is_closing, is_fast; /* fast: breakers or adaptive limits are there */
 };

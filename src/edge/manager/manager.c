@@ -21,7 +21,7 @@
 #include "process/limits.h"
 
 enum {
-    DESCRIPTOR_RESERVE = 64, /* logs, loops, admin, files being read */
+    DESCRIPTOR_RESERVE = 64 + CHECKS_PROBES_MAX, /* logs, loops, admin, files being read; checks */
     CONNECTION_COST =
         64 * 1024, /* bytes of memory a busy connection may take, ours and the kernel's */
     EXIT_WRONG_CONFIG = 2,

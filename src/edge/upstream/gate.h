@@ -31,6 +31,7 @@ struct gate {
     uint32_t epoch;                             /* atomic: changes of its targets' standing */
     void (*wake)(void *owner, unsigned worker); /* thread-safe; may coalesce */
     void *owner;
+    void *watch; /* the manager's own notes of the service */
     unsigned workers;
     struct gate_local locals[];
 };
