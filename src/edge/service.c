@@ -503,6 +503,21 @@ static bool is_plain(const struct service *service, const struct service_ask *as
            !ask->shunned_count;
 }
 
+static int choose_plainly(struct look *look)
+{
+    const struct service *service = look->service;
+    const struct service_local *local = look->local;
+    int index = service->balancer->pick(local->states[0], local->targets, service->count,
+                                        look->ask->key, 0);
+
+    if (index != BALANCER_NONE &&
+        (!local->notes[index] || try_target(look, (uint32_t)index, true) == FITS))
+        return index;
+    if (index >= 0 && index < 64)
+        look->passed_over = UINT64_C(1) << index;
+    return BALANCER_NONE;
+}
+
 int service_choose(struct service *service, unsigned worker, const struct service_ask *ask,
                    enum service_lack *lack)
 {
@@ -516,16 +531,10 @@ int service_choose(struct service *service, unsigned worker, const struct servic
                                                                : SERVICE_LACKS_TARGET;
         return BALANCER_NONE;
     }
-    if (is_plain(service, ask)) {
-        index =
-            service->balancer->pick(local->states[0], local->targets, service->count, ask->key, 0);
-        if (index != BALANCER_NONE &&
-            (!local->notes[index] || try_target(&look, (uint32_t)index, true) == FITS))
-            return index;
-        if (index >= 0 && index < 64)
-            look.passed_over = UINT64_C(1) << index;
-        index = BALANCER_NONE;
-    }
+    if (is_plain(service, ask))
+        index = choose_plainly(&look);
+    if (index != BALANCER_NONE)
+        return index;
     if (ask->sticky)
         index = choose_sticky(&look);
     if (index == BALANCER_NONE)
