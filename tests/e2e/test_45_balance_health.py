@@ -139,6 +139,23 @@ def test_one_that_is_ejected_serves_when_all_others_are_down(origins, moody, gat
     assert gw.get().text == "0"
 
 
+@pytest.mark.parametrize("fault", ["answer", "connection"])
+def test_one_that_is_ejected_is_tried_when_all_others_failed_this_request(moody, faulties, gateway, fault):
+    a, b = moody(503, 200)
+    proxy = faulties(b)
+    gw = gateway([a.address, proxy.address], service=in_turn(
+        outlier={"consecutive": 1, "errors": "off", "eject": "60s"},
+        retry={"retries": 1, "on": ["connect", "503"], "backoff": "1ms"}))
+    until(lambda: gw.get() and state(gw, a) == "ejected", "ejection")
+    a.status, before = 200, a.count
+    assert tally(gw, 5) == {"1": 5} and a.count == before
+    b.status = 503
+    if fault == "connection":
+        proxy.set("refuse")
+    assert tally(gw, 5) == {"0": 5}
+    assert state(gw, proxy) == "up"  # the last one is never ejected
+
+
 # -- against the peers
 
 
