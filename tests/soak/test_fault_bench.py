@@ -186,10 +186,12 @@ class Work:
 
 
 class Churn:
-    """Adds, drains and removes a target that is one of the proxies by another name, over and over."""
+    """Adds, drains and removes a target that is one of the proxies by another name, over and over.
 
-    def __init__(self, gw, proxies, seconds):
-        self.gw, self.proxies = gw, proxies
+    One that is well: else a request could meet more sick targets than it has tries."""
+
+    def __init__(self, gw, proxies, sick, seconds):
+        self.gw, self.proxies, self.sick = gw, proxies, sick
         self.pause, self.changes, self.error = seconds / CHANGES, 0, None
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -200,7 +202,7 @@ class Churn:
             path = "/api/v1/services/app/targets"
             while not self.stopped.is_set():
                 name = f"x{self.changes}"
-                address = random.choice(self.proxies).address
+                address = random.choice([p for p in self.proxies if p not in self.sick]).address
                 self._ask("POST", path, 201, {"id": name, "address": address})
                 self._ask("POST", f"{path}/{name}/drain", 200)
                 self._ask("DELETE", f"{path}/{name}", 200)
@@ -219,21 +221,22 @@ class Churn:
         assert not self.error, self.error
 
 
-def rotate(proxies, seconds, log):
+def rotate(proxies, sick, seconds, log):
     """Faults come and go; two targets are well for LIFE before one of them is struck."""
-    end, sick, pause = time.monotonic() + seconds, [], threading.Event()
+    end, pause = time.monotonic() + seconds, threading.Event()
     while time.monotonic() < end:
         well = [p for p in proxies if p not in sick]
         if len(sick) < 2:
             proxy = random.choice(well)
             mode = random.choice(list(MODES))
-            proxy.set(mode, **MODES[mode])
             sick.append(proxy)
+            proxy.set(mode, **MODES[mode])
             log.append((round(time.monotonic(), 2), proxies.index(proxy), mode))
             pause.wait(random.uniform(0.5, 2.0) if len(sick) < 2 else random.uniform(1.0, 3.0))
         else:
-            proxy = sick.pop(random.randrange(2))
+            proxy = random.choice(sick)
             proxy.set("pass")
+            sick.remove(proxy)
             log.append((round(time.monotonic(), 2), proxies.index(proxy), "pass"))
             pause.wait(LIFE)
     for proxy in proxies:
@@ -276,9 +279,10 @@ def check(work, ledgers, log):
 def test_faults_in_turns(ledgers, proxies, gateway):
     gw = start(gateway, proxies)
     before = gw.edges()
-    log, work = [], Work(gw)
-    churn = Churn(gw, proxies, SECONDS)
-    rotate(proxies, SECONDS, log)
+    log, sick, work = [], [], Work(gw)
+    churn = Churn(gw, proxies, sick, SECONDS)
+    rotate(proxies, sick, SECONDS, log)
+    sick.clear()
     until(lambda: churn.changes >= CHANGES or churn.error, "all the changes", 60 * SLOW)
     churn.stop()
     work.stop()
