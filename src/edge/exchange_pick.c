@@ -390,6 +390,15 @@ static void begin(struct exchange *x)
     retry_budget_request(&queue_of(x)->budget, x->host->loop->now_us);
 }
 
+/* Others wait for a place already: whoever comes now must not take the next one from them. */
+static bool must_line_up(const struct exchange *x)
+{
+    const struct gate_local *local = queue_of(x);
+
+    return x->service->has_caps && x->service->mode == SERVICE_RUNS && local->queue &&
+           local->queue->count;
+}
+
 enum step exchange_step_pick(struct exchange *x)
 {
     enum step step;
@@ -399,6 +408,8 @@ enum step exchange_step_pick(struct exchange *x)
         begin(x);
     x->is_picked = true;
     exchange_renew_view(x);
+    if (must_line_up(x))
+        return join_queue(x, false);
     step = decide(x, &is_held);
     return step == STEP_WAIT ? join_queue(x, is_held) : step;
 }

@@ -143,6 +143,24 @@ static int choose_again(struct look *look)
     return choose_in_tier(look, bits_of(look, ask->tried, ask->tried_count), false);
 }
 
+/* One that is ejected, where all others failed this very request. */
+static int choose_ejected(struct look *look)
+{
+    const struct service *service = look->service;
+    const struct service_ask *ask = look->ask;
+
+    for (uint32_t i = 0; i < service->count; i++) {
+        const struct endpoint *endpoint = service->targets[i].endpoint;
+
+        if (look->local->standings[i].standing == STANDING_EJECTED &&
+            !is_among(endpoint, ask->tried, ask->tried_count) &&
+            !is_among(endpoint, ask->shunned, ask->shunned_count) &&
+            try_target(look, i, false) == FITS)
+            return (int)i;
+    }
+    return BALANCER_NONE;
+}
+
 /* The tier `first`, then the others in their order. */
 static int choose_in_tiers(struct look *look, uint32_t first, int (*choose)(struct look *look))
 {
@@ -159,7 +177,8 @@ static int choose_in_tiers(struct look *look, uint32_t first, int (*choose)(stru
     return index;
 }
 
-/* A tier by its share, else another; only then one that it has been to. */
+/* A tier by its share, else another; for one that has failed already also one that is ejected, and
+ * last one that it has been to. */
 static int choose_by_tier(struct look *look)
 {
     struct service_local *local = look->local;
@@ -174,6 +193,8 @@ static int choose_by_tier(struct look *look)
     if (first >= count)
         first = 0;
     index = choose_in_tiers(look, first, choose_other);
+    if (index == BALANCER_NONE && look->ask->tried_count + look->ask->shunned_count)
+        index = choose_ejected(look);
     if (index == BALANCER_NONE && look->ask->shunned_count)
         index = choose_in_tiers(look, first, choose_again);
     return index;
