@@ -13,6 +13,8 @@ static const struct command commands[] = {
     {"proxy", cli_proxy, "--from ADDR --to ADDR [--admin ADDR]", "serves without a file"},
     {"demo", cli_demo, "", "serves two small apps of its own, to try things on"},
     {"check", cli_check, "FILE... [--json]", "says what is wrong with a configuration"},
+    {"doctor", cli_doctor, "[FILE] [--service S] [--json] [--timeout 2s]",
+     "dials the targets and says what is wrong with them"},
     {"schema", cli_schema, "[--reference]", "prints the configuration's JSON Schema or reference"},
     {"reload", cli_reload, "[--json]", "reads the configuration again"},
     {"upgrade", cli_upgrade, "", "replaces the running binary by the one on disk"},

@@ -18,6 +18,9 @@ struct command {
 
 /* check FILE... [--json]: says what is wrong with configuration files. */
 int cli_check(int argc, char **argv);
+/* doctor [FILE] [--service S] [--json] [--timeout 2s]: dials each target as the edge would, and
+ * says what is wrong and what to do. */
+int cli_doctor(int argc, char **argv);
 /* schema [--reference]: prints the JSON Schema of the configuration, or its reference as Markdown.
  */
 int cli_schema(int argc, char **argv);

@@ -124,45 +124,14 @@ static void on_done(void *owner, const struct probe_result *result)
     ask_later(check);
 }
 
-/* Where Host names nobody in particular: the first name that leads to the service. */
-static struct str route_host(const struct check *check)
-{
-    const struct conf *conf = check->rules->conf;
-
-    for (uint32_t i = 0; i < conf->route_count; i++) {
-        const struct conf_route *route = &conf->routes[i];
-
-        for (uint32_t k = 0; k < route->hosts.count; k++)
-            if (str_same(route->service.s, check->conf->name.s) &&
-                route->hosts.items[k].s.p[0] != '*')
-                return route->hosts.items[k].s;
-    }
-    return check->endpoint->address;
-}
-
-static struct str host_of(const struct check *check)
-{
-    if (check->conf->host == CONF_HOST_NAME)
-        return check->conf->host_name.s;
-    return check->conf->host == CONF_HOST_TARGET ? check->endpoint->address : route_host(check);
-}
-
-static void set_port(struct endpoint_address *address, uint16_t port)
-{
-    if (address->socket.ss_family == AF_INET)
-        ((struct sockaddr_in *)&address->socket)->sin_port = htons(port);
-    else if (address->socket.ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)&address->socket)->sin6_port = htons(port);
-}
-
 static void copy_addresses(struct check *check)
 {
     struct endpoint *dial = check->dial;
 
     memcpy(dial->addresses, check->endpoint->addresses, sizeof(dial->addresses));
     dial->address_count = check->endpoint->address_count;
-    for (unsigned i = 0; check->conf->health.port && i < dial->address_count; i++)
-        set_port(&dial->addresses[i], check->conf->health.port);
+    if (check->conf->health.port)
+        probe_set_port(dial->addresses, dial->address_count, check->conf->health.port);
 }
 
 void check_ask(struct check *check)
@@ -173,7 +142,7 @@ void check_ask(struct check *check)
         .service = check->conf,
         .tls = check->tls,
         .limits = &check->checks->limits,
-        .host = host_of(check),
+        .host = probe_host(check->rules->conf, check->conf, check->endpoint->address),
     };
 
     if (check->probe || !check->conf->health.is_on)

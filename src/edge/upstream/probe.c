@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/upstream/probe.h"
 
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,6 +245,8 @@ static void on_head(struct stream *up, struct head *head, bool last)
 
     probe->result.status = head->status;
     probe->result.is_reached = true;
+    if (probe->ask.on_head)
+        probe->ask.on_head(probe->owner, head);
     note_grpc(probe, head);
     if (!health->has_grpc)
         judge_status(probe, head);
@@ -316,6 +319,44 @@ static const struct sink sink = {
     .on_reset = on_reset,
     .on_drain = on_drain,
 };
+
+/* --- whom it is for */
+
+/* Where Host names nobody in particular: the first name that leads to the service. */
+static struct str route_host(const struct conf *conf, const struct conf_service *service,
+                             struct str address)
+{
+    for (uint32_t i = 0; i < conf->route_count; i++) {
+        const struct conf_route *route = &conf->routes[i];
+
+        for (uint32_t k = 0; k < route->hosts.count; k++)
+            if (str_same(route->service.s, service->name.s) && route->hosts.items[k].s.p[0] != '*')
+                return route->hosts.items[k].s;
+    }
+    return address;
+}
+
+struct str probe_host(const struct conf *conf, const struct conf_service *service,
+                      struct str address)
+{
+    if (service->host == CONF_HOST_NAME)
+        return service->host_name.s;
+    return service->host == CONF_HOST_TARGET ? address : route_host(conf, service, address);
+}
+
+static void set_port(struct sockaddr_storage *socket, uint16_t port)
+{
+    if (socket->ss_family == AF_INET)
+        ((struct sockaddr_in *)socket)->sin_port = htons(port);
+    else if (socket->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)socket)->sin6_port = htons(port);
+}
+
+void probe_set_port(struct endpoint_address *addresses, unsigned count, uint16_t port)
+{
+    for (unsigned i = 0; i < count; i++)
+        set_port(&addresses[i].socket, port);
+}
 
 /* --- the question */
 

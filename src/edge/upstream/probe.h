@@ -21,6 +21,9 @@ struct probe_ask {
     struct tls_client *tls;           /* NULL: plain */
     const struct wire_limits *limits; /* outlives the loop */
     struct str host;                  /* what Host says */
+    /* Sees the head of the answer before it is judged, also one of a probe that ends well; NULL:
+     * nobody. Gets the owner of the probe. */
+    void (*on_head)(void *owner, const struct head *head);
 };
 
 struct probe_result {
@@ -37,5 +40,12 @@ struct probe *probe_start(const struct probe_ask *ask,
                           void *owner);
 /* Ends it, and nothing is told. Clears the pointer; NULL is fine. */
 void probe_cancel(struct probe **probe);
+
+/* What Host says to a target at `address`: by the service's `host`, and where that keeps what
+ * clients say, the first name that leads to the service. Lives as long as `conf` and `address`. */
+struct str probe_host(const struct conf *conf, const struct conf_service *service,
+                      struct str address);
+/* The same addresses, at another port. */
+void probe_set_port(struct endpoint_address *addresses, unsigned count, uint16_t port);
 
 #endif
