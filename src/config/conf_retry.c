@@ -72,7 +72,8 @@ static bool decode_on(struct decoder *decoder, const struct field *field, const 
 
 const struct field conf_retry_fields[] = {
     {.name = "retries",
-     .doc = "Other tries of a request that was sent; one that never left is tried on every target.",
+     .doc = "Other tries of a request that was sent; one that never left is tried on others, up to "
+            "16 in all.",
      .standard = "1",
      .type = FIELD_INT,
      .max = 7,

@@ -10,7 +10,7 @@
 
 enum {
     EXCHANGE_ARENA_EXTRA = 64 * 1024, /* bytes over twice the head ceiling */
-    EXCHANGE_ATTEMPTS_MAX = 8,
+    EXCHANGE_ATTEMPTS_MAX = SERVICE_TRIED_MAX,
     EXCHANGE_STICKY_DIGITS = 16, /* of the cookie that names a target: a hash of its id */
 };
 

@@ -100,7 +100,7 @@ void service_fini(struct service *service);
 bool service_is_stale(const struct service *service, unsigned worker);
 void service_refresh(struct service *service, unsigned worker, uint64_t now_ms);
 
-enum { SERVICE_TRIED_MAX = 8 };
+enum { SERVICE_TRIED_MAX = 16 };
 
 /* What a request asks for. */
 struct service_ask {

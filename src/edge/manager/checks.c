@@ -77,6 +77,8 @@ void check_apply(struct check *check)
     __atomic_fetch_add(home->news, 1, __ATOMIC_RELEASE);
     home->wake_workers(home->owner);
     if (standing != before)
+        check->since_ms = checks_now(check->checks);
+    if (standing != before)
         home->on_change(home->owner, endpoint, word_of(standing), reason_of(check, standing));
 }
 
@@ -218,6 +220,7 @@ static struct check *add_check(struct check_group *group, struct checks *checks,
     endpoint_ref(endpoint);
     endpoint->watch = check;
     begin_state(check);
+    check->since_ms = checks_now(checks);
     breaker_init(&check->breaker, checks_now(checks));
     checks_begin_told(check);
     check->next = group->first;
@@ -447,7 +450,7 @@ bool checks_see(const struct checks *checks, const struct endpoint *endpoint,
     *view = (struct checks_view){
         .state = word_of(standing),
         .reason = reason_of(check, standing),
-        .since_ms = ago(checks, check->health.since_ms),
+        .since_ms = ago(checks, check->since_ms),
         .breaker = check->conf->breaker.is_on ? breakers[check->breaker.state] : NULL,
         .limit = check->conf->limits.adaptive.is_on ? check->limit : 0,
     };

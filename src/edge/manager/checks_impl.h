@@ -35,7 +35,8 @@ struct check {
     struct endpoint_told judged, noted; /* sums when they were looked at last */
     enum outlier_why ejected_for;
     uint32_t limit;
-    uint64_t last_ms; /* of the loop's clock; 0: never checked */
+    uint64_t since_ms; /* of the loop's clock: when it was thought of so first */
+    uint64_t last_ms;  /* of the loop's clock; 0: never checked */
     struct probe_result last;
     bool is_wanted, is_drained, is_ejected_in_row;
 };
