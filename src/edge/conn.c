@@ -491,20 +491,6 @@ uint64_t conn_acked(const struct conn *conn, uint64_t *waiting)
 
 /* --- the end */
 
-static void unlist(struct conn *conn)
-{
-    struct conn **at = &conn->loop->dirty;
-
-    if (!conn->is_dirty)
-        return;
-    while (*at != conn)
-        at = &(*at)->dirty_next;
-    *at = conn->dirty_next;
-    if (!*at)
-        conn->loop->dirty_last = at;
-    conn->is_dirty = false;
-}
-
 static void on_close(uv_handle_t *handle)
 {
     struct conn *conn = handle->data;
@@ -549,7 +535,7 @@ void conn_close(struct conn *conn, enum reason why)
     if (conn->is_closing)
         return;
     conn->is_closing = true;
-    unlist(conn);
+    loop_forget(conn);
     loop_leave_shake(conn);
     loop_timer_remove(conn->loop, &conn->timer);
     unlink_conn(conn);

@@ -45,16 +45,16 @@ struct conn {
     struct loop *loop;
     const struct conn_ops *ops; /* borrowed */
     struct loop_timer timer;
-    struct conn *dirty_next;
-    struct tls_link *tls;     /* of the loop's heap; NULL: plain */
-    struct conn *shake_next;  /* in the loop's queue of handshakes */
-    struct conn *prev, *next; /* all of the loop's */
-    struct buf partial;       /* input the wire has not eaten */
-    uint32_t partial_max;     /* bytes; past it reading stops until the wire eats */
+    struct conn *dirty_next, *late_next; /* in the loop's lists */
+    struct tls_link *tls;                /* of the loop's heap; NULL: plain */
+    struct conn *shake_next;             /* in the loop's queue of handshakes */
+    struct conn *prev, *next;            /* all of the loop's */
+    struct buf partial;                  /* input the wire has not eaten */
+    uint32_t partial_max;                /* bytes; past it reading stops until the wire eats */
     uint64_t read_bytes, written_bytes;
     uv_write_t *writing; /* the uv_write in flight, owned; NULL: none */
     size_t writing_len;
-    bool is_dirty : 1, is_reading : 1, is_feeding : 1, is_closing : 1;
+    bool is_dirty : 1, is_late : 1, is_reading : 1, is_feeding : 1, is_closing : 1;
     bool got_eof : 1, is_waiting_shake : 1, is_lingering : 1, did_shutdown : 1, is_working : 1;
     bool was_paused : 1; /* reading stood still because its consumer was behind; the owner clears it
                           */

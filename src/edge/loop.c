@@ -7,7 +7,11 @@
 
 #include "edge/conn.h"
 
-enum { FREE_LIST_MAX = 16 * 1024 * 1024, FIRES_A_TICK = 32 };
+enum {
+    FREE_LIST_MAX = 16 * 1024 * 1024,
+    FIRES_A_TICK = 32,
+    LATE_MAX = 16 * 1024, /* bytes that wait for more: a record of TLS */
+};
 
 static uint64_t wall_ms(void)
 {
@@ -43,10 +47,26 @@ static void on_tick(uv_timer_t *handle)
     loop_leave(loop);
 }
 
+static void on_before_poll(uv_prepare_t *handle);
+static void on_after_poll(uv_check_t *handle);
+
+/* They do not keep the loop alive. */
+static void watch_turns(struct loop *loop)
+{
+    uv_prepare_init(&loop->uv, &loop->before_poll);
+    uv_check_init(&loop->uv, &loop->after_poll);
+    loop->before_poll.data = loop->after_poll.data = loop;
+    uv_prepare_start(&loop->before_poll, on_before_poll);
+    uv_check_start(&loop->after_poll, on_after_poll);
+    uv_unref((uv_handle_t *)&loop->before_poll);
+    uv_unref((uv_handle_t *)&loop->after_poll);
+}
+
 enum status loop_init(struct loop *loop, unsigned index, size_t memory_limit)
 {
     *loop = (struct loop){.worker = index};
     loop->dirty_last = &loop->dirty;
+    loop->late_last = &loop->late;
     loop->shaking_last = &loop->shaking;
     loop->budget.limit = memory_limit;
     loop->budget.free_max = FREE_LIST_MAX;
@@ -69,6 +89,7 @@ enum status loop_init(struct loop *loop, unsigned index, size_t memory_limit)
     wheel_init(&loop->wheel, loop->now_us / 1000);
     uv_timer_init(&loop->uv, &loop->tick);
     uv_idle_init(&loop->uv, &loop->shaker);
+    watch_turns(loop);
     loop->tick.data = loop->shaker.data = loop;
     return OK;
 }
@@ -76,11 +97,12 @@ enum status loop_init(struct loop *loop, unsigned index, size_t memory_limit)
 void loop_fini(struct loop *loop)
 {
     int busy;
+    uv_handle_t *handles[] = {(uv_handle_t *)&loop->tick, (uv_handle_t *)&loop->shaker,
+                              (uv_handle_t *)&loop->before_poll, (uv_handle_t *)&loop->after_poll};
 
-    if (!uv_is_closing((uv_handle_t *)&loop->tick))
-        uv_close((uv_handle_t *)&loop->tick, NULL);
-    if (!uv_is_closing((uv_handle_t *)&loop->shaker))
-        uv_close((uv_handle_t *)&loop->shaker, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(handles); i++)
+        if (!uv_is_closing(handles[i]))
+            uv_close(handles[i], NULL);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     busy = uv_loop_close(&loop->uv);
     assert(!busy);
@@ -100,17 +122,103 @@ void loop_enter(struct loop *loop)
     loop->now_us = uv_hrtime() / 1000;
 }
 
+static struct conn *take_dirty(struct loop *loop)
+{
+    struct conn *conn = loop->dirty;
+
+    if (!conn)
+        return NULL;
+    loop->dirty = conn->dirty_next;
+    if (!loop->dirty)
+        loop->dirty_last = &loop->dirty;
+    conn->is_dirty = false;
+    return conn;
+}
+
+/* Many streams share it, and others of them may have something to say in this turn: a write less,
+ * and a record less, for each that has. */
+static bool may_wait(const struct conn *conn)
+{
+    const struct wire *wire = conn->wire;
+
+    return wire->codec && wire->codec->is_shared && !conn->is_closing && !conn->is_broken &&
+           !wire->wants_close && !wire->wants_abort && !wire->wants_shutdown &&
+           conn_pending(conn) < LATE_MAX;
+}
+
+/* False: what it has borrowed could not be copied. */
+static bool put_off(struct conn *conn)
+{
+    struct loop *loop = conn->loop;
+
+    if (conn->wire->out && outq_own(conn->wire->out))
+        return false;
+    if (conn->is_late)
+        return true;
+    conn->is_late = true;
+    conn->late_next = NULL;
+    *loop->late_last = conn;
+    loop->late_last = &conn->late_next;
+    return true;
+}
+
+void loop_forget(struct conn *conn)
+{
+    struct loop *loop = conn->loop;
+    struct conn **at;
+
+    for (at = &loop->dirty; conn->is_dirty && *at != conn; at = &(*at)->dirty_next)
+        ;
+    if (conn->is_dirty && !(*at = conn->dirty_next))
+        loop->dirty_last = at;
+    for (at = &loop->late; conn->is_late && *at != conn; at = &(*at)->late_next)
+        ;
+    if (conn->is_late && !(*at = conn->late_next))
+        loop->late_last = at;
+    conn->is_dirty = conn->is_late = false;
+}
+
 void loop_leave(struct loop *loop)
 {
-    while (loop->dirty) {
-        struct conn *conn = loop->dirty;
+    struct conn *conn;
 
-        loop->dirty = conn->dirty_next;
-        if (!loop->dirty)
-            loop->dirty_last = &loop->dirty;
-        conn->is_dirty = false;
+    while ((conn = take_dirty(loop)))
+        if (!may_wait(conn) || !put_off(conn))
+            conn_flush(conn);
+}
+
+static struct conn *take_late(struct loop *loop)
+{
+    struct conn *conn = loop->late;
+
+    if (!conn)
+        return NULL;
+    loop->late = conn->late_next;
+    if (!loop->late)
+        loop->late_last = &loop->late;
+    conn->is_late = false;
+    return conn;
+}
+
+static void flush_late(struct loop *loop)
+{
+    struct conn *conn;
+
+    if (!loop->late)
+        return;
+    loop_enter(loop);
+    while ((conn = take_late(loop)) || (conn = take_dirty(loop)))
         conn_flush(conn);
-    }
+}
+
+static void on_before_poll(uv_prepare_t *handle)
+{
+    flush_late(handle->data);
+}
+
+static void on_after_poll(uv_check_t *handle)
+{
+    flush_late(handle->data);
 }
 
 /* --- handshakes */

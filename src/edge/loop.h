@@ -2,8 +2,8 @@
  *
  * What one worker thread shares among its connections: event loop, read buffer, memory, time and
  * the list of connections with output. Every callback that libuv makes enters by loop_enter() and
- * leaves by loop_leave(), which writes what was queued: one write a connection and callback. One
- * thread.
+ * leaves by loop_leave(), which writes what was queued: one write a connection and callback, or one
+ * a turn of the loop where many streams share the connection. One thread.
  */
 #ifndef EDGE_LOOP_H
 #define EDGE_LOOP_H
@@ -46,7 +46,10 @@ struct loop {
     struct heap heap;                        /* what libraries allocate */
     struct slab clients, targets, exchanges; /* sized by their users, see worker.c */
     struct conn *dirty, **dirty_last;        /* in order of conn_touch, by conn->dirty_next */
-    struct conn *conns;                      /* all that are not closing */
+    struct conn *late, **late_last; /* whose output waits for more of this turn, by late_next */
+    uv_prepare_t before_poll;       /* what is late is written before the loop sleeps */
+    uv_check_t after_poll;          /* and when all that was ready has been read */
+    struct conn *conns;             /* all that are not closing */
     struct tls_engine tls;
     struct conn *shaking, **shaking_last; /* handshakes that wait for their turn, oldest first */
     uv_idle_t shaker;                     /* runs only while some do */
@@ -63,6 +66,8 @@ void loop_fini(struct loop *loop);
 void loop_enter(struct loop *loop);
 void loop_leave(struct loop *loop);
 /* A handshake waits for a later turn of the loop; a connection that closes leaves. */
+/* A connection that closes has nothing more to write. */
+void loop_forget(struct conn *conn);
 void loop_wait_shake(struct conn *conn);
 void loop_leave_shake(struct conn *conn);
 /* Copies what connections with output have borrowed: the memory it lies in is about to change. */
