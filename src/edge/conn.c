@@ -157,6 +157,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (n == 0)
         return;
     loop_enter(loop);
+    loop->reads_many = conn->wire->codec && conn->wire->codec->is_shared;
     if (n > 0) {
         conn->read_bytes += (uint64_t)n;
         if (conn->tls)

@@ -120,6 +120,7 @@ void loop_fini(struct loop *loop)
 void loop_enter(struct loop *loop)
 {
     loop->now_us = uv_hrtime() / 1000;
+    loop->reads_many = false;
 }
 
 static struct conn *take_dirty(struct loop *loop)
@@ -183,7 +184,7 @@ void loop_leave(struct loop *loop)
     struct conn *conn;
 
     while ((conn = take_dirty(loop)))
-        if (!may_wait(conn) || !put_off(conn))
+        if (loop->reads_many || !may_wait(conn) || !put_off(conn))
             conn_flush(conn);
 }
 

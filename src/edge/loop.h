@@ -56,6 +56,7 @@ struct loop {
     char *read_buffer;
     unsigned fired; /* timers in this tick: at most so many that requests do not wait */
     bool is_ticking;
+    bool reads_many; /* this callback reads what many streams share: its own output is a batch */
 };
 
 /* Readies the loop for worker `index`; memory limit in bytes, 0: none. E_IO when libuv fails. */
