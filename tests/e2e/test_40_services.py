@@ -103,7 +103,8 @@ def test_hash_moves_few_keys_when_a_target_goes(origins, gateway):
     gw.change(services={"app": {"targets": [o.address for o in made[:3]]}})
     gw.reload()
     after = [gw.get(headers=k).text for k in keys]
-    assert all(a == b for a, b in zip(after, before) if b != "3")
+    moved = sum(a != b for a, b in zip(after, before) if b != "3")
+    assert moved <= 15  # a Maglev table moves up to 5 % of the others' keys: five sigma of a hundred
 
 
 def test_hash_by_client_address(origins, gateway):

@@ -43,11 +43,15 @@ def ports():
 
 
 @pytest.fixture
-def origins(home):
-    """Makes origins: origins() on IPv4, origins(host="::1"), origins(path=...)."""
+def origins(ports):
+    """Makes origins: origins() on IPv4, origins(host="::1"), origins(path=...).
+
+    Their port is theirs until the test ends, in both families: nobody else answers there once one is closed."""
     made = []
 
     def make(**options):
+        if "path" not in options:
+            options.setdefault("port", ports.take())
         made.append(Origin(**options))
         return made[-1]
 
