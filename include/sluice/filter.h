@@ -10,15 +10,21 @@
 #define SLUICE_FILTER_H
 
 #include "config/diag.h"
+#include "sluice/caller.h"
+#include "sluice/filter_body.h"
 #include "sluice/head.h"
 #include "sluice/reason.h"
 
+struct arena;
+struct chain_walk;
+struct conf;
 struct field;
+struct loop;
 
 enum verdict {
     VERDICT_PASS,  /* go on */
     VERDICT_REPLY, /* visit->reply is the answer */
-    VERDICT_WAIT,  /* visit_resume() will come */
+    VERDICT_WAIT,  /* filter_resume() will come, from a later callback; of on_request alone */
     VERDICT_FAIL,  /* visit->reason says why: the gateway refuses */
 };
 
@@ -27,40 +33,21 @@ struct visit_reply {
     struct str content_type, body; /* in the arena or static */
 };
 
-/* --- bodies
- *
- * A filter that changes bodies has a body hook for that direction, and its head hook sets
- * visit->edits_request or edits_response for each message it wants to change; of all other messages
- * the bytes go by unseen. From then on every piece of that message goes through the hook, in order,
- * as it comes: on_request_body in the order of the configuration, on_response_body in reverse. A
- * message without a body may skip the hooks, and answers of the gateway's own take them, too.
- *
- * The hook hands on what shall take the piece's place with filter_pass_body(): nothing, one piece
- * or several, but the piece with `last` exactly once, in the call that got it and as its last act.
- * Trailers come with it: to eat them, pass on a piece without; to add some, one with.
- *
- * Memory stays bounded because a hook keeps at most a few KiB in its state: the sender is given
- * credit for what came in as soon as the hook returns, unless the receiver is behind. The chain
- * drops the message's Content-Length; what else the change makes wrong in the head (ETag,
- * Content-Encoding, Accept-Ranges) the head hook corrects.
- *
- * The hooks return REASON_NONE, or why the message cannot go on: what filter_pass_body() returned
- * if that is not NONE (at once, it must not be called again), or a fault of their own. A request is
- * then refused with that reason, an answer broken off. */
-
-/* A part of a body on its way. */
-struct piece {
-    struct str bytes;      /* may be empty */
-    struct head *trailers; /* only with `last`; in the exchange's arena; NULL: none */
-    bool last;             /* the message ends with this piece */
-    bool is_lasting; /* `bytes` stay until the worker's turn ends, as those of a piece that came
-                      * in and its slices do; else they are copied before the call returns */
+/* What filters tell those after them of a request; absent until one has. */
+struct vars {
+    struct str consumer; /* who it is: of a key, a token, a password, a certificate */
+    struct str tier;     /* of the consumer */
+    struct str claims;   /* the payload of a verified token, JSON */
+    struct str country;  /* of the address, ISO 3166-1 alpha-2, or "unknown" */
+    uint32_t asn;        /* of the address */
 };
 
-struct body_way; /* what lies behind a hook: other filters, then the other end */
-
-/* For body hooks alone: hands a piece on. */
-MUST_USE enum reason filter_pass_body(const struct body_way *way, const struct piece *piece);
+/* What a worker lends filters. Stores are the process's: shared by the workers, safe from each. */
+struct filter_env {
+    struct loop *loop; /* of the worker: its time, memory and timers */
+    unsigned worker;   /* index */
+    unsigned workers;  /* how many there are */
+};
 
 /* What a hook sees of one request. Valid until on_done. */
 struct visit {
@@ -68,14 +55,34 @@ struct visit {
     void *state; /* this filter's state of state_size bytes in the exchange's arena, zeroed at first
                   */
     struct arena *arena;
+    struct chain_walk *walk; /* for filter_resume() */
+    const struct filter_env *env;
+    const struct caller *caller;
+    struct vars *vars; /* the request's */
+    struct str route;  /* its name, as metrics have it */
     struct head *request;
     struct head *response; /* NULL before the answer */
-    struct str client;     /* client address as text */
     struct visit_reply reply;
     enum reason reason;
-    bool is_own;         /* the answer is the gateway's own */
-    bool edits_request;  /* on_request sets it: its body goes through on_request_body */
-    bool edits_response; /* the same of on_response; cleared before each call of that */
+    enum verdict verdict; /* of a filter that waited, set before filter_resume() */
+    bool is_static;       /* the route is answered by the gateway itself: no target will be asked */
+    bool is_own;          /* the answer is the gateway's own */
+    bool edits_request;   /* on_request sets it: its body goes through on_request_body */
+    bool edits_response;  /* the same of on_response; cleared before each call of that */
+};
+
+/* Goes on with a request whose filter said WAIT: visit->verdict (PASS, REPLY, FAIL) is what it says
+ * now. On the worker's thread, in a callback that has entered the loop, never within on_request.
+ * Nothing happens when the request has ended otherwise meanwhile; on_done says when the visit is
+ * gone. The visit may be gone when this returns. */
+void filter_resume(struct visit *visit);
+
+/* For what is compiled once a configuration. All borrowed. */
+struct filter_prepare {
+    struct arena *arena;     /* lives as long as the configuration */
+    const struct conf *conf; /* the whole of it */
+    struct span at;          /* of the filter */
+    struct diag *diag;
 };
 
 struct filter {
@@ -85,6 +92,12 @@ struct filter {
     size_t conf_size, state_size;
     /* Looks across the fields; false with an error in diag. NULL: nothing to check. */
     bool (*check)(void *conf, struct span at, struct diag *diag);
+    /* Compiles what requests will need, also for `sluice check`; false with an error in diag. May
+     * read files. Builder thread, before any request. NULL: nothing to compile. */
+    bool (*prepare)(void *conf, const struct filter_prepare *prepare);
+    /* Gives back what prepare() took outside the arena: once, after the last request, and also when
+     * that prepare() failed. Any thread. */
+    void (*dispose)(void *conf);
     enum verdict (*on_request)(struct visit *visit);
     enum verdict (*on_response)(struct visit *visit); /* PASS or FAIL */
     enum reason (*on_request_body)(struct visit *visit, const struct piece *piece,
@@ -94,6 +107,9 @@ struct filter {
     /* Exactly once when any other hook ran on this visit, also when cancelled. On an answer of the
      * gateway's own on_response may have run without on_request. */
     void (*on_done)(struct visit *visit);
+    /* What it said and by which numbers, as members of a JSON object without its braces, in the
+     * arena; absent when there is no room. Asked at the end of a request, for some. */
+    struct str (*describe)(struct visit *visit);
 };
 
 /* Every filter there is, NULL-terminated, in the order they run unless written otherwise. */

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/client.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "base/ip.h"
 
 /* RFC 9113 3.4 */
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -32,7 +29,7 @@ struct client {
     char *subject;          /* of its certificate, owned; NULL: none */
     uint8_t slow_checks;
     bool was_behind; /* output waited at the last check */
-    char address[INET6_ADDRSTRLEN];
+    char address[IP_TEXT_MAX];
     _Alignas(16) char wire[];
 };
 
@@ -287,7 +284,7 @@ static void on_secure(struct conn *conn)
     struct str alpn = tls_link_alpn(conn->tls);
     bool is_h2 = alpn.len == 2 && !memcmp(alpn.p, "h2", 2);
 
-    client->origin.scheme = STR("https");
+    client->origin.peer.scheme = STR("https");
     take_subject(client);
     if (is_h2)
         client->origin.is_ours = is_ours;
@@ -355,27 +352,13 @@ static const struct sink sink = {.on_open = on_open};
 
 static void set_address(struct client *client, const struct sockaddr *peer)
 {
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
-    const void *bytes = NULL;
-    size_t len = 0;
-    int family = peer->sa_family;
+    struct caller *caller = &client->origin.peer;
 
-    if (family == AF_INET) {
-        bytes = &((const struct sockaddr_in *)peer)->sin_addr;
-        len = 4;
-    } else if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
-        bytes = &v6->sin6_addr.s6_addr[12];
-        family = AF_INET;
-        len = 4;
-    } else if (family == AF_INET6) {
-        bytes = &v6->sin6_addr;
-        len = 8; // a /64 is one client
-    }
-    if (!bytes || !inet_ntop(family, bytes, client->address, sizeof(client->address)))
-        strcpy(client->address, "unix:");
-    client->origin.client = (struct str){client->address, strlen(client->address)};
-    client->origin.client_hash = bytes ? XXH3_64bits(bytes, len) : 0;
-    client->origin.scheme = STR("http");
+    caller->text = STR("unix:");
+    if (ip_of(peer, caller->ip))
+        caller->text = (struct str){client->address, ip_print(caller->ip, client->address)};
+    caller->hash = ip_hash(caller->ip);
+    caller->scheme = STR("http");
 }
 
 static void enlist(struct client *client, struct client_list *list, struct client_door *door)

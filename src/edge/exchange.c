@@ -257,6 +257,7 @@ static void on_deadline(struct loop_timer *timer)
 static void join_origin(struct exchange *x, struct exchange_origin *origin)
 {
     x->origin = origin;
+    x->caller = &origin->peer;
     x->next = origin->first;
     if (origin->first)
         origin->first->prev = x;

@@ -47,6 +47,7 @@ struct exchange {
     struct stream own_up;
     struct exchange_host *host;
     struct exchange_origin *origin; /* of the client's connection */
+    const struct caller *caller;    /* the origin's peer, or who that speaks for */
     struct exchange *prev, *next;   /* of the same connection */
     struct target_conn *target;     /* taken; NULL: none */
     struct pool_waiter opening;

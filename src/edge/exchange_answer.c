@@ -42,7 +42,7 @@ static enum status stick(struct exchange *x)
                            (unsigned long long)(conf->max_age_ms / 1000));
     cookie = arena_format(&x->arena, "%.*s=%016llx; Path=/; HttpOnly; SameSite=Lax%s%.*s",
                           STR_FMT(conf->cookie.s), (unsigned long long)hash,
-                          x->origin->scheme.len == 5 ? "; Secure" : "", STR_FMT(age));
+                          x->caller->scheme.len == 5 ? "; Secure" : "", STR_FMT(age));
     return cookie.p && age.p ? head_add(x->response, &x->arena, STR("Set-Cookie"), cookie)
                              : E_NOMEM;
 }
@@ -122,6 +122,18 @@ static void note_answer(struct exchange *x)
     x->ends_in_grpc = !x->is_own && x->grpc_type.p && grpc_read_type(type, NULL) == GRPC_PLAIN;
 }
 
+/* What is refused before its filters were asked: they are told of it all the same, as far as memory
+ * goes. */
+static void start_late_walk(struct exchange *x)
+{
+    enum status status = OK;
+
+    if (x->is_own && x->reason && x->request && x->snapshot && !x->walk.chain)
+        status = exchange_start_walk(x);
+    if (status)
+        x->walk.visits = NULL;
+}
+
 enum step exchange_step_tell(struct exchange *x)
 {
     struct visit *visit;
@@ -129,6 +141,7 @@ enum step exchange_step_tell(struct exchange *x)
     if (!x->is_own)
         head_strip_hop_by_hop(x->response, keeps_upgrade(x->response));
     note_answer(x);
+    start_late_walk(x);
     x->down.is_head = x->request && x->request->method == METHOD_HEAD;
     if (chain_response(&x->walk, x->response, x->is_own, &visit) != VERDICT_PASS && !x->is_own) {
         exchange_let_go(x, false);

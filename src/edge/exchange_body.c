@@ -265,7 +265,11 @@ enum reason exchange_put_answer(struct exchange *x, const struct piece *piece)
     return x->walk.edits_response ? chain_response_body(&x->walk, piece) : put_answer(x, piece);
 }
 
-const struct chain_ends exchange_ends = {.request = put_request, .response = put_answer};
+const struct chain_ends exchange_ends = {
+    .request = put_request,
+    .response = put_answer,
+    .resume = exchange_resume_ask,
+};
 
 static void take_answer(struct exchange *x, const struct piece *piece)
 {

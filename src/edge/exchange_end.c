@@ -50,7 +50,7 @@ static void log_it(const struct exchange *x, uint64_t total_us)
         .attempts = x->attempts,
         .minor = request ? request->minor : 1,
         .request_id = x->id,
-        .client = x->origin->client,
+        .client = x->caller->text,
         .host = host_of(x),
         .route = x->route_label,
         .service = x->service_name,

@@ -20,6 +20,7 @@ struct exchange_host {
     struct stats *stats;
     struct access_ring *ring;
     struct wire_limits limits; /* of the current snapshot; wires point here */
+    struct filter_env env;     /* for filters */
     struct clock_date date;
     struct str edge_name;        /* names this edge in request ids and Proxy-Status */
     struct str via[3];           /* "1.0 EDGE", "1.1 EDGE", "2.0 EDGE": see exchange_via() */
@@ -33,8 +34,7 @@ struct exchange_host {
 
 /* What the client's connection knows of a request; outlives it. */
 struct exchange_origin {
-    struct str client;      /* address as text */
-    struct str scheme;      /* "http" */
+    struct caller peer;     /* the other end of the connection */
     struct str health_path; /* of the listener; empty: none */
     struct str hsts;        /* Strict-Transport-Security of the listener; empty: none */
     struct str cert_header,
@@ -42,7 +42,6 @@ struct exchange_origin {
     bool redirect_https; /* everything but health checks goes to https */
     /* Whether the connection serves this host (RFC 9110 7.4); NULL: any. */
     bool (*is_ours)(const struct exchange_origin *origin, struct str authority);
-    uint64_t client_hash;   /* of the address */
     uint64_t began_us;      /* first byte of the next request */
     struct exchange *first; /* all that run, newest first */
 };

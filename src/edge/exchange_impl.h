@@ -20,6 +20,11 @@ enum step exchange_step_head(struct exchange *x); /* exchange_request.c */
 bool exchange_make_id(struct exchange *x);
 enum step exchange_step_route(struct exchange *x);
 enum step exchange_step_ask(struct exchange *x);
+/* Readies the walk of the route's filters, or of those of every route. E_NOMEM: the arena is full.
+ */
+MUST_USE enum status exchange_start_walk(struct exchange *x);
+/* A filter that waited has decided; `owner` is the exchange. */
+void exchange_resume_ask(void *owner);
 enum step exchange_step_pick(struct exchange *x); /* exchange_target.c */
 enum step exchange_step_connect(struct exchange *x);
 enum step exchange_step_send(struct exchange *x);

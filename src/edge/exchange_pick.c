@@ -51,7 +51,7 @@ static uint64_t hash_key(const struct exchange *x)
     else if (conf->hash_by == CONF_HASH_COOKIE)
         text = cookie_value(head_value(x->request, HDR_COOKIE), conf->hash_name);
     if (!text.p) // the address, also for a client without that header or cookie
-        return x->origin->client_hash;
+        return x->caller->hash;
     return XXH3_64bits(text.p, text.len);
 }
 
@@ -243,7 +243,7 @@ static bool make_room(struct exchange *x, struct gate_local *local, uint32_t mos
     }
     if (local->queue->count < most)
         return true;
-    victim = most ? queue_victim(local->queue, x->origin->client_hash) : NULL;
+    victim = most ? queue_victim(local->queue, x->caller->hash) : NULL;
     if (victim)
         exchange_fail(CONTAINER_OF(victim, struct exchange, waiting), REASON_QUEUE_FULL);
     return victim && local->queue->count < most;
@@ -262,7 +262,7 @@ static enum step join_queue(struct exchange *x, bool is_held)
     }
     gate_wait(local->gate, worker_of(x));
     x->queue = local;
-    queue_join(local->queue, &x->waiting, x->origin->client_hash);
+    queue_join(local->queue, &x->waiting, x->caller->hash);
     tell_waiting(local);
     list_queue(x->host, local);
     loop_timer_set(x->host->loop, &x->timer, patience_ms);

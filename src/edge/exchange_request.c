@@ -36,7 +36,7 @@ bool exchange_make_id(struct exchange *x)
  * certificate does not stand for. */
 static bool is_ours(const struct exchange *x)
 {
-    struct str wanted = x->request->scheme, scheme = x->origin->scheme;
+    struct str wanted = x->request->scheme, scheme = x->origin->peer.scheme;
 
     if (!wanted.p)
         return !x->origin->is_ours || x->origin->is_ours(x->origin, x->request->authority);
@@ -200,7 +200,7 @@ static enum step answer_redirect(struct exchange *x)
 {
     struct exchange_reply reply = {.status = (uint16_t)x->route->redirect.status};
 
-    reply.location = route_redirect(x->route, x->request, x->origin->scheme, &x->arena);
+    reply.location = route_redirect(x->route, x->request, x->caller->scheme, &x->arena);
     if (!reply.location.p)
         return exchange_refused(x, REASON_HEADERS_TOO_LARGE);
     return exchange_answer_with(x, &reply);
@@ -226,13 +226,21 @@ static enum step after_filters(struct exchange *x)
     return STEP_PICK;
 }
 
-static enum status start_walk(struct exchange *x)
+enum status exchange_start_walk(struct exchange *x)
 {
-    struct visit common = {.arena = &x->arena, .request = x->request, .client = x->origin->client};
+    const struct conf_route *route = x->route;
+    struct visit common = {
+        .arena = &x->arena,
+        .env = &x->host->env,
+        .caller = x->caller,
+        .route = x->route_label,
+        .request = x->request,
+        .is_static = route && (route->redirect.is_set || route->respond.is_set),
+    };
 
     x->walk.ends = &exchange_ends;
     x->walk.owner = x;
-    return chain_start(&x->walk, x->rule->chain, &common);
+    return chain_start(&x->walk, x->rule ? x->rule->chain : x->snapshot->rules->plain, &common);
 }
 
 static enum step passed(struct exchange *x)
@@ -249,7 +257,7 @@ enum step exchange_step_ask(struct exchange *x)
 
     if (!x->rule->chain->count)
         return after_filters(x);
-    if (!x->walk.chain && start_walk(x))
+    if (!x->walk.chain && exchange_start_walk(x))
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     switch (chain_request(&x->walk, &visit)) {
     case VERDICT_PASS:
@@ -263,4 +271,11 @@ enum step exchange_step_ask(struct exchange *x)
     default:
         return exchange_refused(x, visit->reason ? visit->reason : REASON_INTERNAL_ERROR);
     }
+}
+
+void exchange_resume_ask(void *owner)
+{
+    struct exchange *x = owner;
+
+    exchange_run(x, STEP_ASK);
 }

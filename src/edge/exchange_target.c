@@ -84,8 +84,8 @@ static enum status add_forwarded(struct exchange *x, struct head *head)
         return E_NOMEM;
     if (had.p)
         via = arena_format(arena, "%.*s, %.*s", STR_FMT(had), STR_FMT(via));
-    if (!via.p || head_set(head, arena, STR("X-Forwarded-For"), x->origin->client) ||
-        head_set(head, arena, STR("X-Forwarded-Proto"), x->origin->scheme) ||
+    if (!via.p || head_set(head, arena, STR("X-Forwarded-For"), x->caller->text) ||
+        head_set(head, arena, STR("X-Forwarded-Proto"), x->caller->scheme) ||
         head_set(head, arena, STR("X-Forwarded-Host"), x->request->authority) ||
         head_set(head, arena, STR("X-Request-Id"), x->id) || head_set(head, arena, STR("Via"), via))
         return E_NOMEM;

@@ -77,6 +77,7 @@ static bool fill_rules(struct rules *rules)
     struct service_index index = {.conf = conf};
     bool is_good;
 
+    rules->plain = plain;
     rules->list = arena_zero(&rules->arena, conf->route_count, sizeof(*rules->list));
     is_good = rules->list && plain && index_services(&index);
     for (uint32_t i = 0; is_good && i < conf->route_count; i++)
@@ -95,7 +96,7 @@ struct rules *rules_new(const struct conf *conf, struct arena *arena, struct dia
     rules->conf = conf;
     rules->table = route_table_new(conf, arena, diag);
     rules->arena = *arena;
-    if (rules->table && fill_rules(rules)) {
+    if (rules->table && fill_rules(rules) && chain_prepare(conf, &rules->arena, diag)) {
         arena_init(arena, NULL, 0);
         return rules;
     }
@@ -112,6 +113,7 @@ void rules_unref(struct rules **rules)
     *rules = NULL;
     if (!gone || __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL))
         return;
+    chain_dispose(gone->conf);
     route_table_free(&gone->table);
     arena_reset(&gone->arena);
     free(gone);

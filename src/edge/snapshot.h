@@ -29,6 +29,7 @@ struct rules {
     const struct conf *conf;
     struct route_table *table;
     struct rule *list;
+    const struct chain *plain; /* of what has no route */
 };
 
 struct snapshot_local {

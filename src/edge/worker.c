@@ -269,6 +269,9 @@ static void fill(struct worker *worker, const struct worker_conf *conf)
 {
     worker->cpu = conf->cpu;
     worker->host.loop = &worker->loop;
+    worker->host.env = conf->env;
+    worker->host.env.loop = &worker->loop;
+    worker->host.env.worker = conf->index;
     worker->host.stats = worker->loop.stats = conf->stats;
     worker->host.ring = conf->ring;
     worker->host.id_prefix = conf->id_prefix;

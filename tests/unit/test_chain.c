@@ -80,7 +80,15 @@ struct bench {
     const struct chain *chain;
     struct chain_walk walk;
     struct visit *visit;
+    unsigned resumed;
 };
+
+static void note_resume(void *owner)
+{
+    ((struct bench *)owner)->resumed++;
+}
+
+static const struct chain_ends ends = {.resume = note_resume};
 
 static int make_bench(void **state)
 {
@@ -129,6 +137,8 @@ static void start(struct bench *bench, const char *letters)
 
     bench->chain = chain_build(&bench->global, &route, &bench->arena);
     assert_non_null(bench->chain);
+    bench->walk.ends = &ends;
+    bench->walk.owner = bench;
     assert_int_equal(chain_start(&bench->walk, bench->chain, &common), OK);
 }
 
@@ -214,6 +224,13 @@ static void test_answer_tells_those_that_were_asked(void **state)
     assert_journal(".b .a ");
 }
 
+static void decide(struct bench *bench, enum verdict verdict, unsigned resumed)
+{
+    bench->visit->verdict = verdict;
+    filter_resume(bench->visit);
+    assert_int_equal(bench->resumed, resumed);
+}
+
 static void test_wait_goes_on_after_it(void **state)
 {
     struct bench *bench = *state;
@@ -222,12 +239,79 @@ static void test_wait_goes_on_after_it(void **state)
     start(bench, "");
     assert_int_equal(request(bench), VERDICT_WAIT);
     assert_journal("?a ");
+    decide(bench, VERDICT_PASS, 1);
     assert_int_equal(request(bench), VERDICT_WAIT);
     assert_journal("?b ?c ");
+    decide(bench, VERDICT_PASS, 2);
     assert_int_equal(request(bench), VERDICT_PASS);
     assert_journal("");
+    decide(bench, VERDICT_PASS, 2); // it does not wait
     chain_end(&bench->walk);
     assert_journal(".c .b .a ");
+}
+
+static void test_wait_ends_in_a_refusal(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->notes[0].asks = VERDICT_WAIT;
+    start(bench, "");
+    assert_int_equal(request(bench), VERDICT_WAIT);
+    decide(bench, VERDICT_FAIL, 1);
+    assert_int_equal(request(bench), VERDICT_FAIL);
+    assert_ptr_equal(bench->visit->conf, &bench->notes[0]);
+    assert_journal("?a ");
+    assert_int_equal(response(bench, true), VERDICT_PASS);
+    assert_journal("!c !b !a ");
+    chain_end(&bench->walk);
+    assert_journal(".c .b .a ");
+}
+
+/* The request was refused for another reason meanwhile: what the filter finds then is too late. */
+static void test_resumed_too_late(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->notes[0].asks = VERDICT_WAIT;
+    start(bench, "");
+    assert_int_equal(request(bench), VERDICT_WAIT);
+    assert_int_equal(response(bench, true), VERDICT_PASS);
+    decide(bench, VERDICT_PASS, 0);
+    chain_end(&bench->walk);
+    assert_journal("?a !c !b !a .c .b .a ");
+}
+
+static bool compile(void *conf, const struct filter_prepare *prepare)
+{
+    struct note *note = conf;
+
+    assert_non_null(prepare->arena);
+    write_down(note->tells == VERDICT_FAIL ? 'x' : '+', &(struct visit){.conf = conf});
+    return note->tells != VERDICT_FAIL;
+}
+
+static void give_back(void *conf)
+{
+    write_down('-', &(struct visit){.conf = conf});
+}
+
+static void test_preparation(void **state)
+{
+    struct bench *bench = *state;
+    const struct filter compiled = {.name = "d", .prepare = compile, .dispose = give_back};
+    struct conf_route routes[2] = {{.filters = own(bench, "BA")}};
+    struct conf conf = {.filters = bench->global, .routes = routes, .route_count = 2};
+
+    for (unsigned i = 0; i < 4; i++)
+        bench->items[i].filter = bench->own[i].filter = &compiled;
+    bench->items[1].conf = NULL; // off
+    assert_true(chain_prepare(&conf, &bench->arena, NULL));
+    assert_journal("+a +c +B +A ");
+    chain_dispose(&conf);
+    assert_journal("-a -c -B -A ");
+    bench->others[1].tells = VERDICT_FAIL;
+    assert_false(chain_prepare(&conf, &bench->arena, NULL));
+    assert_journal("+a +c xB -a -c -B ");
 }
 
 static void test_cancelled_while_waiting(void **state)
@@ -304,6 +388,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answer_tells_those_that_were_asked, make_bench,
                                         remove_bench),
         cmocka_unit_test_setup_teardown(test_wait_goes_on_after_it, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_wait_ends_in_a_refusal, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_resumed_too_late, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_preparation, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_cancelled_while_waiting, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_failing_answer, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_filter_without_hooks, make_bench, remove_bench),

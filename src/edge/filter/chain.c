@@ -53,20 +53,83 @@ const struct chain *chain_build(const struct conf_filters *global, const struct 
     return chain;
 }
 
+/* --- once a configuration */
+
+struct preparation {
+    struct filter_prepare ask;
+    uint32_t left; /* to dispose of; all when nothing failed */
+};
+
+static bool prepare_all(const struct conf_filters *filters, struct preparation *preparation)
+{
+    for (uint32_t i = 0; i < filters->count; i++) {
+        const struct conf_filter *item = &filters->items[i];
+
+        preparation->ask.at = item->at;
+        preparation->left += item->conf != NULL;
+        if (item->conf && item->filter->prepare &&
+            !item->filter->prepare(item->conf, &preparation->ask))
+            return false;
+    }
+    return true;
+}
+
+static void dispose_some(const struct conf_filters *filters, uint32_t *left)
+{
+    for (uint32_t i = 0; i < filters->count && *left; i++) {
+        const struct conf_filter *item = &filters->items[i];
+
+        if (item->conf && item->filter->dispose)
+            item->filter->dispose(item->conf);
+        *left -= item->conf != NULL;
+    }
+}
+
+static void dispose(const struct conf *conf, uint32_t left)
+{
+    dispose_some(&conf->filters, &left);
+    for (uint32_t i = 0; i < conf->route_count; i++)
+        dispose_some(&conf->routes[i].filters, &left);
+}
+
+bool chain_prepare(const struct conf *conf, struct arena *arena, struct diag *diag)
+{
+    struct preparation preparation = {.ask = {.arena = arena, .conf = conf, .diag = diag}};
+    bool is_good = prepare_all(&conf->filters, &preparation);
+
+    for (uint32_t i = 0; is_good && i < conf->route_count; i++)
+        is_good = prepare_all(&conf->routes[i].filters, &preparation);
+    if (!is_good)
+        dispose(conf, preparation.left);
+    return is_good;
+}
+
+void chain_dispose(const struct conf *conf)
+{
+    dispose(conf, UINT32_MAX);
+}
+
+/* --- a walk */
+
 enum status chain_start(struct chain_walk *walk, const struct chain *chain,
                         const struct visit *common)
 {
+    struct vars *vars;
+
     *walk = (struct chain_walk){.chain = chain, .ends = walk->ends, .owner = walk->owner};
     if (!chain->count)
         return OK;
     walk->visits = arena_zero(common->arena, chain->count, sizeof(struct visit));
-    if (!walk->visits)
+    vars = arena_zero(common->arena, 1, sizeof(*vars));
+    if (!walk->visits || !vars)
         return E_NOMEM;
     for (unsigned i = 0; i < chain->count; i++) {
         struct visit *visit = &walk->visits[i];
         size_t size = chain->links[i].filter->state_size;
 
         *visit = *common;
+        visit->walk = walk;
+        visit->vars = vars;
         visit->conf = chain->links[i].conf;
         visit->state = size ? arena_zero(common->arena, 1, size) : NULL;
         if (size && !visit->state)
@@ -90,18 +153,39 @@ static bool edits_request(const struct chain_walk *walk)
     return false;
 }
 
+/* What the filter that waited says now. */
+static enum verdict waited(struct chain_walk *walk, struct visit **visit)
+{
+    if (!walk->is_waiting)
+        return VERDICT_PASS;
+    walk->is_waiting = false;
+    *visit = &walk->visits[walk->at - 1];
+    return (*visit)->verdict;
+}
+
+void filter_resume(struct visit *visit)
+{
+    struct chain_walk *walk = visit->walk;
+
+    if (walk->is_waiting)
+        walk->ends->resume(walk->owner);
+}
+
 enum verdict chain_request(struct chain_walk *walk, struct visit **visit)
 {
-    while (walk->at < walk->chain->count) {
+    enum verdict verdict = waited(walk, visit);
+
+    while (verdict == VERDICT_PASS && walk->at < walk->chain->count) {
         const struct filter *filter = walk->chain->links[walk->at].filter;
-        enum verdict verdict;
 
         *visit = &walk->visits[walk->at++];
         walk->asked = walk->at;
-        verdict = filter->on_request ? filter->on_request(*visit) : VERDICT_PASS;
-        if (verdict != VERDICT_PASS)
-            return verdict;
+        if (filter->on_request)
+            verdict = filter->on_request(*visit);
     }
+    walk->is_waiting = verdict == VERDICT_WAIT;
+    if (verdict != VERDICT_PASS)
+        return verdict;
     if (walk->chain->has_request_body && edits_request(walk)) {
         walk->edits_request = true;
         drop_length(walk->visits[0].request);
@@ -116,7 +200,7 @@ enum verdict chain_response(struct chain_walk *walk, struct head *response, bool
         return VERDICT_PASS;
     if (is_own)
         walk->asked = walk->chain->count;
-    walk->edits_response = false;
+    walk->is_waiting = walk->edits_response = false;
     for (unsigned i = walk->asked; i-- > 0;) {
         const struct filter *filter = walk->chain->links[i].filter;
 
@@ -189,6 +273,7 @@ enum reason chain_response_body(struct chain_walk *walk, const struct piece *pie
 
 void chain_end(struct chain_walk *walk)
 {
+    walk->is_waiting = false;
     while (walk->asked > 0) {
         const struct filter *filter = walk->chain->links[--walk->asked].filter;
 

@@ -31,6 +31,7 @@ const struct chain *chain_build(const struct conf_filters *global, const struct 
 struct chain_ends {
     enum reason (*request)(void *owner, const struct piece *piece);
     enum reason (*response)(void *owner, const struct piece *piece);
+    void (*resume)(void *owner); /* the filter that waited has decided: chain_request() again */
 };
 
 struct chain_walk {
@@ -43,15 +44,21 @@ struct chain_walk {
     /* The body goes through hooks: set by chain_request() and chain_response(); if not, the caller
      * need not ask the chain. */
     bool edits_request, edits_response;
-    bool is_broken; /* a hook or the end gave up on the answer: nothing more goes through */
+    bool is_waiting; /* the filter before `at` has not decided */
+    bool is_broken;  /* a hook or the end gave up on the answer: nothing more goes through */
 };
+
+/* Compiles what the filters of a configuration need, all of it: its own and its routes'. False with
+ * errors in `diag`; what was prepared is disposed of then. */
+bool chain_prepare(const struct conf *conf, struct arena *arena, struct diag *diag);
+void chain_dispose(const struct conf *conf);
 
 /* Starts a walk; E_NOMEM when the arena is at its limit. `common` is copied into each visit; `walk`
  * has its ends and their owner set. */
 MUST_USE enum status chain_start(struct chain_walk *walk, const struct chain *chain,
                                  const struct visit *common);
-/* Asks from where it stands; *visit is the filter that did not PASS. Call again after WAIT is over.
- */
+/* Asks from where it stands; *visit is the filter that did not PASS. Call again when ends->resume()
+ * says that WAIT is over. */
 enum verdict chain_request(struct chain_walk *walk, struct visit **visit);
 /* Tells all that were asked (all filters on an own answer), in reverse; PASS or FAIL. */
 enum verdict chain_response(struct chain_walk *walk, struct head *response, bool is_own,
