@@ -94,6 +94,8 @@ MUST_USE enum status head_set(struct head *head, struct arena *arena, struct str
                               struct str value);
 /* Removes all fields of that name, keeps the order of the rest; how many went. */
 unsigned head_remove(struct head *head, enum header_id id);
+/* The same for several: a bit an id, as in `present`. */
+unsigned head_remove_all(struct head *head, uint64_t ids);
 unsigned head_remove_name(struct head *head, struct str name);
 
 /* Removes what RFC 9110 section 7.6.1 makes hop-by-hop: Connection and all it lists, Keep-Alive,

@@ -11,9 +11,10 @@
 
 #include "cli/cli.h"
 #include "config/conf.h"
+#include "edge/filter/chain.h"
 #include "edge/route/route.h"
 #include "edge/tls/tls_check.h"
-#include "sluice/filter.h"
+#include "edge/trust.h"
 
 static const char *get_env(void *owner, const char *name)
 {
@@ -36,6 +37,20 @@ static json_t *entry_json(const struct diag *diag, const struct diag_entry *entr
     return out;
 }
 
+static json_t *trust_json(const struct conf *conf, struct arena *arena)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; conf && i < conf->listener_count; i++) {
+        const struct conf_listener *listener = &conf->listeners[i];
+        struct str bind = listener->bind.text.s, words = trust_describe(conf, listener, arena);
+
+        json_array_append_new(list, json_pack("{s:s%,s:s%}", "bind", bind.p, bind.len,
+                                              "client_address", words.p, words.len));
+    }
+    return list;
+}
+
 static json_t *file_json(const char *path, struct diag *diag, const struct conf *conf)
 {
     json_t *list = json_array();
@@ -43,8 +58,19 @@ static json_t *file_json(const char *path, struct diag *diag, const struct conf 
     diag_sort(diag);
     for (unsigned i = 0; i < diag->count; i++)
         json_array_append_new(list, entry_json(diag, &diag->entries[i]));
-    return json_pack("{s:s,s:b,s:o,s:i}", "file", path, "ok", conf != NULL, "diagnostics", list,
-                     "more", (int)diag->dropped);
+    return json_pack("{s:s,s:b,s:o,s:i,s:o}", "file", path, "ok", conf != NULL, "diagnostics", list,
+                     "more", (int)diag->dropped, "listeners", trust_json(conf, diag->arena));
+}
+
+/* Whose word is taken on who clients are. */
+static void print_trust(const struct conf *conf, struct arena *arena)
+{
+    for (uint32_t i = 0; i < conf->listener_count; i++) {
+        const struct conf_listener *listener = &conf->listeners[i];
+
+        printf("  %.*s: the client's address is %.*s\n", STR_FMT(listener->bind.text.s),
+               STR_FMT(trust_describe(conf, listener, arena)));
+    }
 }
 
 static void print_text(const char *path, struct diag *diag, const struct conf *conf)
@@ -52,10 +78,12 @@ static void print_text(const char *path, struct diag *diag, const struct conf *c
     struct str report = diag_report(diag);
 
     fprintf(stderr, "%.*s", STR_FMT(report));
-    if (conf)
-        printf("%s: ok (%u route%s, %u service%s)\n", path, conf->route_count,
-               conf->route_count == 1 ? "" : "s", conf->service_count,
-               conf->service_count == 1 ? "" : "s");
+    if (!conf)
+        return;
+    printf("%s: ok (%u route%s, %u service%s)\n", path, conf->route_count,
+           conf->route_count == 1 ? "" : "s", conf->service_count,
+           conf->service_count == 1 ? "" : "s");
+    print_trust(conf, diag->arena);
 }
 
 /* True when the file is good. With `list`, what there is to say is added to it. */
@@ -75,10 +103,11 @@ static bool check_file(const char *path, json_t *list)
     conf = conf_load(path, &world, &arena, &diag);
     if (conf)
         table = route_table_new(conf, &arena, &diag);
-    if (!table)
-        conf = NULL;
+    if (table && chain_prepare(conf, &arena, &diag))
+        chain_dispose(conf);
     else
-        route_table_free(&table);
+        conf = NULL;
+    route_table_free(&table);
     if (list)
         json_array_append_new(list, file_json(path, &diag, conf));
     else

@@ -122,7 +122,7 @@ static void print_certificates(json_t *certificates, const char *bind)
 
 static void print(json_t *status)
 {
-    json_t *config = json_object_get(status, "config"), *listener;
+    json_t *config = json_object_get(status, "config"), *listener, *warning;
     size_t i;
 
     printf("sluice %s, up %lld s, generation %lld, %s%s\n", show_text(status, "version"),
@@ -136,8 +136,12 @@ static void print(json_t *status)
     json_array_foreach(json_object_get(status, "listeners"), i, listener)
     {
         printf("listening on %s (%s)\n", show_text(listener, "bind"), show_text(listener, "kind"));
+        if (json_object_get(listener, "client_address"))
+            printf("  the client's address is %s\n", show_text(listener, "client_address"));
         print_certificates(json_object_get(status, "certificates"), show_text(listener, "bind"));
     }
+    json_array_foreach(json_object_get(status, "warnings"), i, warning)
+        printf("WARNING: %s\n", json_string_value(warning));
     print_services(json_object_get(status, "services"));
     print_workers(json_object_get(status, "workers"));
     print_draining(json_object_get(status, "draining_edges"));

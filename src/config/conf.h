@@ -22,6 +22,7 @@ struct conf {
     uint32_t workers;      /* CONF_AUTO: derived */
     struct conf_text user; /* span.file NULL: the default */
     struct conf_text state;
+    struct conf_trust trust;
     struct conf_text region; /* "auto": derived */
     struct conf_texts resolvers;
     struct conf_texts include;

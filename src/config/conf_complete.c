@@ -36,6 +36,7 @@ void conf_complete(struct decoder *decoder)
 
     if (!conf->listener_count)
         add_listener(decoder);
+    conf_complete_trust(decoder);
     if (!conf->admin.socket.s.len) {
         conf->admin.socket.s =
             arena_format(decoder->arena, "%.*s/admin.sock", STR_FMT(conf->state.s));

@@ -4,6 +4,8 @@
  */
 #include "config/conf_table.h"
 
+static const char *const proxy_words[] = {"off", "v1", "v2", "any", NULL};
+
 const struct field conf_listener_fields[] = {
     {.name = ".", .type = FIELD_SPAN, FIELD_AT(struct conf_listener, at)},
     {.name = "bind",
@@ -35,8 +37,24 @@ const struct field conf_listener_fields[] = {
      .standard = "false",
      .type = FIELD_BOOL,
      FIELD_AT(struct conf_listener, redirect_https)},
-    {.name = "proxy_protocol", .type = FIELD_LATER},
-    {.name = "trusted_proxies", .type = FIELD_LATER},
-    {.name = "platform", .type = FIELD_LATER},
+    {.name = "proxy_protocol",
+     .doc = "Connections begin with a PROXY protocol header: `v1`, `v2` or `any`; only from "
+            "trusted_proxies, else from the platform or private addresses.",
+     .standard = "off",
+     .type = FIELD_ENUM,
+     .words = proxy_words,
+     FIELD_AT(struct conf_listener, proxy_protocol)},
+    {.name = "platform",
+     .doc = "As at the top level, for this listener; one with proxy_protocol or tls believes no "
+            "platform unless it says so here.",
+     .type = FIELD_CUSTOM,
+     .decode = conf_platforms_decode,
+     .json = CONF_PLATFORM_JSON,
+     FIELD_AT(struct conf_listener, trust.platforms)},
+    {.name = "trusted_proxies",
+     .doc = "In place of those of the top level.",
+     .type = FIELD_LIST,
+     .element = &conf_network_element,
+     FIELD_ITEMS(struct conf_listener, trust.proxies.items, trust.proxies.count)},
     FIELD_END,
 };

@@ -111,8 +111,21 @@ const struct field conf_root_fields[] = {
      .element =
          &(const struct field){.name = "", .type = FIELD_OBJECT, .fields = conf_route_fields},
      FIELD_ITEMS(struct conf, routes, route_count)},
-    {.name = "platform", .type = FIELD_LATER},
-    {.name = "trusted_proxies", .type = FIELD_LATER},
+    {.name = "platform",
+     .doc = "Where the edge runs, and so whose headers say who the client is: `auto` (by "
+            "FLY_APP_NAME, RAILWAY_ENVIRONMENT_ID), `fly`, `railway`, `cloudflare`, `none`, or a "
+            "list of them, the one that clients meet first.",
+     .standard = "auto",
+     .type = FIELD_CUSTOM,
+     .decode = conf_platforms_decode,
+     .json = CONF_PLATFORM_JSON,
+     FIELD_AT(struct conf, trust.platforms)},
+    {.name = "trusted_proxies",
+     .doc =
+         "Networks of proxies whose X-Forwarded-For, -Proto, -Host and X-Request-Id are believed.",
+     .type = FIELD_LIST,
+     .element = &conf_network_element,
+     FIELD_ITEMS(struct conf, trust.proxies.items, trust.proxies.count)},
     {.name = "redis", .type = FIELD_LATER},
     FIELD_END,
 };

@@ -31,11 +31,22 @@ extern const struct field conf_hold_fields[];
 extern const struct field conf_adaptive_fields[];
 extern const struct field conf_target_limit_fields[];
 extern const struct field conf_discover_fields[];
-extern const struct field conf_target_element; /* of a list of targets */
+extern const struct field conf_network_element; /* of a list of networks: struct cidr */
+extern const struct field conf_target_element;  /* of a list of targets */
+
+#define CONF_PLATFORM_JSON "{\"type\":[\"string\",\"array\"],\"items\":{\"type\":\"string\"}}"
 
 /* Hook of `filters`: fills a struct conf_filters from a list of one-key maps. */
 bool conf_filters_decode(struct decoder *decoder, const struct field *field,
                          const struct node *node, void *member);
+/* Hook of `platform`: one or a list of them; a struct conf_platforms. */
+bool conf_platforms_decode(struct decoder *decoder, const struct field *field,
+                           const struct node *node, void *member);
+/* Hook of a network; a struct cidr. */
+bool conf_network_decode(struct decoder *decoder, const struct field *field,
+                         const struct node *node, void *member);
+/* Whose word holds at each listener; needs all that is written. */
+void conf_complete_trust(struct decoder *decoder);
 /* Hook of a host pattern: lower-cases it; a struct conf_text. */
 bool conf_host_decode(struct decoder *decoder, const struct field *field, const struct node *node,
                       void *member);

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "base/ip.h"
+#include "edge/proxy_protocol.h"
+#include "edge/trust.h"
 
 /* RFC 9113 3.4 */
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -164,7 +166,8 @@ static void on_timeout(struct conn *conn)
 {
     struct client *client = (struct client *)conn;
 
-    if (!conn->wire->codec && (conn->tls || !conn->partial.len || conn_speak(conn, &h1_codec))) {
+    if (!conn->wire->codec &&
+        (conn->tls || conn->awaits_preface || !conn->partial.len || conn_speak(conn, &h1_codec))) {
         conn_close(conn, REASON_HEADER_TIMEOUT);
         return;
     }
@@ -234,6 +237,63 @@ static void on_closed(struct conn *conn)
     slab_give(&conn->loop->clients, conn);
 }
 
+/* --- who it is */
+
+static void set_peer(struct client *client)
+{
+    struct caller *peer = &client->origin.peer;
+
+    peer->text = STR("unix:");
+    if (!ip_is_none(peer->ip))
+        peer->text = (struct str){client->address, ip_print(peer->ip, client->address)};
+    peer->hash = ip_hash(peer->ip);
+}
+
+static enum status refuse(struct client *client, enum reason why)
+{
+    client->conn.wire->fault = why;
+    return E_DENIED;
+}
+
+static const struct conf_listener *listener_of(const struct client *client)
+{
+    const struct conf *conf = conf_of(client);
+    uint32_t index = client->door->listener;
+
+    return index < conf->listener_count ? &conf->listeners[index] : NULL;
+}
+
+/* The PROXY header (see edge/proxy_protocol.h): from now on its sender's client is the peer. */
+static enum status on_preface(struct conn *conn, struct str in, size_t *used)
+{
+    static const unsigned versions[] = {0, PROXY_V1, PROXY_V2, PROXY_V1 | PROXY_V2};
+    struct client *client = (struct client *)conn;
+    const struct conf_listener *listener = listener_of(client);
+    struct proxy_header header;
+    enum status status;
+
+    if (!listener || !trust_takes_proxy(conf_of(client), listener, client->origin.peer.ip))
+        return refuse(client, REASON_PROXY_HEADER_DENIED);
+    status = proxy_header_read(in, versions[listener->proxy_protocol], &header, used);
+    if (status == E_AGAIN)
+        return status;
+    if (status)
+        return refuse(client, REASON_PROXY_HEADER_INVALID);
+    if (header.is_local)
+        return OK;
+    memcpy(client->origin.peer.ip, header.ip, IP_LEN);
+    client->origin.peer.is_told = true;
+    set_peer(client);
+    return OK;
+}
+
+static bool wants_preface(const struct client *client)
+{
+    const struct conf_listener *listener = listener_of(client);
+
+    return listener && listener->proxy_protocol;
+}
+
 /* --- what it speaks */
 
 static const struct codec *on_first(struct conn *conn, struct str in)
@@ -300,6 +360,7 @@ static void on_insecure(struct conn *conn, enum reason why)
 }
 
 static const struct conn_ops ops = {
+    .on_preface = on_preface,
     .on_first = on_first,
     .on_secure = on_secure,
     .on_insecure = on_insecure,
@@ -323,6 +384,7 @@ static void take_door(struct client *client)
     struct exchange_origin *origin = &client->origin;
     const struct client_door *door = client->door;
 
+    origin->listener = door->listener;
     origin->health_path = text_of(door->health);
     origin->redirect_https = door->redirect_https && !client->conn.tls;
     origin->hsts = client->conn.tls ? text_of(door->hsts) : STR("");
@@ -349,17 +411,6 @@ static struct stream *on_open(void *wire_owner)
 static const struct sink sink = {.on_open = on_open};
 
 /* --- beginning and end */
-
-static void set_address(struct client *client, const struct sockaddr *peer)
-{
-    struct caller *caller = &client->origin.peer;
-
-    caller->text = STR("unix:");
-    if (ip_of(peer, caller->ip))
-        caller->text = (struct str){client->address, ip_print(caller->ip, client->address)};
-    caller->hash = ip_hash(caller->ip);
-    caller->scheme = STR("http");
-}
 
 static void enlist(struct client *client, struct client_list *list, struct client_door *door)
 {
@@ -408,8 +459,11 @@ enum status client_open(const struct client_home *home, int fd, const struct soc
         slab_give(&loop->clients, client);
         goto fail;
     }
-    set_address(client, peer);
+    ip_of(peer, client->origin.peer.ip);
+    client->origin.peer.scheme = STR("http");
+    set_peer(client);
     enlist(client, home->list, door);
+    conn->awaits_preface = wants_preface(client);
     if (is_unix ? uv_pipe_open(&conn->uv.pipe, fd) : uv_tcp_open(&conn->uv.tcp, fd)) {
         conn_close(conn, REASON_INTERNAL_ERROR);
         goto fail;

@@ -18,7 +18,8 @@ struct client_door {
     char cert_header[80];   /* gets the subject of the client's certificate; empty: off */
     struct tls_server *tls; /* a reference; NULL: plain */
     bool http2, redirect_https;
-    uint32_t open; /* clients; atomic: the manager reads it */
+    uint32_t listener; /* index in the configuration that holds now; UINT32_MAX: of none there */
+    uint32_t open;     /* clients; atomic: the manager reads it */
 };
 
 /* Clients of a worker, for draining and counting. */

@@ -149,6 +149,46 @@ void conn_take_end(struct conn *conn, ssize_t error)
         conn_touch(conn);
 }
 
+static void take_bytes(struct conn *conn, struct str in)
+{
+    if (conn->tls)
+        conn_take_cipher(conn, in);
+    else
+        conn_take_input(conn, in);
+}
+
+/* What a proxy says of the connection comes before TLS and HTTP, and waits in `partial` until it is
+ * whole. */
+static void take_preface(struct conn *conn, struct str in)
+{
+    struct buf waiting = conn->partial;
+    size_t used = 0;
+    enum status status;
+
+    conn->partial = (struct buf){0};
+    if (waiting.len) {
+        status = buf_append(&waiting, &conn->loop->partials, in);
+        in = (struct str){waiting.p, waiting.len};
+    } else {
+        status = OK;
+    }
+    if (!status)
+        status = conn->ops->on_preface(conn, in, &used);
+    if (status == E_AGAIN && !waiting.len)
+        status = buf_append(&waiting, &conn->loop->partials, in) ? E_NOMEM : E_AGAIN;
+    if (status == E_AGAIN) {
+        conn->partial = waiting;
+        return;
+    }
+    conn->awaits_preface = false;
+    if (status)
+        conn_close(conn, REASON_CLIENT_GONE);
+    else if (in.len > used)
+        take_bytes(conn, (struct str){in.p + used, in.len - used});
+    loop_own(conn->loop); // output may point into what goes now
+    buf_drop(&waiting, &conn->loop->partials);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *conn = stream->data;
@@ -160,10 +200,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     loop->reads_many = conn->wire->codec && conn->wire->codec->is_shared;
     if (n > 0) {
         conn->read_bytes += (uint64_t)n;
-        if (conn->tls)
-            conn_take_cipher(conn, (struct str){buf->base, (size_t)n});
+        if (conn->awaits_preface)
+            take_preface(conn, (struct str){buf->base, (size_t)n});
         else
-            conn_take_input(conn, (struct str){buf->base, (size_t)n});
+            take_bytes(conn, (struct str){buf->base, (size_t)n});
     } else if (!conn->got_eof || n != UV_EOF) {
         conn_take_end(conn, n);
     }

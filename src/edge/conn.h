@@ -27,6 +27,9 @@ struct conn_ops {
     void (*on_begin)(struct conn *conn);
     /* conn->timer ran out. */
     void (*on_timeout)(struct conn *conn);
+    /* Server, while conn->awaits_preface: what came so far, all of it, before anything else is made
+     * of it. OK: *used bytes were it. E_AGAIN: more must come. Else the connection is closed. */
+    enum status (*on_preface)(struct conn *conn, struct str in, size_t *used);
     /* Server: the codec for a plain connection that begins with `in`; NULL: more must come. */
     const struct codec *(*on_first)(struct conn *conn, struct str in);
     /* The TLS handshake is over: conn_speak() is next, or conn_close(). */
@@ -58,8 +61,9 @@ struct conn {
     bool got_eof : 1, is_waiting_shake : 1, is_lingering : 1, did_shutdown : 1, is_working : 1;
     bool was_paused : 1; /* reading stood still because its consumer was behind; the owner clears it
                           */
-    bool is_mute : 1;    /* writing failed: output is dropped, input goes on */
-    bool is_broken : 1;  /* output was lost for want of memory: close instead of writing */
+    bool awaits_preface : 1; /* set before conn_start(): see on_preface */
+    bool is_mute : 1;        /* writing failed: output is dropped, input goes on */
+    bool is_broken : 1;      /* output was lost for want of memory: close instead of writing */
     uv_shutdown_t *shutting;
     struct wire *wire; /* in the memory behind this struct's owner */
 };

@@ -264,6 +264,11 @@ static void join_origin(struct exchange *x, struct exchange_origin *origin)
     origin->first = x;
 }
 
+static const struct conf_trust *trust_of(const struct conf *conf, uint32_t listener)
+{
+    return listener < conf->listener_count ? &conf->listeners[listener].trust : &conf->trust;
+}
+
 struct stream *exchange_open(struct exchange_host *host, struct exchange_origin *origin)
 {
     struct exchange *x = slab_take(&host->loop->exchanges);
@@ -284,6 +289,7 @@ struct stream *exchange_open(struct exchange_host *host, struct exchange_origin 
     arena_init(&x->arena, &host->loop->arenas,
                2 * (size_t)host->limits.header_bytes + EXCHANGE_ARENA_EXTRA);
     x->snapshot = host->snapshot;
+    x->trust = trust_of(x->snapshot->rules->conf, origin->listener);
     x->generation = x->snapshot->generation;
     x->route_slot = x->snapshot->unmatched_slot;
     snapshot_pin(x->snapshot, host->loop->worker);

@@ -48,6 +48,7 @@ struct exchange {
     struct exchange_host *host;
     struct exchange_origin *origin; /* of the client's connection */
     const struct caller *caller;    /* the origin's peer, or who that speaks for */
+    const struct conf_trust *trust; /* of the listener */
     struct exchange *prev, *next;   /* of the same connection */
     struct target_conn *target;     /* taken; NULL: none */
     struct pool_waiter opening;
@@ -105,6 +106,7 @@ struct exchange {
     struct str grpc_type; /* the client's content type if it speaks gRPC or gRPC-Web, else absent */
     struct str id, path, route_label, service_name, target_id;
     uint32_t generation, route_slot, target_slot;
+    uint64_t vouched; /* header ids of addresses that hops vouch for */
     uint64_t bytes_in, bytes_out, began_us, mark_us, active_us, sent_us, picked_us, acked;
     uint64_t checked_us,
         checked_in; /* when its client's speed was looked at last, and bytes_in then */

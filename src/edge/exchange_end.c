@@ -100,6 +100,7 @@ void exchange_unpin(struct exchange *x)
     x->snapshot = x->view = NULL;
     x->rule = NULL;
     x->route = NULL;
+    x->trust = NULL;
     x->service = NULL;
     if (view)
         snapshot_unpin(view, x->host->loop->worker);

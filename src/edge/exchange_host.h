@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "edge/metric/access.h"
 #include "edge/snapshot.h"
+#include "edge/trust.h"
 #include "sluice/wire.h"
 
 struct exchange;
@@ -22,6 +23,7 @@ struct exchange_host {
     struct wire_limits limits; /* of the current snapshot; wires point here */
     struct filter_env env;     /* for filters */
     struct clock_date date;
+    struct trust_watch watch;
     struct str edge_name;        /* names this edge in request ids and Proxy-Status */
     struct str via[3];           /* "1.0 EDGE", "1.1 EDGE", "2.0 EDGE": see exchange_via() */
     struct gate_local *waiting;  /* gates at which requests of this worker wait */
@@ -39,6 +41,7 @@ struct exchange_origin {
     struct str hsts;        /* Strict-Transport-Security of the listener; empty: none */
     struct str cert_header,
         cert_subject;    /* of the client's certificate, for the target; empty: none */
+    uint32_t listener;   /* index in the current configuration; past its end: of none there */
     bool redirect_https; /* everything but health checks goes to https */
     /* Whether the connection serves this host (RFC 9110 7.4); NULL: any. */
     bool (*is_ours)(const struct exchange_origin *origin, struct str authority);

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "edge/trust.h"
 #include "http/grpc.h"
 
 /* "edge-1f3a9c...-42": unique over restarts by the prefix, over requests by the count. */
@@ -109,7 +110,8 @@ static unsigned secure_port(const struct conf *conf)
 static enum step redirect_https(struct exchange *x)
 {
     const struct head *request = x->request;
-    struct str host = request->authority, query = request->query;
+    struct str host = x->caller->host.p ? x->caller->host : request->authority;
+    struct str query = request->query;
     const char *colon = memrchr(host.p, ':', host.len);
     struct exchange_reply reply = {.status = 308};
     unsigned port = 0;
@@ -146,6 +148,22 @@ static void note_grpc(struct exchange *x)
         loop_timer_set(x->host->loop, &x->deadline, ms);
 }
 
+/* Who the client is, and what else its hops say of the request. */
+static enum status find_caller(struct exchange *x)
+{
+    struct trust_word *word;
+
+    if (!trust_is_any(x->trust))
+        return OK;
+    word = arena_alloc(&x->arena, sizeof(*word));
+    if (!word || trust_decide(x->trust, &x->origin->peer, x->request, &x->arena, word))
+        return E_NOMEM;
+    x->caller = &word->caller;
+    x->id = word->request_id;
+    x->vouched = word->kept;
+    return OK;
+}
+
 enum step exchange_step_head(struct exchange *x)
 {
     const struct conf *conf = x->snapshot->rules->conf;
@@ -154,7 +172,7 @@ enum step exchange_step_head(struct exchange *x)
 
     x->path = request->path;
     note_grpc(x);
-    if (!exchange_make_id(x))
+    if (find_caller(x) || !exchange_make_id(x))
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (request->method == METHOD_CONNECT || request->method == METHOD_OTHER)
         return exchange_refused(x, REASON_METHOD_UNKNOWN); // no forward proxy, no tunnels by wish
@@ -164,10 +182,11 @@ enum step exchange_step_head(struct exchange *x)
     refuse_h2c(x->request);
     if (is_health_check(x))
         return answer_health(x);
+    trust_look(&x->host->watch, x->caller, x->request, x->vouched);
     answer = find_challenge(x);
     if (answer.p)
         return answer_challenge(x, answer);
-    if (x->origin->redirect_https)
+    if (x->origin->redirect_https && x->caller->scheme.len == 4) // "http"
         return redirect_https(x);
     if (conf->limits.body && request->content_length > 0 &&
         (uint64_t)request->content_length > conf->limits.body)

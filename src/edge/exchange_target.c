@@ -4,6 +4,7 @@
  * (SEND).
  */
 #include "edge/exchange_impl.h"
+#include "edge/trust.h"
 
 /* --- CONNECT */
 
@@ -70,23 +71,26 @@ static enum status add_subject(struct exchange *x, struct head *head)
     return head_set(head, &x->arena, origin->cert_header, origin->cert_subject);
 }
 
-/* What every target is told (INTERFACE: headers to the target). What the client claimed is not
- * passed on: no hop before us is trusted yet. */
+/* What every target is told (INTERFACE: headers to the target). What the client claims itself is
+ * not passed on, and of X-Forwarded-For only the one address that all here goes by. */
 static enum status add_forwarded(struct exchange *x, struct head *head)
 {
     struct arena *arena = &x->arena;
     struct str via = exchange_via(x, x->request);
     struct str had = head_value(head, HDR_VIA);
+    struct str host = x->caller->host.p ? x->caller->host : x->request->authority;
 
-    head_remove(head, HDR_FORWARDED);
-    head_remove(head, HDR_X_REAL_IP);
+    if (x->caller->is_told)
+        trust_strip_addresses(head, x->vouched);
+    else
+        trust_strip(head);
     if (x->origin->cert_header.len && add_subject(x, head))
         return E_NOMEM;
     if (had.p)
         via = arena_format(arena, "%.*s, %.*s", STR_FMT(had), STR_FMT(via));
     if (!via.p || head_set(head, arena, STR("X-Forwarded-For"), x->caller->text) ||
         head_set(head, arena, STR("X-Forwarded-Proto"), x->caller->scheme) ||
-        head_set(head, arena, STR("X-Forwarded-Host"), x->request->authority) ||
+        head_set(head, arena, STR("X-Forwarded-Host"), host) ||
         head_set(head, arena, STR("X-Request-Id"), x->id) || head_set(head, arena, STR("Via"), via))
         return E_NOMEM;
     return OK;

@@ -129,6 +129,7 @@ struct listener *listener_open(struct listener_home *home, const struct listener
     listener->bind = spec->bind;
     listener->is_open = true;
     listener->door.http2 = true;
+    listener->door.listener = UINT32_MAX;
     listener_set_health(listener, spec->health);
     for (unsigned i = 0; i < spec->count; i++) {
         struct listener_socket *socket = &listener->sockets[listener->count];
@@ -189,10 +190,16 @@ void listener_set_door(struct listener *listener, const struct door *door)
         tls_server_ref(door->tls);
     tls_server_unref(&ours->tls);
     ours->tls = door->tls;
+    ours->listener = door->index;
     ours->http2 = door->http2;
     ours->redirect_https = door->redirect_https;
     memcpy(ours->hsts, door->hsts, sizeof(ours->hsts));
     memcpy(ours->cert_header, door->cert_header, sizeof(ours->cert_header));
+}
+
+void listener_leave_door(struct listener *listener)
+{
+    listener->door.listener = UINT32_MAX;
 }
 
 bool listener_is_open(const struct listener *listener)

@@ -38,6 +38,8 @@ const char *listener_bind(const struct listener *listener);
 void listener_set_health(struct listener *listener, const char *health);
 /* How it speaks to those that come from now on; counts what it keeps. */
 void listener_set_door(struct listener *listener, const struct door *door);
+/* The configuration that holds now does not know it: its clients are of no listener's rules. */
+void listener_leave_door(struct listener *listener);
 bool listener_is_open(const struct listener *listener);
 /* Any thread: closed, its sockets too, and without clients: it may be freed. */
 bool listener_is_spent(const struct listener *listener);

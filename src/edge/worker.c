@@ -71,8 +71,10 @@ static void set_door(const struct snapshot *snapshot, struct listener *listener)
     const char *bind = listener_bind(listener);
     const struct door *door = doors_find(&snapshot->doors, (struct str){bind, strlen(bind)});
 
-    if (door)
+    if (door && listener_is_open(listener))
         listener_set_door(listener, door);
+    else
+        listener_leave_door(listener);
 }
 
 static void adopt(struct worker *worker, struct snapshot *snapshot)
@@ -89,7 +91,7 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
     snapshot_pin(snapshot, worker->loop.worker);
     snapshot_begin(snapshot, worker->loop.worker, worker->loop.now_us / 1000);
     for (unsigned i = 0; i < worker->listener_count; i++)
-        if (worker->listeners[i] && listener_is_open(worker->listeners[i]))
+        if (worker->listeners[i])
             set_door(snapshot, worker->listeners[i]);
     if (old) {
         retire(worker, old);
@@ -417,6 +419,13 @@ void worker_wake(struct worker *worker)
     mailbox_wake(&worker->mailbox);
 }
 
+static enum trust_doubt doubt_of(const struct trust_watch *watch)
+{
+    if (__atomic_load_n(&watch->run, __ATOMIC_RELAXED) < TRUST_DOUBTFUL)
+        return TRUST_DOUBT_NONE;
+    return __atomic_load_n(&watch->doubt, __ATOMIC_RELAXED);
+}
+
 void worker_read(const struct worker *worker, struct worker_numbers *numbers)
 {
     *numbers = (struct worker_numbers){
@@ -426,6 +435,7 @@ void worker_read(const struct worker *worker, struct worker_numbers *numbers)
         .refused = __atomic_load_n(&worker->listening.refused, __ATOMIC_RELAXED),
         .memory_used = __atomic_load_n(&worker->memory_used, __ATOMIC_RELAXED),
         .lag_us = __atomic_load_n(&worker->lag_us, __ATOMIC_RELAXED),
+        .doubt = doubt_of(&worker->host.watch),
     };
 }
 

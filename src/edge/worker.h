@@ -52,7 +52,8 @@ struct worker_numbers {
     uint32_t in_flight, connections, connections_max;
     uint64_t refused;
     uint64_t memory_used;
-    uint64_t lag_us; /* of the loop, at the last probe */
+    uint64_t lag_us;        /* of the loop, at the last probe */
+    enum trust_doubt doubt; /* of who its clients are */
 };
 /* Any thread: client connections that it had to end for this reason. */
 uint64_t worker_faults(const struct worker *worker, enum reason why);

@@ -20,7 +20,8 @@ static const uint64_t hop_by_hop = BIT(CONNECTION) | BIT(KEEP_ALIVE) | BIT(PROXY
 /* Never removed because Connection lists them: the gateway sets them itself. */
 static const uint64_t own = BIT(HOST) | BIT(VIA) | BIT(X_REQUEST_ID) | BIT(CONTENT_LENGTH) |
                             BIT(X_FORWARDED_FOR) | BIT(X_FORWARDED_PROTO) | BIT(X_FORWARDED_HOST) |
-                            BIT(X_REAL_IP) | BIT(FORWARDED);
+                            BIT(X_REAL_IP) | BIT(FORWARDED) | BIT(FLY_CLIENT_IP) |
+                            BIT(CF_CONNECTING_IP);
 
 _Static_assert(HDR_COUNT <= 64, "head.present has a bit for each id");
 
@@ -153,6 +154,15 @@ unsigned head_remove(struct head *head, enum header_id id)
         return 0;
     head->present &= ~(UINT64_C(1) << id);
     return remove_from(head, 0, id, STR_NONE);
+}
+
+unsigned head_remove_all(struct head *head, uint64_t ids)
+{
+    unsigned removed = 0;
+
+    for (ids &= head->present; ids; ids &= ids - 1)
+        removed += head_remove(head, (enum header_id)__builtin_ctzll(ids));
+    return removed;
 }
 
 unsigned head_remove_name(struct head *head, struct str name)

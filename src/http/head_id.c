@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * From a field name to its enum header_id, without regard to case. Called once per field of every
- * message: the length picks a few candidates, two folded words decide. Pure.
+ * message: the length picks a few candidates, two or three folded words decide. Pure.
  */
 #include "sluice/head.h"
 
 #include <string.h>
 
-enum { NAME_MAX_LEN = 17, CANDIDATES = 5 };
+enum { NAME_MAX_LEN = 19, CANDIDATES = 5 };
+
+_Static_assert(NAME_MAX_LEN <= 24, "three words cover a name");
 
 static const char names[HDR_COUNT][NAME_MAX_LEN + 1] = {
     [HDR_OTHER] = "",
@@ -26,13 +28,15 @@ static const uint8_t by_len[NAME_MAX_LEN + 1][CANDIDATES] = {
     [8] = {HDR_LOCATION},
     [9] = {HDR_X_REAL_IP, HDR_FORWARDED},
     [10] = {HDR_CONNECTION, HDR_USER_AGENT, HDR_SET_COOKIE, HDR_KEEP_ALIVE},
-    [11] = {HDR_TRACEPARENT, HDR_RETRY_AFTER},
+    [11] = {HDR_TRACEPARENT, HDR_RETRY_AFTER, HDR_X_CLIENT_IP},
     [12] = {HDR_CONTENT_TYPE, HDR_X_REQUEST_ID},
-    [13] = {HDR_AUTHORIZATION},
-    [14] = {HDR_CONTENT_LENGTH},
-    [15] = {HDR_X_FORWARDED_FOR},
-    [16] = {HDR_X_FORWARDED_HOST, HDR_PROXY_CONNECTION},
+    [13] = {HDR_AUTHORIZATION, HDR_FLY_CLIENT_IP},
+    [14] = {HDR_CONTENT_LENGTH, HDR_TRUE_CLIENT_IP},
+    [15] = {HDR_X_FORWARDED_FOR, HDR_X_FORWARDED_SSL},
+    [16] = {HDR_X_FORWARDED_HOST, HDR_PROXY_CONNECTION, HDR_X_FORWARDED_PORT, HDR_CF_CONNECTING_IP},
     [17] = {HDR_TRANSFER_ENCODING, HDR_X_FORWARDED_PROTO},
+    [18] = {HDR_X_FORWARDED_SCHEME, HDR_X_FORWARDED_PREFIX, HDR_X_FORWARDED_SERVER},
+    [19] = {HDR_X_CLUSTER_CLIENT_IP},
 };
 
 static uint64_t load8(const char *p)
@@ -84,7 +88,7 @@ enum header_id head_id(struct str name)
     last = fold(load8(name.p + name.len - 8));
     for (; id < end && *id; id++)
         if (first == load8(names[*id]) && last == load8(names[*id] + name.len - 8) &&
-            (name.len <= 16 || (name.p[8] | ((name.p[8] & 0x40) >> 1)) == names[*id][8]))
+            (name.len <= 16 || fold(load8(name.p + 8)) == load8(names[*id] + 8)))
             return *id;
     return HDR_OTHER;
 }

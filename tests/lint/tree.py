@@ -19,7 +19,7 @@ LAYERS = [
     ["src/edge/loop", "src/edge/conn", "src/edge/mailbox"],
     ["src/edge/upstream"],
     ["src/edge/filter"],
-    ["src/edge/found", "src/edge/registry", "src/edge/service", "src/edge/snapshot"],
+    ["src/edge/trust", "src/edge/proxy_protocol", "src/edge/found", "src/edge/registry", "src/edge/service", "src/edge/snapshot"],
     ["src/edge/exchange", "src/edge/client"],
     ["src/edge/listener", "src/edge/worker"],
     ["src/edge/manager"],

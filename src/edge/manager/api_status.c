@@ -29,6 +29,38 @@ static json_t *workers_json(const struct manager *m)
     return list;
 }
 
+/* Whose word is taken on clients there; NULL: it is no listener of clients. */
+static json_t *believes_json(const struct conf *conf, const char *bind)
+{
+    struct str name = {bind, strlen(bind)}, text;
+    json_t *json = NULL;
+    struct arena arena;
+
+    arena_init(&arena, NULL, 0);
+    for (uint32_t i = 0; i < conf->listener_count && !json; i++)
+        if (str_same(conf->listeners[i].bind.text.s, name)) {
+            text = trust_describe(conf, &conf->listeners[i], &arena);
+            json = json_stringn(text.p, text.len);
+        }
+    arena_reset(&arena);
+    return json;
+}
+
+static json_t *warnings_json(const struct manager *m)
+{
+    json_t *list = json_array();
+    struct worker_numbers numbers;
+    enum trust_doubt doubt = TRUST_DOUBT_NONE;
+
+    for (unsigned w = 0; w < m->worker_count && !doubt; w++) {
+        worker_read(m->workers[w], &numbers);
+        doubt = numbers.doubt;
+    }
+    if (doubt)
+        json_array_append_new(list, json_string(trust_warning(doubt)));
+    return list;
+}
+
 static json_t *listeners_json(const struct manager *m)
 {
     static const char *const kinds[] = {[LISTENING_PUBLIC] = "public",
@@ -37,8 +69,10 @@ static json_t *listeners_json(const struct manager *m)
     json_t *list = json_array();
 
     for (unsigned i = 0; i < m->listener_count; i++)
-        json_array_append_new(list, json_pack("{s:s,s:s}", "bind", m->listeners[i].bind, "kind",
-                                              kinds[m->listeners[i].kind]));
+        json_array_append_new(list, json_pack("{s:s,s:s,s:o*}", "bind", m->listeners[i].bind,
+                                              "kind", kinds[m->listeners[i].kind], "client_address",
+                                              believes_json(m->snapshot->rules->conf,
+                                                            m->listeners[i].bind)));
     return list;
 }
 
@@ -83,6 +117,7 @@ void api_status(struct admin_call *call)
     json_object_set_new(json, "config", config_json(call->admin));
     json_object_set_new(json, "workers", workers_json(m));
     json_object_set_new(json, "listeners", listeners_json(m));
+    json_object_set_new(json, "warnings", warnings_json(m));
     json_object_set_new(json, "certificates", api_certificates_status(m));
     json_object_set_new(json, "services", api_services_status(m));
     json_object_set_new(json, "draining_edges", peers_json(m));

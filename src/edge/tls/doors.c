@@ -116,9 +116,11 @@ static void set_hsts(struct door *door, const struct conf_tls *tls)
 
 static bool make_door(struct making *making, const struct conf_listener *listener)
 {
-    struct door *door = &making->doors->list[making->doors->count++];
+    uint32_t index = making->doors->count++;
+    struct door *door = &making->doors->list[index];
     const struct conf_tls *tls = &listener->tls;
 
+    door->index = index;
     door->bind = arena_copy(&making->doors->arena, listener->bind.text.s);
     door->http2 = listener->http2;
     door->redirect_https = listener->redirect_https;

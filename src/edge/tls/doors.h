@@ -15,6 +15,7 @@ enum { DOORS_HSTS_MAX = 80, DOORS_HEADER_MAX = 80 };
 
 /* One listener's. */
 struct door {
+    uint32_t index;         /* in conf->listeners */
     struct str bind;        /* as in the configuration */
     struct tls_server *tls; /* a reference; NULL: plain */
     bool http2, redirect_https;
