@@ -36,6 +36,8 @@ extern const struct field conf_target_element; /* of a list of targets */
 /* Hook of `filters`: fills a struct conf_filters from a list of one-key maps. */
 bool conf_filters_decode(struct decoder *decoder, const struct field *field,
                          const struct node *node, void *member);
+/* Adds to the filters of all routes those that are there even when nobody writes them. */
+void conf_filters_complete(struct decoder *decoder, struct conf_filters *filters);
 /* Hook of a host pattern: lower-cases it; a struct conf_text. */
 bool conf_host_decode(struct decoder *decoder, const struct field *field, const struct node *node,
                       void *member);

@@ -104,6 +104,7 @@ static void all_or_none(void **state)
     for (unsigned i = 0; i < 3; i++)
         assert_false(limiter_take_all(limiter, asks, 2, answers, 0));
     assert_true(answers[0].passes);
+    assert_int_equal(answers[0].remaining, 90);
     assert_false(answers[1].passes);
     assert_int_equal(answers[1].retry_ns, 6 * SECOND_NS);
     assert_int_equal(limiter_take(limiter, &asks[0], 0).remaining, 89);
@@ -120,6 +121,8 @@ static void taken_ones_go_back(void **state)
     (void)state;
     asks[0].cost = asks[1].cost = 6;
     assert_false(limiter_take_all(limiter, asks, 2, answers, 0));
+    assert_int_equal(answers[0].remaining, 10);
+    assert_false(answers[1].passes);
     asks[0].cost = 0;
     assert_int_equal(limiter_peek(limiter, &asks[0]).remaining, 10);
     limiter_close(&limiter);

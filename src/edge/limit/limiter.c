@@ -43,7 +43,7 @@ struct memory {
 _Static_assert(sizeof(struct memory) == LIMITER_SIZE, "no byte more");
 
 struct count {
-    _Alignas(LINE) uint64_t evicted; /* by one worker */
+    _Alignas(LINE) uint64_t evicted, trials; /* by one worker */
 };
 
 struct limiter {
@@ -108,6 +108,11 @@ struct limiter_key limiter_hash(const struct limiter *limiter, struct str bytes)
         XXH3_128bits_withSecret(bytes.p, bytes.len, limiter->secret, sizeof(limiter->secret));
 
     return (struct limiter_key){.print = hash.low64 ? hash.low64 : 1, .place = hash.high64};
+}
+
+uint64_t limiter_id(struct str text)
+{
+    return XXH3_64bits(text.p, text.len);
 }
 
 /* --- slots */
@@ -203,13 +208,19 @@ static struct slot *have(struct limiter *limiter, const struct limiter_ask *ask,
 
 /* --- asking */
 
-struct gcra_answer limiter_peek(const struct limiter *limiter, const struct limiter_ask *ask)
+static struct gcra_answer look_at(const struct limiter *limiter, const struct limiter_ask *ask,
+                                  uint64_t cost)
 {
     const struct slot *slot;
 
     fetch(limiter, ask->key);
     slot = find(limiter, ask->key);
-    return gcra_ask(&ask->rate, slot ? load(&slot->tat_ns) : 0, ask->now_ns, ask->cost);
+    return gcra_ask(&ask->rate, slot ? load(&slot->tat_ns) : 0, ask->now_ns, cost);
+}
+
+struct gcra_answer limiter_peek(const struct limiter *limiter, const struct limiter_ask *ask)
+{
+    return look_at(limiter, ask, ask->cost);
 }
 
 /* Charges a slot; false when it became another's meanwhile. */
@@ -253,6 +264,9 @@ bool limiter_take_all(struct limiter *limiter, const struct limiter_ask *asks, u
     }
     for (unsigned i = 0; i + 1 < taken && !pass; i++) // the last one refused after all
         limiter_refund(limiter, &asks[i]);
+    for (unsigned i = 0; i < count && !pass; i++)
+        if (answers[i].passes)
+            answers[i] = look_at(limiter, &asks[i], 0); // nothing was taken
     return pass;
 }
 
@@ -268,11 +282,27 @@ void limiter_refund(struct limiter *limiter, const struct limiter_ask *ask)
     while (!swap(&slot->tat_ns, tat_ns, gcra_refund(&ask->rate, tat_ns, ask->cost)));
 }
 
+/* --- counts */
+
+void limiter_note_trial(struct limiter *limiter, unsigned worker)
+{
+    stat_add(&limiter->counts[worker].trials, 1);
+}
+
 uint64_t limiter_evicted(const struct limiter *limiter)
 {
     uint64_t sum = 0;
 
     for (unsigned w = 0; w < STAT_WORKERS_MAX; w++)
         sum += __atomic_load_n(&limiter->counts[w].evicted, __ATOMIC_RELAXED);
+    return sum;
+}
+
+uint64_t limiter_trials(const struct limiter *limiter)
+{
+    uint64_t sum = 0;
+
+    for (unsigned w = 0; w < STAT_WORKERS_MAX; w++)
+        sum += __atomic_load_n(&limiter->counts[w].trials, __ATOMIC_RELAXED);
     return sum;
 }

@@ -39,6 +39,9 @@ void limiter_close(struct limiter **limiter);
 /* The same bytes give the same key as long as the memory lives; nobody outside can aim at it. */
 struct limiter_key limiter_hash(const struct limiter *limiter, struct str bytes);
 
+/* Names a limit, from all that makes it the same one; the same in every process. */
+uint64_t limiter_id(struct str text);
+
 /* How the bucket stands; nothing is taken or written. */
 struct gcra_answer limiter_peek(const struct limiter *limiter, const struct limiter_ask *ask);
 /* Takes the tokens if they are there. A refusal writes nothing. */
@@ -51,7 +54,11 @@ bool limiter_take_all(struct limiter *limiter, const struct limiter_ask *asks, u
 /* Gives the tokens of an ask that passed back. */
 void limiter_refund(struct limiter *limiter, const struct limiter_ask *ask);
 
-/* Buckets in use that were given up for others, in this process. */
+/* A request would have been refused, had the limit not been on trial. */
+void limiter_note_trial(struct limiter *limiter, unsigned worker);
+
+/* Of this process: buckets in use that were given up for others; and what was noted. */
 uint64_t limiter_evicted(const struct limiter *limiter);
+uint64_t limiter_trials(const struct limiter *limiter);
 
 #endif
