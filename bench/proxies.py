@@ -75,7 +75,7 @@ class Sluice(Proxy):
             protocol = ", protocol: h2"
         lines = ["workers: 1", f"state: {self.path('state')}",
                  f'listeners: [{{bind: "127.0.0.1:{self.port}"{tls}}}]',
-                 f'admin: {{bind: "127.0.0.1:{self.admin}"}}', f"log: {log}",
+                 f'admin: {{bind: "127.0.0.1:{self.admin}"}}', f"log: {log}", "filters: [{rate_limit: off}]",
                  f'services: {{origin: {{targets: ["127.0.0.1:{self.origin}"]{protocol}}}}}']
         if self.options.get("routes"):
             lines.append("routes:")

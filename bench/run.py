@@ -47,6 +47,8 @@ MARKS = {
     "idle-h2": ("bytes an idle HTTP/2 connection, of the best peer's", against_best, None, 1.0),
     "ready": ("milliseconds until a target that came up is used", lambda rows: rows["sluice"]["median_ms"], 400, 150),
     "syscalls": ("system calls a request", lambda rows: rows["sluice"]["all"], 4.3, 4.1),
+    "limiter": ("ns to count a cold key among a million", lambda rows: rows["sluice"]["cold_ns"], 150, 100),
+    "hotkey": ("2 us of work and a take, all on one key, of a key each", lambda rows: rows["sluice"]["ratio"], 1.1, 1.0),
     "allocations": ("allocations a request", lambda rows: rows["sluice"]["allocations"], 0.01, 0.0),
 }
 

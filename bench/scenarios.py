@@ -238,4 +238,22 @@ def allocations(bench):
     return rows
 
 
-ALL = {f.__name__: f for f in (keepalive, log, newconn, body1m, idle, routes, slow, scrape, syscalls, allocations)}
+def limiter_rows(bench, *arguments):
+    turns = [tools.limiter(*arguments) for _ in range(bench.rounds)]
+    return median_rows({"sluice": turns})
+
+
+def limiter(bench):
+    """The rate limiter's table: ns a take of one of a million keys, and of one that is asked for again and again."""
+    return limiter_rows(bench)
+
+
+def hotkey(bench):
+    """The same with a thread a core: each on a key of its own, all on one; without and with 2 us of work between."""
+    rows = limiter_rows(bench, len(tools.CORES))
+    rows["sluice"]["ratio"] = rows["sluice"]["shared_work_ns"] / rows["sluice"]["own_work_ns"]
+    return rows
+
+
+ALL = {f.__name__: f for f in (keepalive, log, newconn, body1m, idle, routes, slow, scrape, syscalls, allocations,
+                               limiter, hotkey)}

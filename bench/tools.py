@@ -136,6 +136,14 @@ def held(name, *arguments):
         stop(process)
 
 
+def limiter(*arguments):
+    """Figures of the rate limiter's table, as a dictionary (limiter.c)."""
+    done = subprocess.run([tool("bench_limiter"), *map(str, arguments)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"bench_limiter: {done.stderr}")
+    return json.loads(done.stdout)
+
+
 def probe(port, connections, rate, seconds):
     """Latency of a paced load, as a dictionary (probe.c)."""
     arguments = [str(n) for n in (port, connections, rate, seconds)]

@@ -19,6 +19,7 @@ struct arena;
 struct chain_walk;
 struct conf;
 struct field;
+struct limiter;
 struct loop;
 
 enum verdict {
@@ -44,9 +45,10 @@ struct vars {
 
 /* What a worker lends filters. Stores are the process's: shared by the workers, safe from each. */
 struct filter_env {
-    struct loop *loop; /* of the worker: its time, memory and timers */
-    unsigned worker;   /* index */
-    unsigned workers;  /* how many there are */
+    struct loop *loop;       /* of the worker: its time, memory and timers */
+    unsigned worker;         /* index */
+    unsigned workers;        /* how many there are */
+    struct limiter *limiter; /* buckets of tokens */
 };
 
 /* What a hook sees of one request. Valid until on_done. */
@@ -90,6 +92,7 @@ struct filter {
     const char *doc;            /* one sentence */
     const struct field *fields; /* table of its keys, see config/field.h */
     size_t conf_size, state_size;
+    bool is_standard; /* on every route, with its defaults, unless it is written */
     /* Looks across the fields; false with an error in diag. NULL: nothing to check. */
     bool (*check)(void *conf, struct span at, struct diag *diag);
     /* Compiles what requests will need, also for `sluice check`; false with an error in diag. May

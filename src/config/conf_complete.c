@@ -34,6 +34,7 @@ void conf_complete(struct decoder *decoder)
 {
     struct conf *conf = decoder->conf;
 
+    conf_filters_complete(decoder, &conf->filters);
     if (!conf->listener_count)
         add_listener(decoder);
     conf_complete_trust(decoder);

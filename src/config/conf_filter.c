@@ -135,3 +135,52 @@ bool conf_filters_decode(struct decoder *decoder, const struct field *field,
     }
     return is_good;
 }
+
+/* --- what is there by itself */
+
+static int find_entry(const struct conf_filters *all, const struct filter *filter)
+{
+    for (uint32_t i = 0; i < all->count; i++)
+        if (all->items[i].filter == filter)
+            return (int)i;
+    return -1;
+}
+
+/* Before the first of those that come after it in the order of the registry, from `next` on. */
+static uint32_t find_place(const struct conf_filters *all, const struct filter *const *next)
+{
+    uint32_t place = all->count;
+
+    for (; *next; next++) {
+        int at = find_entry(all, *next);
+
+        if (at >= 0 && (uint32_t)at < place)
+            place = (uint32_t)at;
+    }
+    return place;
+}
+
+static void insert(struct decoder *decoder, const struct filter *const *filter,
+                   struct conf_filters *all)
+{
+    uint32_t place = find_place(all, filter + 1);
+    struct conf_filter *items = arena_zero(decoder->arena, (size_t)all->count + 1, sizeof(*items));
+    struct node empty = {.kind = NODE_MAP};
+    void *conf = arena_zero(decoder->arena, 1, (*filter)->conf_size);
+
+    if (!items || !conf || !decode_own(decoder, *filter, &empty, conf))
+        return; // no memory: the load fails by itself
+    for (uint32_t i = 0; i < all->count; i++)
+        items[i < place ? i : i + 1] = all->items[i];
+    items[place] = (struct conf_filter){.filter = *filter, .conf = conf, .at = decoder->at};
+    *all = (struct conf_filters){items, all->count + 1};
+}
+
+void conf_filters_complete(struct decoder *decoder, struct conf_filters *filters)
+{
+    const struct filter *const *all = decoder->world->filters;
+
+    for (size_t i = 0; all && all[i]; i++)
+        if (all[i]->is_standard && find_entry(filters, all[i]) < 0)
+            insert(decoder, &all[i], filters);
+}

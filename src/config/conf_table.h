@@ -47,6 +47,8 @@ bool conf_network_decode(struct decoder *decoder, const struct field *field,
                          const struct node *node, void *member);
 /* Whose word holds at each listener; needs all that is written. */
 void conf_complete_trust(struct decoder *decoder);
+/* Adds to the filters of all routes those that are there even when nobody writes them. */
+void conf_filters_complete(struct decoder *decoder, struct conf_filters *filters);
 /* Hook of a host pattern: lower-cases it; a struct conf_text. */
 bool conf_host_decode(struct decoder *decoder, const struct field *field, const struct node *node,
                       void *member);

@@ -94,6 +94,26 @@ const char *units_rate(struct str s, uint64_t *out)
     return units_size(s, out) ? "is not a rate, such as 1KiB/s" : NULL;
 }
 
+const char *units_frequency(struct str s, uint64_t *count, uint64_t *period_ms)
+{
+    static const struct unit periods[] = {
+        {"s", 1000}, {"m", 60000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    static const char *const wrong = "is not a rate, such as 10/s, 100/min, 1000/h or 5/10s";
+    const struct unit *unit;
+
+    if (!take_digits(&s, count) || !*count || !s.len || *s.p != '/')
+        return wrong;
+    s.p++;
+    s.len--;
+    *period_ms = 1;
+    if (s.len && *s.p >= '0' && *s.p <= '9' && !take_digits(&s, period_ms))
+        return wrong;
+    unit = find_unit(periods, ARRAY_LEN(periods), s);
+    if (!unit || !*period_ms || __builtin_mul_overflow(*period_ms, unit->factor, period_ms))
+        return wrong;
+    return NULL;
+}
+
 /* Takes one digit; 0 where none stands. */
 static uint64_t take_digit(struct str *s)
 {

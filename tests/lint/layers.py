@@ -21,7 +21,7 @@ LIBRARIES = {
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]"],
     r"curl/curl\.h": [r"src/cli/\w+\.[ch]", r"src/control/\w+\.[ch]"],
     r"ares\.h": [r"src/edge/upstream/resolver\w*\.c"],
-    r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream)/\w+\.[ch]"],
+    r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream|limit)/\w+\.[ch]"],
     r"llhttp\.h": [],
     r"openssl/.*": [r"src/edge/tls/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
     r"nghttp2/.*": [r"src/http/h2\w*\.[ch]"],
@@ -34,6 +34,7 @@ SHARED = re.compile(r"\b(?:__atomic_(?!load_n|store_n)\w+|stdatomic\.h|_Atomic|a
 SHARED_FILES = [
     r"src/edge/(mailbox|snapshot|registry|worker)\.[ch]",
     r"src/edge/upstream/(endpoint|gate)\.[ch]",
+    r"src/edge/limit/limiter\.c",
     r"src/edge/tls/tls_(server|client|tickets|challenges)\.[ch]",
     r"src/edge/(metric|manager)/\w+\.[ch]",
 ]

@@ -48,7 +48,7 @@ static struct rules *make_rules(const char *yaml)
     return rules;
 }
 
-static const char yaml[] = "filters: [{headers: {request: {set: {x-a: b}}}}]\n"
+static const char yaml[] = "filters: [{rate_limit: off}, {headers: {request: {set: {x-a: b}}}}]\n"
                            "routes:\n"
                            "  - {name: api, paths: [\"/api/*\"], service: b}\n"
                            "  - {paths: [\"/old\"], redirect: {to: \"/new\"}}\n"

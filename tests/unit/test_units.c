@@ -99,9 +99,55 @@ static void says_what_is_missing(void **state)
     assert_string_equal(units_share(STR("150%"), &value), "is more than 100%");
 }
 
+static void frequencies(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t count, period_ms;
+    } right[] = {
+        {"10/s", 10, 1000},        {"100/min", 100, 60000}, {"1/m", 1, 60000},
+        {"5000/h", 5000, 3600000}, {"20/d", 20, 86400000},  {"5/10s", 5, 10000},
+    };
+    static const char *const wrong[] = {
+        "",
+        "10",
+        "/s",
+        "10/",
+        "0/s",
+        "-1/s",
+        "10 /s",
+        "10/ s",
+        "10/sec",
+        "1.5/s",
+        "10/0s",
+        "10/s/s",
+        "10/s ",
+        "10/ms",
+        "x/s",
+        "10/5",
+        "99999999999999999999/s",
+        "1/99999999999999999999s",
+        "1/18446744073709551615d",
+    };
+    uint64_t count, period_ms;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(right); i++) {
+        struct str text = {right[i].text, strlen(right[i].text)};
+
+        assert_null(units_frequency(text, &count, &period_ms));
+        assert_int_equal(count, right[i].count);
+        assert_int_equal(period_ms, right[i].period_ms);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        assert_non_null(
+            units_frequency((struct str){wrong[i], strlen(wrong[i])}, &count, &period_ms));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frequencies),
         cmocka_unit_test(takes_what_is_right),
         cmocka_unit_test(refuses_what_is_wrong),
         cmocka_unit_test(says_what_is_missing),

@@ -7,8 +7,10 @@
 
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
+extern const struct filter filter_rate_limit;
 
 const struct filter *const filter_registry[] = {
+    &filter_rate_limit,
     &filter_grpc_web,
     &filter_headers,
     NULL,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "edge/limit/limiter.h"
 #include "edge/manager/api.h"
 #include "edge/metric/prometheus.h"
 
@@ -120,6 +121,16 @@ static void put_workers(struct prometheus *text, const struct manager *m)
     put_lag(text, m, numbers);
 }
 
+static void put_limiter(struct prometheus *text, const struct manager *m)
+{
+    prometheus_family(text, "sluice_rate_limit_evicted_total", PROMETHEUS_COUNTER,
+                      "Buckets in use that were given up, since the table of rate limits is full.");
+    prometheus_u64(text, NULL, limiter_evicted(m->limiter));
+    prometheus_family(text, "sluice_rate_limit_dry_run_total", PROMETHEUS_COUNTER,
+                      "Requests that rate limits with dry_run would have refused.");
+    prometheus_u64(text, NULL, limiter_trials(m->limiter));
+}
+
 static void put_rest(struct prometheus *text, const struct manager *m)
 {
     const struct prometheus_label version[] = {{"version", STR(SLUICE_VERSION)}, {0}};
@@ -162,6 +173,7 @@ void api_metrics(struct admin_call *call)
     put_workers(&text, m);
     put_config(&text, m);
     put_certificates(&text, m);
+    put_limiter(&text, m);
     put_rest(&text, m);
     prometheus_process(&text);
     if (text.is_failed)

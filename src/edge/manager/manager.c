@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/user.h"
+#include "edge/limit/limiter.h"
 #include "edge/manager/admin.h"
 #include "edge/tls/tls_check.h"
 #include "process/limits.h"
@@ -233,7 +234,7 @@ static bool start_workers(struct manager *m)
             .stats = m->stats,
             .ring = access_ring(m->log, w),
             .home = &m->home,
-            .env = {.workers = m->worker_count},
+            .env = {.workers = m->worker_count, .limiter = m->limiter},
             .edge_name = {m->edge_name, strlen(m->edge_name)},
             .id_prefix = prefix << 8 | w,
             .memory_limit = m->memory_max / m->worker_count,
@@ -327,6 +328,17 @@ static struct health_memory *open_memory(struct manager *m)
     return health_memory_open(fd);
 }
 
+/* The same of the buckets of rate limits, which then begin full. */
+static struct limiter *open_limiter(struct manager *m)
+{
+    char error[LINK_ERROR_SIZE] = "no memory";
+    int fd = -1;
+
+    if (link_memory(m->options.link, STR(LIMITER_MEMORY_NAME), LIMITER_SIZE, &fd, error))
+        fprintf(stderr, "sluice: edge: rate limits will not outlive this process: %s\n", error);
+    return limiter_open(fd);
+}
+
 static void on_unreached(void *owner, const struct endpoint *endpoint)
 {
     struct manager *m = owner;
@@ -361,7 +373,8 @@ static bool open_plane(struct manager *m, const struct conf *conf)
     if (!m->log)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
-    return m->stats && m->own_stats && m->registry && m->log && open_checks(m) &&
+    m->limiter = open_limiter(m);
+    return m->stats && m->own_stats && m->registry && m->log && m->limiter && open_checks(m) &&
            certificates_open(m) && manager_open_discovery(m) && start_workers(m);
 }
 
@@ -423,6 +436,7 @@ static void free_plane(struct manager *m)
         stats_free(&m->own_stats);
     checks_free(&m->checks);
     health_memory_close(&m->memory);
+    limiter_close(&m->limiter);
     manager_close_discovery(m);
     if (m->overlay)
         overlay_close(&m->overlay);

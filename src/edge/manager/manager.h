@@ -73,6 +73,7 @@ struct manager {
     struct overlay *overlay;
     struct checks *checks;
     struct health_memory *memory;
+    struct limiter *limiter;
     struct discovery *discovery;
     struct hosts *hosts;
     struct certificates certificates;
