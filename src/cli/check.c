@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "config/conf.h"
+#include "edge/filter/chain.h"
 #include "edge/route/route.h"
 #include "edge/tls/tls_check.h"
 #include "sluice/filter.h"
@@ -75,9 +76,11 @@ static bool check_file(const char *path, json_t *list)
     conf = conf_load(path, &world, &arena, &diag);
     if (conf)
         table = route_table_new(conf, &arena, &diag);
-    if (!table)
-        conf = NULL;
+    if (table && chain_prepare(conf, &arena, &diag))
+        chain_dispose(conf);
     else
+        conf = NULL;
+    if (table)
         route_table_free(&table);
     if (list)
         json_array_append_new(list, file_json(path, &diag, conf));

@@ -251,14 +251,21 @@ static void remove_theirs(struct head *response)
 }
 
 /* What is mirrored is a list of tokens or nothing: a preflight may hold anything else. */
-static struct str mirror(const struct head *request, struct str name)
+static struct str mirror_list(const struct head *request)
 {
-    struct str value = head_value_name(request, name);
+    struct str value = head_value_name(request, wanted_headers);
 
     for (size_t i = 0; i < value.len; i++)
         if (value.p[i] != ' ' && value.p[i] != ',' && !is_token((struct str){value.p + i, 1}))
             return STR_NONE;
     return value;
+}
+
+static struct str mirror_method(const struct head *request)
+{
+    struct str value = head_value_name(request, wanted_method);
+
+    return is_token(value) ? value : STR_NONE;
 }
 
 /* Fetch 3.2.3: what a preflight asks for is answered whether or not it is in the lists; the browser
@@ -269,9 +276,9 @@ static bool answer_preflight(struct visit *visit)
     struct str methods = cors->method_text, headers = cors->header_text;
 
     if (!methods.p)
-        methods = mirror(visit->request, wanted_method);
+        methods = mirror_method(visit->request);
     if (!headers.p)
-        headers = mirror(visit->request, wanted_headers);
+        headers = mirror_list(visit->request);
     if (methods.len && !set(visit, STR("Access-Control-Allow-Methods"), methods))
         return false;
     if (headers.len && !set(visit, STR("Access-Control-Allow-Headers"), headers))
