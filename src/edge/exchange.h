@@ -52,6 +52,7 @@ struct exchange {
     struct target_conn *target;     /* taken; NULL: none */
     struct pool_waiter opening;
     struct exchange_hedge *hedge;  /* of the arena: the same request at another target; NULL */
+    struct loop_pause pause;       /* of the answer's body, for filters that keep some of it back */
     struct loop_timer hedge_timer; /* when the answer is late */
     /* lives */
     struct arena arena;

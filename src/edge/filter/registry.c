@@ -6,10 +6,11 @@
 #include "sluice/filter.h"
 
 extern const struct filter filter_body_limit;
+extern const struct filter filter_compress;
 extern const struct filter filter_cors;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 
 const struct filter *const filter_registry[] = {
-    &filter_cors, &filter_body_limit, &filter_grpc_web, &filter_headers, NULL,
+    &filter_cors, &filter_body_limit, &filter_compress, &filter_grpc_web, &filter_headers, NULL,
 };
