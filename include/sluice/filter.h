@@ -69,6 +69,7 @@ struct visit {
     enum verdict verdict; /* of a filter that waited, set before filter_resume() */
     bool is_static;       /* the route is answered by the gateway itself: no target will be asked */
     bool is_own;          /* the answer is the gateway's own */
+    bool is_bodiless;     /* no body follows the answer's head, also because it answers a HEAD */
     bool edits_request;   /* on_request sets it: its body goes through on_request_body */
     bool edits_response;  /* the same of on_response; cleared before each call of that */
 };

@@ -18,6 +18,10 @@
  * or several, but the piece with `last` exactly once, in the call that got it and as its last act.
  * Trailers come with it: to eat them, pass on a piece without; to add some, one with.
  *
+ * A piece with `pauses` has no bytes: the sender has nothing more for now, and what a hook keeps
+ * back for the sake of more it hands on, so that the receiver need not wait for it. Every hook of
+ * the direction gets it without being handed it. Answers alone pause.
+ *
  * Memory stays bounded because a hook keeps at most a few KiB in its state: the sender is given
  * credit for what came in as soon as the hook returns, unless the receiver is behind. The chain
  * drops the message's Content-Length; what else the change makes wrong in the head (ETag,
@@ -32,6 +36,7 @@ struct piece {
     struct str bytes;      /* may be empty */
     struct head *trailers; /* only with `last`; in the exchange's arena; NULL: none */
     bool last;             /* the message ends with this piece */
+    bool pauses;           /* nothing comes for now */
     bool is_lasting; /* `bytes` stay until the worker's turn ends, as those of a piece that came
                       * in and its slices do; else they are copied before the call returns */
 };

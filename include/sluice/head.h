@@ -108,6 +108,9 @@ void head_strip_hop_by_hop(struct head *head, bool keep_upgrade);
 /* True when the comma list `value` has `token`, without regard to case (RFC 9110 section 5.6.1). */
 bool head_list_has(struct str value, struct str token);
 
+/* A request by which a browser asks whether a page may send another one (Fetch 3.2.2). */
+bool head_is_preflight(const struct head *request);
+
 /* Safe to repeat (RFC 9110 section 9.2.2). METHOD_EXTENSION is not. */
 bool method_is_idempotent(enum method method);
 

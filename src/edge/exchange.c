@@ -285,6 +285,7 @@ struct stream *exchange_open(struct exchange_host *host, struct exchange_origin 
     x->timer.fire = on_timer;
     x->hedge_timer.fire = exchange_on_late;
     x->deadline.fire = on_deadline;
+    x->pause.fire = exchange_on_pause;
     x->index = -1;
     arena_init(&x->arena, &host->loop->arenas,
                2 * (size_t)host->limits.header_bytes + EXCHANGE_ARENA_EXTRA);

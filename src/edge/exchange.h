@@ -53,6 +53,7 @@ struct exchange {
     struct target_conn *target;     /* taken; NULL: none */
     struct pool_waiter opening;
     struct exchange_hedge *hedge;  /* of the arena: the same request at another target; NULL */
+    struct loop_pause pause;       /* of the answer's body, for filters that keep some of it back */
     struct loop_timer hedge_timer; /* when the answer is late */
     /* lives */
     struct arena arena;
@@ -95,6 +96,7 @@ struct exchange {
     bool wants_fresh : 1;              /* the next connection may not be a kept one */
     bool down_ended : 1, up_ended : 1; /* that end said its last byte */
     bool is_routed : 1;                /* counted as in flight of its route */
+    bool is_only_announced : 1;        /* a preflight, for whose own method there is no route */
     bool is_prepared : 1;              /* the request is as the target gets it */
     bool awaits_continue : 1; /* the client sends its body only after a 100 that has not come yet */
     bool is_discarding : 1;   /* answered by ourselves, the rest of the body is read for nothing */

@@ -101,11 +101,6 @@ static enum status send_reply_body(struct exchange *x)
     return exchange_put_answer(x, &piece) ? E_NOMEM : OK;
 }
 
-static bool is_bodiless(const struct exchange *x)
-{
-    return x->is_own ? !x->reply.body.len || x->down.is_head : x->up_ended;
-}
-
 /* 101, and 426 which says what to upgrade to (RFC 9110 15.5.22). */
 static bool keeps_upgrade(const struct head *answer)
 {
@@ -134,6 +129,11 @@ static void start_late_walk(struct exchange *x)
         x->walk.visits = NULL;
 }
 
+static bool is_bodiless(const struct exchange *x)
+{
+    return x->is_own ? !x->reply.body.len || x->down.is_head : x->up_ended;
+}
+
 enum step exchange_step_tell(struct exchange *x)
 {
     struct visit *visit;
@@ -143,6 +143,7 @@ enum step exchange_step_tell(struct exchange *x)
     note_answer(x);
     start_late_walk(x);
     x->down.is_head = x->request && x->request->method == METHOD_HEAD;
+    x->walk.is_bodiless = is_bodiless(x);
     if (chain_response(&x->walk, x->response, x->is_own, &visit) != VERDICT_PASS && !x->is_own) {
         exchange_let_go(x, false);
         return exchange_refused(x, visit->reason ? visit->reason : REASON_INTERNAL_ERROR);

@@ -290,6 +290,29 @@ static void take_answer(struct exchange *x, const struct piece *piece)
     pay_unless_behind(x->up, &x->owed_up, &x->down);
     if (piece->last)
         exchange_run(x, STEP_RELAY);
+    else if (x->walk.edits_response)
+        loop_pause_set(x->host->loop, &x->pause);
+}
+
+static enum reason pause_answer(struct exchange *x, const struct piece *piece)
+{
+    (void)piece;
+    return chain_response_pause(&x->walk);
+}
+
+void exchange_on_pause(struct loop_pause *pause)
+{
+    struct exchange *x = CONTAINER_OF(pause, struct exchange, pause);
+    enum reason why;
+
+    if (x->is_over || x->up_ended || !x->is_answering || !x->walk.edits_response || !x->down.wire)
+        return;
+    if (!give(x, NULL, pause_answer, &why))
+        return;
+    if (why)
+        exchange_abort(x, why);
+    else
+        exchange_touch(&x->down);
 }
 
 void exchange_take_answer_body(struct stream *up, struct str bytes, bool last)

@@ -136,6 +136,7 @@ void exchange_destroy(struct exchange *x)
 
     x->is_over = true;
     leave_origin(x);
+    loop_pause_unset(&x->pause);
     loop_timer_remove(host->loop, &x->timer);
     loop_timer_remove(host->loop, &x->hedge_timer);
     loop_timer_remove(host->loop, &x->deadline);

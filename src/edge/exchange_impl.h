@@ -114,6 +114,7 @@ void exchange_take_answer_body(struct stream *up, struct str bytes, bool last);
 void exchange_take_answer_trailers(struct stream *up, struct head *trailers);
 void exchange_drained_down(struct stream *down);
 void exchange_drained_up(struct stream *up);
+void exchange_on_pause(struct loop_pause *pause);
 /* Sends what came of the request's body before its filters were asked through them, once they are;
  * what they make of it is held. REASON_NONE, or why the request is to be refused. */
 MUST_USE enum reason exchange_edit_held(struct exchange *x);

@@ -194,10 +194,25 @@ enum step exchange_step_head(struct exchange *x)
     return STEP_ROUTE;
 }
 
+/* A preflight goes where the request that it announces would go: its filters answer it. */
+static struct route_match match_route(struct exchange *x)
+{
+    const struct route_table *table = x->snapshot->rules->table;
+    struct route_match match = route_match(table, x->request);
+    struct head announced = *x->request;
+
+    if (!match.method_mismatch || !head_is_preflight(x->request))
+        return match;
+    announced.method_name = head_value_name(x->request, STR("access-control-request-method"));
+    match = route_match(table, &announced);
+    x->is_only_announced = match.route != NULL;
+    return match;
+}
+
 enum step exchange_step_route(struct exchange *x)
 {
     const struct rules *rules = x->snapshot->rules;
-    struct route_match match = route_match(rules->table, x->request);
+    struct route_match match = match_route(x);
 
     if (!match.route)
         return exchange_refused(x, match.method_mismatch ? REASON_METHOD_NOT_ALLOWED
@@ -238,6 +253,8 @@ static enum step answer_fixed(struct exchange *x)
 
 static enum step after_filters(struct exchange *x)
 {
+    if (x->is_only_announced) // no filter answered it
+        return exchange_refused(x, REASON_METHOD_NOT_ALLOWED);
     if (x->route->redirect.is_set)
         return answer_redirect(x);
     if (x->route->respond.is_set)

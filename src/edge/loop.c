@@ -201,13 +201,45 @@ static struct conn *take_late(struct loop *loop)
     return conn;
 }
 
+void loop_pause_set(struct loop *loop, struct loop_pause *pause)
+{
+    if (pause->at)
+        return;
+    pause->next = loop->pauses;
+    pause->at = &loop->pauses;
+    if (pause->next)
+        pause->next->at = &pause->next;
+    loop->pauses = pause;
+}
+
+void loop_pause_unset(struct loop_pause *pause)
+{
+    if (!pause->at)
+        return;
+    *pause->at = pause->next;
+    if (pause->next)
+        pause->next->at = pause->at;
+    pause->at = NULL;
+}
+
+static void fire_pauses(struct loop *loop)
+{
+    while (loop->pauses) {
+        struct loop_pause *pause = loop->pauses;
+
+        loop_pause_unset(pause);
+        pause->fire(pause);
+    }
+}
+
 static void flush_late(struct loop *loop)
 {
     struct conn *conn;
 
-    if (!loop->late)
+    if (!loop->late && !loop->pauses)
         return;
     loop_enter(loop);
+    fire_pauses(loop);
     while ((conn = take_late(loop)) || (conn = take_dirty(loop)))
         conn_flush(conn);
 }

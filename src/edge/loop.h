@@ -27,6 +27,13 @@ enum {
 struct conn;
 struct stats;
 
+/* What is to be done once all that was ready has been read, before the loop sleeps: for streams
+ * that pause. Embedded in exchanges. */
+struct loop_pause {
+    struct loop_pause *next, **at; /* at NULL: not waiting */
+    void (*fire)(struct loop_pause *pause);
+};
+
 /* A deadline and what to do then. Embedded in connections and exchanges. */
 struct loop_timer {
     struct wheel_entry entry;
@@ -49,6 +56,7 @@ struct loop {
     struct conn *late, **late_last; /* whose output waits for more of this turn, by late_next */
     uv_prepare_t before_poll;       /* what is late is written before the loop sleeps */
     uv_check_t after_poll;          /* and when all that was ready has been read */
+    struct loop_pause *pauses;      /* newest first */
     struct conn *conns;             /* all that are not closing */
     struct tls_engine tls;
     struct conn *shaking, **shaking_last; /* handshakes that wait for their turn, oldest first */
@@ -73,6 +81,11 @@ void loop_wait_shake(struct conn *conn);
 void loop_leave_shake(struct conn *conn);
 /* Copies what connections with output have borrowed: the memory it lies in is about to change. */
 void loop_own(struct loop *loop);
+
+/* Fires once, at the end of this turn; twice is once. */
+void loop_pause_set(struct loop *loop, struct loop_pause *pause);
+/* Before its memory goes. */
+void loop_pause_unset(struct loop_pause *pause);
 
 /* Unix time in milliseconds, of this callback. */
 uint64_t loop_wall_ms(const struct loop *loop);

@@ -182,6 +182,12 @@ bool head_list_has(struct str value, struct str token)
     return false;
 }
 
+bool head_is_preflight(const struct head *request)
+{
+    return request->method == METHOD_OPTIONS && head_find(request, HDR_ORIGIN) &&
+           head_find_name(request, STR("access-control-request-method"));
+}
+
 static void doom(struct head *head, struct str name)
 {
     for (unsigned i = 0; i < head->count; i++)

@@ -2,11 +2,6 @@
 """A real browser: a page over HTTP/2 and TLS that fetches, uploads and speaks WebSocket, all on one connection."""
 
 import json
-import os
-import shutil
-import subprocess
-
-import pytest
 
 from lib import websocket
 from lib.pki import Authority
@@ -58,28 +53,6 @@ def serve(origin):
                   f"Sec-WebSocket-Accept: {accept}\r\n\r\n")
         websocket.echo(lambda n: conn.exactly(n, "a message", DEADLINE), conn.send)
         return "end"
-
-
-@pytest.fixture
-def browse(home):
-    """Opens a page in a browser of its own until the test ends."""
-    opened = []
-
-    def open_page(url):
-        profile = os.path.join(home, "profile")
-        opened.append(subprocess.Popen(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             "--disable-dev-shm-usage", "--ignore-certificate-errors", f"--user-data-dir={profile}",
-             "--remote-debugging-port=0", url],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "HOME": home},
-            start_new_session=True))
-
-    yield open_page
-    for browser in opened:
-        os.killpg(browser.pid, 9)
-        browser.wait()
-    shutil.rmtree(os.path.join(home, "profile"), ignore_errors=True)
 
 
 def test_a_page_in_a_browser(gateway, origin, home, browse):

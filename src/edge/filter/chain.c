@@ -207,6 +207,7 @@ enum verdict chain_response(struct chain_walk *walk, struct head *response, bool
         *visit = &walk->visits[i];
         (*visit)->response = response;
         (*visit)->is_own = is_own;
+        (*visit)->is_bodiless = walk->is_bodiless;
         (*visit)->edits_response = false;
         if (filter->on_response && filter->on_response(*visit) != VERDICT_PASS) {
             walk->edits_response = false;
@@ -267,6 +268,22 @@ enum reason chain_response_body(struct chain_walk *walk, const struct piece *pie
 {
     enum reason why = pass_response(walk, walk->asked, piece);
 
+    walk->is_broken |= why != REASON_NONE;
+    return why;
+}
+
+enum reason chain_response_pause(struct chain_walk *walk)
+{
+    const struct piece pause = {.bytes = STR(""), .pauses = true};
+    enum reason why = REASON_NONE;
+
+    for (unsigned i = walk->asked; !why && i-- > 0;) {
+        const struct filter *filter = walk->chain->links[i].filter;
+        struct body_way way = {.walk = walk, .at = i, .is_response = true};
+
+        if (walk->visits[i].edits_response && filter->on_response_body)
+            why = filter->on_response_body(&walk->visits[i], &pause, &way);
+    }
     walk->is_broken |= why != REASON_NONE;
     return why;
 }

@@ -44,8 +44,9 @@ struct chain_walk {
     /* The body goes through hooks: set by chain_request() and chain_response(); if not, the caller
      * need not ask the chain. */
     bool edits_request, edits_response;
-    bool is_waiting; /* the filter before `at` has not decided */
-    bool is_broken;  /* a hook or the end gave up on the answer: nothing more goes through */
+    bool is_waiting;  /* the filter before `at` has not decided */
+    bool is_bodiless; /* set by the caller of chain_response(): no body follows the head */
+    bool is_broken;   /* a hook or the end gave up on the answer: nothing more goes through */
 };
 
 /* Compiles what the filters of a configuration need, all of it: its own and its routes'. False with
@@ -67,6 +68,8 @@ enum verdict chain_response(struct chain_walk *walk, struct head *response, bool
 MUST_USE enum reason chain_request_body(struct chain_walk *walk, const struct piece *piece);
 /* The same of the answer's, the other way. */
 MUST_USE enum reason chain_response_body(struct chain_walk *walk, const struct piece *piece);
+/* The answer has paused: each hook may hand on what it keeps. */
+MUST_USE enum reason chain_response_pause(struct chain_walk *walk);
 /* Ends the walk: on_done of all that were asked. May be called twice. */
 void chain_end(struct chain_walk *walk);
 

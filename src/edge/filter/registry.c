@@ -5,12 +5,20 @@
  */
 #include "sluice/filter.h"
 
+extern const struct filter filter_body_limit;
+extern const struct filter filter_compress;
+extern const struct filter filter_cors;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 extern const struct filter filter_rate_limit;
 
 const struct filter *const filter_registry[] = {
+    &filter_cors, // first on the way in: preflights need no more; last on the way out
     &filter_rate_limit,
+    // what comes in
+    &filter_body_limit,
+    // what goes out
+    &filter_compress,
     &filter_grpc_web,
     &filter_headers,
     NULL,

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define ZSTD_STATIC_LINKING_ONLY // for ZSTD_createCCtx_advanced: its allocator
+#include "edge/shape/encoder.h"
+
+#include <brotli/encode.h>
+#include <zlib.h>
+#include <zstd.h>
+
+/* Windows, as powers of two: what a stream remembers. They bound the memory, and beyond them there
+ * is little to win on what a gateway sends. */
+enum { GZIP_WINDOW = 15, BR_WINDOW = 17, ZSTD_WINDOW = 17, SMALLEST_WINDOW = 10 };
+
+/* Of zlib's two kinds of memory: the default of 8 needs 256 KiB in all. */
+enum { GZIP_MEMORY = 8 };
+
+struct encoder {
+    struct heap *heap;
+    enum coding coding;
+    union {
+        z_stream gzip;
+        BrotliEncoderState *br;
+        ZSTD_CCtx *zstd;
+    } as;
+};
+
+static void *take(void *heap, size_t n)
+{
+    return heap_take(heap, n);
+}
+
+static void give(void *heap, void *object)
+{
+    heap_give(heap, object);
+}
+
+static void *take_items(void *heap, unsigned count, unsigned size)
+{
+    return heap_take(heap, (size_t)count * size);
+}
+
+/* As much as the message needs, `most` at most. */
+static int window(int64_t size, int most)
+{
+    int bits = SMALLEST_WINDOW;
+
+    if (size < 0)
+        return most;
+    while (bits < most && INT64_C(1) << bits < size)
+        bits++;
+    return bits;
+}
+
+/* --- gzip */
+
+static bool open_gzip(struct encoder *encoder, int level, int64_t size)
+{
+    z_stream *stream = &encoder->as.gzip;
+    int bits = window(size, GZIP_WINDOW);
+
+    *stream = (z_stream){.zalloc = take_items, .zfree = give, .opaque = encoder->heap};
+    return deflateInit2(stream, level, Z_DEFLATED, bits + 16, GZIP_MEMORY, Z_DEFAULT_STRATEGY) ==
+           Z_OK;
+}
+
+static int run_gzip(struct encoder *encoder, enum encoder_wish wish, struct str *in, char *out,
+                    bool *is_done)
+{
+    static const int how[] = {Z_NO_FLUSH, Z_SYNC_FLUSH, Z_FINISH};
+    z_stream *stream = &encoder->as.gzip;
+    uInt most = in->len < UINT32_MAX ? (uInt)in->len : UINT32_MAX;
+    int result;
+
+    stream->next_in = (Bytef *)(uintptr_t)in->p;
+    stream->avail_in = most;
+    stream->next_out = (Bytef *)out;
+    stream->avail_out = ENCODER_OUT;
+    result = deflate(stream, how[wish]);
+    if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
+        return -1;
+    in->p += most - stream->avail_in;
+    in->len -= most - stream->avail_in;
+    *is_done = wish == ENCODER_END ? result == Z_STREAM_END : stream->avail_out > 0 && !in->len;
+    return (int)(ENCODER_OUT - stream->avail_out);
+}
+
+/* --- br */
+
+static bool open_br(struct encoder *encoder, unsigned level, int64_t size)
+{
+    BrotliEncoderState *br = BrotliEncoderCreateInstance(take, give, encoder->heap);
+    uint32_t hint = size > 0 && size < UINT32_MAX ? (uint32_t)size : 0;
+
+    encoder->as.br = br;
+    return br && BrotliEncoderSetParameter(br, BROTLI_PARAM_QUALITY, level) &&
+           BrotliEncoderSetParameter(br, BROTLI_PARAM_LGWIN, (uint32_t)window(size, BR_WINDOW)) &&
+           BrotliEncoderSetParameter(br, BROTLI_PARAM_SIZE_HINT, hint);
+}
+
+static int run_br(struct encoder *encoder, enum encoder_wish wish, struct str *in, char *out,
+                  bool *is_done)
+{
+    static const BrotliEncoderOperation how[] = {BROTLI_OPERATION_PROCESS, BROTLI_OPERATION_FLUSH,
+                                                 BROTLI_OPERATION_FINISH};
+    const uint8_t *from = (const uint8_t *)in->p;
+    uint8_t *to = (uint8_t *)out;
+    size_t room = ENCODER_OUT;
+
+    if (!BrotliEncoderCompressStream(encoder->as.br, how[wish], &in->len, &from, &room, &to, NULL))
+        return -1;
+    in->p = (const char *)from;
+    *is_done = !in->len && !BrotliEncoderHasMoreOutput(encoder->as.br) &&
+               (wish != ENCODER_END || BrotliEncoderIsFinished(encoder->as.br));
+    return (int)(ENCODER_OUT - room);
+}
+
+/* --- zstd */
+
+static bool is_set(ZSTD_CCtx *zstd, ZSTD_cParameter parameter, int value)
+{
+    return !ZSTD_isError(ZSTD_CCtx_setParameter(zstd, parameter, value));
+}
+
+static bool open_zstd(struct encoder *encoder, int level, int64_t size)
+{
+    ZSTD_customMem memory = {take, give, encoder->heap};
+    ZSTD_CCtx *zstd = ZSTD_createCCtx_advanced(memory);
+
+    encoder->as.zstd = zstd;
+    return zstd && is_set(zstd, ZSTD_c_compressionLevel, level) &&
+           is_set(zstd, ZSTD_c_windowLog, window(size, ZSTD_WINDOW));
+}
+
+static int run_zstd(struct encoder *encoder, enum encoder_wish wish, struct str *in, char *out,
+                    bool *is_done)
+{
+    static const ZSTD_EndDirective how[] = {ZSTD_e_continue, ZSTD_e_flush, ZSTD_e_end};
+    ZSTD_inBuffer from = {in->p, in->len, 0};
+    ZSTD_outBuffer to = {out, ENCODER_OUT, 0};
+    size_t left = ZSTD_compressStream2(encoder->as.zstd, &to, &from, how[wish]);
+
+    if (ZSTD_isError(left))
+        return -1;
+    in->p += from.pos;
+    in->len -= from.pos;
+    *is_done = !in->len && (wish == ENCODER_MORE || !left);
+    return (int)to.pos;
+}
+
+/* --- all three */
+
+static bool open(struct encoder *encoder, unsigned level, int64_t size)
+{
+    switch (encoder->coding) {
+    case CODING_GZIP:
+        return open_gzip(encoder, (int)level, size);
+    case CODING_BR:
+        return open_br(encoder, level, size);
+    default:
+        return open_zstd(encoder, (int)level, size);
+    }
+}
+
+struct encoder *encoder_new(enum coding coding, unsigned level, int64_t size, struct heap *heap)
+{
+    struct encoder *encoder = heap_take(heap, sizeof(*encoder));
+
+    if (!encoder)
+        return NULL;
+    *encoder = (struct encoder){.heap = heap, .coding = coding};
+    if (!open(encoder, level, size))
+        encoder_free(&encoder);
+    return encoder;
+}
+
+void encoder_free(struct encoder **encoder)
+{
+    struct encoder *gone = *encoder;
+
+    if (!gone)
+        return;
+    if (gone->coding == CODING_GZIP)
+        deflateEnd(&gone->as.gzip);
+    else if (gone->coding == CODING_BR && gone->as.br)
+        BrotliEncoderDestroyInstance(gone->as.br);
+    else if (gone->coding == CODING_ZSTD)
+        ZSTD_freeCCtx(gone->as.zstd);
+    heap_give(gone->heap, gone);
+    *encoder = NULL;
+}
+
+int encoder_run(struct encoder *encoder, enum encoder_wish wish, struct str *in, char *out,
+                bool *is_done)
+{
+    switch (encoder->coding) {
+    case CODING_GZIP:
+        return run_gzip(encoder, wish, in, out, is_done);
+    case CODING_BR:
+        return run_br(encoder, wish, in, out, is_done);
+    default:
+        return run_zstd(encoder, wish, in, out, is_done);
+    }
+}
