@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"status", cli_status, "[--json]", "shows what runs"},
     {"routes", cli_routes, "[--match URL [--method M]] [--json]",
      "lists routes, or explains a match"},
+    {"why", cli_why, "ID [--json]", "says why a request went where it went"},
     {"target", cli_target, "list|add|remove|drain|enable ...",
      "shows and changes the targets of a service"},
     {"pause", cli_pause, "SERVICE [--json]", "lets the requests of a service wait"},

@@ -42,6 +42,7 @@ int cli_reload(int argc, char **argv);
 int cli_upgrade(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_routes(int argc, char **argv);
+int cli_why(int argc, char **argv);
 int cli_target(int argc, char **argv);
 int cli_pause(int argc, char **argv);
 int cli_resume(int argc, char **argv);

@@ -140,5 +140,10 @@ const struct field conf_log_fields[] = {
      .standard = "100%",
      .type = FIELD_SHARE,
      FIELD_AT(struct conf_log, sample_ppm)},
+    {.name = "why",
+     .doc = "How many of the good requests `sluice why` can explain; refusals and failures always.",
+     .standard = "1%",
+     .type = FIELD_SHARE,
+     FIELD_AT(struct conf_log, why_ppm)},
     FIELD_END,
 };

@@ -26,6 +26,7 @@ enum conf_log_format { CONF_LOG_JSON, CONF_LOG_COMMON, CONF_LOG_OFF };
 struct conf_log {
     struct conf_text path; /* "stdout", "stderr" or a file */
     enum conf_log_format format;
+    uint32_t why_ppm;    /* of good requests: `sluice why` can explain them; ppm */
     uint32_t sample_ppm; /* of answers below 400: parts per million */
 };
 

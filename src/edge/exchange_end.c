@@ -89,6 +89,7 @@ static void report(struct exchange *x)
         count_target(x);
     if (access_wants(x->host->ring, x->status))
         log_it(x, total_us);
+    exchange_keep_why(x);
 }
 
 /* --- letting go */

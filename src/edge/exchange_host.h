@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "edge/metric/access.h"
+#include "edge/metric/trail.h"
 #include "edge/snapshot.h"
 #include "edge/trust.h"
 #include "sluice/wire.h"
@@ -20,6 +21,10 @@ struct exchange_host {
     struct snapshot *snapshot; /* current */
     struct stats *stats;
     struct access_ring *ring;
+    struct trail *trail; /* what is remembered of requests; NULL: nothing */
+    uint32_t sampled;    /* a number between 0 and 1, as a fraction of 2^32: see exchange_why.c */
+    uint32_t full_notes; /* of this second */
+    uint64_t full_second;
     struct wire_limits limits; /* of the current snapshot; wires point here */
     struct filter_env env;     /* for filters */
     struct clock_date date;

@@ -57,7 +57,6 @@ void exchange_leave_queue(struct exchange *x);
 /* Its time in the queue is over: false, unless it waited for a place and the service has been
  * paused since, which gives it the time of those that wait for that. */
 bool exchange_wait_on(struct exchange *x);
-
 /* By which a sticky cookie names its target. */
 uint64_t exchange_target_hash(const struct exchange *x);
 
@@ -85,7 +84,6 @@ void exchange_tell_answered(struct exchange *x);
 /* Adds the try that ends to those that the log tells of, if there is another: with what came of it
  * in a word, or the status of its answer (0: none). */
 void exchange_note_try(struct exchange *x, const char *outcome, unsigned status);
-
 /* Takes another try out of the budget. False: there is none. */
 bool exchange_has_budget(struct exchange *x);
 /* From now on tries are noted. False: the arena is full. */
@@ -137,7 +135,9 @@ bool exchange_build_reply(struct exchange *x);
  * client has to find out by a reset. */
 bool exchange_end_grpc(struct exchange *x);
 
-/* --- exchange_end.c */
+/* --- exchange_why.c, exchange_end.c */
+/* It is over: remembers why it went as it did, if it is one to remember. */
+void exchange_keep_why(struct exchange *x);
 /* Lets go of the snapshot; rule, route and service are NULL then. */
 void exchange_unpin(struct exchange *x);
 /* Copies the names the log will want into the arena. False: it is full, nothing changed. */

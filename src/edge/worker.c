@@ -276,6 +276,7 @@ static void fill(struct worker *worker, const struct worker_conf *conf)
     worker->host.env.worker = conf->index;
     worker->host.stats = worker->loop.stats = conf->stats;
     worker->host.ring = conf->ring;
+    worker->host.trail = trail_new(); // without memory nothing is remembered
     worker->host.id_prefix = conf->id_prefix;
     worker->host.home = conf->home;
     name_edge(worker, conf->edge_name);
@@ -341,6 +342,7 @@ void worker_free(struct worker **worker)
     if (w->listening.reserve_fd >= 0)
         close(w->listening.reserve_fd);
     pthread_mutex_destroy(&w->listeners_lock);
+    trail_free(&w->host.trail);
     free(w);
 }
 
@@ -437,6 +439,11 @@ void worker_read(const struct worker *worker, struct worker_numbers *numbers)
         .lag_us = __atomic_load_n(&worker->lag_us, __ATOMIC_RELAXED),
         .doubt = doubt_of(&worker->host.watch),
     };
+}
+
+struct str worker_recall(const struct worker *worker, struct str id, char *out, uint64_t *when)
+{
+    return worker->host.trail ? trail_find(worker->host.trail, id, out, when) : STR_NONE;
 }
 
 uint64_t worker_faults(const struct worker *worker, enum reason why)

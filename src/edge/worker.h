@@ -58,6 +58,8 @@ struct worker_numbers {
 /* Any thread: client connections that it had to end for this reason. */
 uint64_t worker_faults(const struct worker *worker, enum reason why);
 void worker_read(const struct worker *worker, struct worker_numbers *numbers);
+/* Any thread: what is remembered of a request, see trail_find(). */
+struct str worker_recall(const struct worker *worker, struct str id, char *out, uint64_t *when);
 /* Clients that came by a listener. */
 uint32_t worker_clients(struct worker *worker, const char *bind);
 /* Manager: how many more listeners it has places for; closed ones keep theirs while they have

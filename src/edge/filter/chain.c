@@ -181,7 +181,7 @@ enum verdict chain_request(struct chain_walk *walk, struct visit **visit)
         *visit = &walk->visits[walk->at++];
         walk->asked = walk->at;
         if (filter->on_request)
-            verdict = filter->on_request(*visit);
+            verdict = (*visit)->verdict = filter->on_request(*visit);
     }
     walk->is_waiting = verdict == VERDICT_WAIT;
     if (verdict != VERDICT_PASS)

@@ -42,6 +42,7 @@ static const struct place places[] = {
     READ("/", api_page),
     READ("/api/v1/status", api_status),
     READ("/api/v1/routes", api_routes),
+    READ("/api/v1/requests/*", api_request_get),
     READ("/api/v1/events", events_follow),
     READ("/api/v1/config", api_config_get),
     {METHOD_PUT, "/api/v1/config", CONF_CAN_OPERATE, ADMIN_BODY_CONFIG, api_config_put, false},

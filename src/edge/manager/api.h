@@ -29,6 +29,10 @@ void api_status(struct admin_call *call);
 /* All routes, or with ?match= those that could take a request. */
 void api_routes(struct admin_call *call);
 
+/* --- api_requests.c */
+/* Why a request went where it went. */
+void api_request_get(struct admin_call *call);
+
 /* --- api_config.c */
 /* The running file. */
 void api_config_get(struct admin_call *call);
