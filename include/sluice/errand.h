@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A request of the gateway's own to one of its services, on a worker: what forward_auth asks, what
- * a mirror sends, what scripts fetch. It goes the way of every request from PICK on (health, limits,
- * retries), through no filter, and never blocks. One thread (the worker's).
+ * a mirror sends, what scripts fetch. It goes the way of every request from PICK on (health,
+ * limits, retries), through no filter, and never blocks. One thread (the worker's).
  */
 #ifndef SLUICE_ERRAND_H
 #define SLUICE_ERRAND_H
 
+#include "sluice/caller.h"
 #include "sluice/head.h"
 #include "sluice/reason.h"
 
@@ -14,12 +15,13 @@ struct errand;
 struct filter_env;
 
 struct errand_ask {
-    struct str service;      /* its name in the configuration that holds now */
-    const struct head *head; /* request: method_name, path, query, authority and fields */
-    struct str body;         /* with the head copied; empty: none */
-    uint32_t timeout_ms;     /* for all of it; 0: what the service's own timeouts say */
-    size_t body_max;         /* bytes of the answer's body that are kept, 0: none; the rest is read
-                              * over where it is little, else cut */
+    struct str service;          /* its name in the configuration that holds now */
+    const struct caller *caller; /* for whom: X-Forwarded-For, and fairness in queues */
+    const struct head *head;     /* request: method and its name, path, query, authority, fields */
+    struct str body;             /* with the head copied; empty: none */
+    uint32_t timeout_ms;         /* for all of it; 0: what the service's own timeouts say */
+    size_t body_max; /* bytes of the answer's body that are kept, 0: none; the rest is read
+                      * over where it is little, else cut */
 };
 
 /* Valid during the call. */

@@ -71,7 +71,7 @@ void exchange_lap(struct exchange *x, enum access_phase phase)
 
 void exchange_touch(const struct stream *stream)
 {
-    if (stream->wire)
+    if (stream->wire && stream->wire->owner) // an errand's has no connection
         conn_touch(stream->wire->owner);
 }
 
@@ -181,9 +181,12 @@ static const struct sink up_sink = {
 /* The client takes what lies in the sockets' buffers: that is no silence, however long it needs. */
 static bool is_draining_out(struct exchange *x)
 {
-    uint64_t waiting = 0, acked = x->down.wire ? conn_acked(x->down.wire->owner, &waiting) : 0;
-    bool is_moving = waiting && acked != x->acked;
+    uint64_t waiting = 0, acked;
+    struct conn *client = x->down.wire ? x->down.wire->owner : NULL;
+    bool is_moving;
 
+    acked = client ? conn_acked(client, &waiting) : 0;
+    is_moving = waiting && acked != x->acked;
     x->acked = acked;
     if (is_moving)
         x->active_us = x->host->loop->now_us;

@@ -123,7 +123,7 @@ static void start_late_walk(struct exchange *x)
 {
     enum status status = OK;
 
-    if (x->is_own && x->reason && x->request && x->snapshot && !x->walk.chain)
+    if (x->is_own && x->reason && x->request && x->snapshot && !x->walk.chain && !x->is_silent)
         status = exchange_start_walk(x);
     if (status)
         x->walk.visits = NULL;

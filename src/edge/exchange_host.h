@@ -13,6 +13,7 @@
 #include "edge/trust.h"
 #include "sluice/wire.h"
 
+struct errand;
 struct exchange;
 
 /* What a worker lends its exchanges. */
@@ -29,6 +30,7 @@ struct exchange_host {
     struct filter_env env;     /* for filters */
     struct clock_date date;
     struct trust_watch watch;
+    struct errand *errands;      /* that are under way */
     struct str edge_name;        /* names this edge in request ids and Proxy-Status */
     struct str via[3];           /* "1.0 EDGE", "1.1 EDGE", "2.0 EDGE": see exchange_via() */
     struct gate_local *waiting;  /* gates at which requests of this worker wait */

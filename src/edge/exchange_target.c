@@ -103,8 +103,9 @@ static enum status prepare(struct exchange *x)
     struct head *head = x->request;
 
     head_strip_hop_by_hop(head, head->is_upgrade);
-    head->path = route_rewrite(x->snapshot->rules->table,
-                               (uint32_t)(x->rule - x->snapshot->rules->list), head, &x->arena);
+    if (x->rule)
+        head->path = route_rewrite(x->snapshot->rules->table,
+                                   (uint32_t)(x->rule - x->snapshot->rules->list), head, &x->arena);
     return head->path.p ? add_forwarded(x, head) : E_NOMEM;
 }
 

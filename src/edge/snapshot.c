@@ -78,6 +78,7 @@ static bool fill_rules(struct rules *rules)
     bool is_good;
 
     rules->plain = plain;
+    rules->errand_route.timeouts = conf->timeouts;
     rules->list = arena_zero(&rules->arena, conf->route_count, sizeof(*rules->list));
     is_good = rules->list && plain && index_services(&index);
     for (uint32_t i = 0; is_good && i < conf->route_count; i++)

@@ -29,7 +29,8 @@ struct rules {
     const struct conf *conf;
     struct route_table *table;
     struct rule *list;
-    const struct chain *plain; /* of what has no route */
+    const struct chain *plain;      /* of what has no route */
+    struct conf_route errand_route; /* of requests of the gateway's own: its timeouts */
 };
 
 struct snapshot_local {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/worker.h"
+#include "edge/errand.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -184,6 +185,7 @@ static void stop(struct worker *worker)
 
     close_listeners(worker);
     conn_close_all(&worker->loop);
+    errand_cancel_all(&worker->host);
     for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
         for (uint32_t k = 0; k < snapshot->services[i].count; k++)
             pool_close_idle(&worker->loop, snapshot->services[i].targets[k].endpoint, true);

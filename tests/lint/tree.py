@@ -21,7 +21,7 @@ LAYERS = [
     ["src/edge/limit", "src/edge/auth", "src/edge/shape", "src/edge/access"],
     ["src/edge/filter"],
     ["src/edge/trust", "src/edge/proxy_protocol", "src/edge/found", "src/edge/registry", "src/edge/service", "src/edge/snapshot"],
-    ["src/edge/exchange", "src/edge/client"],
+    ["src/edge/exchange", "src/edge/errand", "src/edge/client"],
     ["src/edge/listener", "src/edge/worker"],
     ["src/edge/manager"],
     ["src/edge"],

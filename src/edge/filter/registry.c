@@ -8,6 +8,7 @@
 extern const struct filter filter_body_limit;
 extern const struct filter filter_compress;
 extern const struct filter filter_cors;
+extern const struct filter filter_forward_auth;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 extern const struct filter filter_rate_limit;
@@ -15,6 +16,8 @@ extern const struct filter filter_rate_limit;
 const struct filter *const filter_registry[] = {
     &filter_cors, // first on the way in: preflights need no more; last on the way out
     &filter_rate_limit,
+    // who asks
+    &filter_forward_auth,
     // what comes in
     &filter_body_limit,
     // what goes out
