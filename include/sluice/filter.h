@@ -62,6 +62,7 @@ struct visit {
     const struct caller *caller;
     struct vars *vars; /* the request's */
     struct str route;  /* its name, as metrics have it */
+    struct str id;     /* of the request, as X-Request-Id has it */
     struct head *request;
     struct head *response; /* NULL before the answer */
     struct visit_reply reply;

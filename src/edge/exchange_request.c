@@ -270,6 +270,7 @@ enum status exchange_start_walk(struct exchange *x)
         .env = &x->host->env,
         .caller = x->caller,
         .route = x->route_label,
+        .id = x->id,
         .request = x->request,
         .is_static = route && (route->redirect.is_set || route->respond.is_set),
     };

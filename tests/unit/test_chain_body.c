@@ -91,6 +91,17 @@ static enum reason swallow(struct visit *visit, const struct piece *piece,
     return piece->last ? filter_pass_body(way, &end) : REASON_NONE;
 }
 
+/* The last byte that came is kept until more comes, or nothing for now. */
+static enum reason keep(struct visit *visit, const struct piece *piece, const struct body_way *way)
+{
+    char *kept = visit->state;
+    struct piece out = {.bytes = {kept, *kept != 0}, .last = piece->last};
+    enum reason why = filter_pass_body(way, &out);
+
+    *kept = piece->bytes.len ? piece->bytes.p[0] : '\0';
+    return why;
+}
+
 #define FILTER(hook)                                                                               \
     {                                                                                              \
         .name = #hook, .on_request = ask, .on_response = tell, .on_request_body = hook,            \
@@ -99,6 +110,10 @@ static enum reason swallow(struct visit *visit, const struct piece *piece,
 
 static const struct filter marks[] = {FILTER(mark), FILTER(mark)}, turns = FILTER(turn),
                            swallows = FILTER(swallow),
+                           keeps = {.name = "keep",
+                                    .state_size = 1,
+                                    .on_response = tell,
+                                    .on_response_body = keep},
                            blind = {.name = "blind", .on_request = ask, .on_response = tell};
 
 static enum reason end(void *owner, const struct piece *piece)
@@ -291,6 +306,24 @@ static void test_an_end_that_gives_up(void **state)
     assert_string_equal(bench->out, "ax|");
 }
 
+/* What comes of one hook by a pause goes through the next, which then has its own. */
+static void test_a_pause(void **state)
+{
+    struct bench *bench = *state;
+
+    start(bench, &marks[0], &keeps);
+    send_response(bench, "x", false, "");
+    assert_int_equal(chain_response_pause(&bench->walk), REASON_NONE);
+    send_response(bench, "", false, "ax|");
+    bench->plans[1].edits_response = false;
+    start(bench, &keeps, &marks[0]);
+    assert_int_equal(chain_response_pause(&bench->walk), REASON_NONE);
+    assert_string_equal(bench->out, "|");
+    bench->end_says = REASON_MEMORY_LIMIT;
+    assert_int_equal(chain_response_pause(&bench->walk), REASON_MEMORY_LIMIT);
+    assert_true(bench->walk.is_broken);
+}
+
 /* The answer of the target was told, then another one of our own took its place. */
 static void test_own_answer_begins_anew(void **state)
 {
@@ -316,6 +349,7 @@ int main(void)
         TEST(test_trailers_pass_a_filter_that_leaves_them),
         TEST(test_a_hook_that_gives_up),
         TEST(test_an_end_that_gives_up),
+        TEST(test_a_pause),
         TEST(test_own_answer_begins_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

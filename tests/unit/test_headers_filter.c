@@ -20,6 +20,8 @@ struct bench {
     const struct conf *conf;
     struct head head;
     struct visit visit;
+    struct caller caller;
+    struct vars vars;
 };
 
 static const char *no_env(void *owner, const char *name)
@@ -49,6 +51,14 @@ static int remove_bench(void **state)
     return 0;
 }
 
+static bool prepare(struct bench *bench)
+{
+    const struct filter_prepare with = {.arena = &bench->arena, .diag = &bench->diag};
+    const struct conf_filter *item = &bench->conf->filters.items[0];
+
+    return item->filter->prepare(item->conf, &with);
+}
+
 /* False when the configuration is refused. */
 static bool load(struct bench *bench, const char *headers)
 {
@@ -59,10 +69,14 @@ static bool load(struct bench *bench, const char *headers)
                                    headers);
 
     bench->conf = conf_parse(text, "test", &world, &bench->arena, &bench->diag);
-    if (!bench->conf)
+    if (!bench->conf || !prepare(bench))
         return false;
     bench->visit = (struct visit){.conf = bench->conf->filters.items[0].conf,
                                   .arena = &bench->arena,
+                                  .caller = &bench->caller,
+                                  .vars = &bench->vars,
+                                  .id = STR("id-1"),
+                                  .route = STR("shop"),
                                   .request = &bench->head,
                                   .response = &bench->head};
     return true;
@@ -128,6 +142,107 @@ static void test_response(void **state)
     assert_head(bench, "Server=mine;server=and mine;");
 }
 
+/* Names of a request with all there is to know of it. */
+static void know(struct bench *bench)
+{
+    bench->caller = (struct caller){.text = STR("192.0.2.1"), .scheme = STR("https")};
+    bench->vars = (struct vars){
+        .consumer = STR("ann"),
+        .tier = STR("gold"),
+        .claims = STR("{\"sub\": \"7\", \"n\": 5, \"bad\": \"a\\nb\", \"nul\": \"\\u0000\", "
+                      "\"odd\": \"\\u00e9\\ud83d\\ude00\\\"\\/\\ud800\", \"list\": [1, 2], "
+                      "\"empty\": \"\", \"cut\": \"\\u00\"}"),
+        .country = STR("FR"),
+        .asn = 64496,
+    };
+    bench->head.method_name = STR("GET");
+    bench->head.authority = STR("a.example:8443");
+    bench->head.path = STR("/p");
+    bench->head.query = STR("q=1");
+}
+
+static void assert_made(struct bench *bench, const char *written, const char *made)
+{
+    struct str yaml = arena_format(&bench->arena, "request: {set: {x-made: '%s'}}", written);
+    struct str have;
+
+    assert_true(load(bench, yaml.p));
+    assert_int_equal(filter(bench)->on_request(&bench->visit), VERDICT_PASS);
+    have = head_value_name(&bench->head, STR("x-made"));
+    if (!made && have.p)
+        fail_msg("%s made \"%.*s\"", written, STR_FMT(have));
+    if (made && !str_same(have, (struct str){made, strlen(made)}))
+        fail_msg("%s made \"%.*s\", not \"%s\"", written, STR_FMT(have), made);
+}
+
+static void test_names(void **state)
+{
+    static const char *const table[][2] = {
+        {"${client_ip} ${request_id} ${route}", "192.0.2.1 id-1 shop"},
+        {"${method} ${scheme}://${host}${uri}", "GET https://a.example/p?q=1"},
+        {"${path}?${query}", "/p?q=1"},
+        {"${consumer}/${tier}/${country}/${asn}", "ann/gold/FR/64496"},
+        {"${header.X-Sent}", "sent"},
+        {"${claim.sub}${claim.n}", "75"},
+        {"<${claim.empty}>", "<>"},
+        {"${claim.list}", "[1, 2]"},
+        {"${claim.odd}", "\xc3\xa9\xf0\x9f\x98\x80\"/\xef\xbf\xbd"},
+        {"${dollar}{path}$", "${path}$"},
+        {"${claim.none}", NULL},
+        {"a ${claim.none} b", NULL},
+        {"${claim.bad}", NULL}, // a line of its own in somebody's log, or worse
+        {"${claim.nul}", NULL},
+        {"${claim.cut}", NULL},
+        {"${header.x-none}", NULL},
+    };
+    struct bench *bench = *state;
+
+    know(bench);
+    add(bench, "x-sent", "sent");
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        assert_made(bench, table[i][0], table[i][1]);
+}
+
+/* What a client claims to be does not pass for what the gateway knows. */
+static void test_names_without_value(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(load(bench, "request: {set: {x-user: '${consumer}'}, add: {x-tier: '${tier}'}}"));
+    add(bench, "X-User", "root");
+    add(bench, "x-tier", "theirs");
+    add(bench, "X-User", "admin");
+    assert_int_equal(filter(bench)->on_request(&bench->visit), VERDICT_PASS);
+    assert_head(bench, "x-tier=theirs;");
+}
+
+static void test_security(void **state)
+{
+    struct bench *bench = *state;
+
+    assert_true(load(bench, "security: true, response: {set: {server: edge}, remove: "
+                            "[permissions-policy, cross-origin-opener-policy]}"));
+    add(bench, "Server", "nginx/1.2");
+    add(bench, "X-Powered-By", "PHP/5");
+    add(bench, "x-frame-options", "DENY");
+    assert_int_equal(filter(bench)->on_response(&bench->visit), VERDICT_PASS);
+    assert_head(bench, "x-frame-options=DENY;X-Content-Type-Options=nosniff;"
+                       "Referrer-Policy=strict-origin-when-cross-origin;server=edge;");
+}
+
+static void test_names_without_memory(void **state)
+{
+    struct bench *bench = *state;
+
+    know(bench);
+    assert_true(
+        load(bench, "request: {set: {x-a: 'a ${path}'}}, response: {add: {x-a: '${uri}'}}"));
+    arena_init(&bench->small, NULL, 1);
+    bench->visit.arena = &bench->small;
+    assert_int_equal(filter(bench)->on_request(&bench->visit), VERDICT_FAIL);
+    assert_int_equal(filter(bench)->on_response(&bench->visit), VERDICT_FAIL);
+}
+
 static void test_without_memory(void **state)
 {
     struct bench *bench = *state;
@@ -158,6 +273,12 @@ static void test_what_is_refused(void **state)
         "response: {add: {x-split: \"a\\r\\nset-cookie: b\"}}",
         "response: {add: {x-nul: \"a\\0b\"}}",
         "response: {add: {\"x-\\u00e9\": b}}",
+        "request: {set: {x-a: '${pth}'}}",
+        "request: {set: {x-a: '${}'}}",
+        "request: {set: {x-a: '${header.}'}}",
+        "request: {set: {x-a: '${claim.}'}}",
+        "response: {add: {x-a: '${path'}}",
+        "response: {add: {x-a: '${path}${'}}",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
@@ -174,6 +295,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_request, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_response, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_names, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_names_without_value, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_security, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_names_without_memory, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_without_memory, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_what_is_refused, make_bench, remove_bench),
     };

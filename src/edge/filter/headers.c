@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * headers: sets, adds and removes fields of requests and answers. Fields that carry the framing or
- * the way of a message are not to be touched.
+ * headers: sets, adds and removes fields of requests and answers, with names in their values that
+ * each request fills (edge/shape/template.h). A field of which a name has no value is not there,
+ * not even as the client sent it: what the target believes of it, the gateway said. Fields that
+ * carry the framing or the way of a message are not to be touched.
  */
 #include <string.h>
 #include <strings.h>
 
 #include "base/arena.h"
 #include "config/field.h"
-#include "sluice/filter.h"
+#include "edge/shape/template.h"
 
 struct edit {
     struct conf_pairs set, add;
     struct conf_texts remove;
+    /* made by prepare, beside the pairs; NULL: the value has no names in it */
+    const struct template **set_values, **add_values;
 };
 
 struct headers_conf {
     struct edit request, response;
+    bool security;
 };
 
 extern const struct filter filter_headers;
@@ -49,6 +54,12 @@ static const struct field fields[] = {
      .type = FIELD_OBJECT,
      .fields = edit_fields,
      FIELD_AT(struct headers_conf, response)},
+    {.name = "security",
+     .doc = "Fields that make browsers careful, on answers that do not have them; and none that "
+            "says by what software the target is made.",
+     .standard = "false",
+     .type = FIELD_BOOL,
+     FIELD_AT(struct headers_conf, security)},
     FIELD_END,
 };
 
@@ -133,17 +144,112 @@ static bool check(void *conf, struct span at, struct diag *diag)
     return check_edit(&headers->response, diag) && is_good;
 }
 
+/* --- values with names in them */
+
+static bool compile_pairs(const struct conf_pairs *pairs, const struct template ***values,
+                          const struct filter_prepare *with)
+{
+    bool is_good = true;
+
+    *values = arena_zero(with->arena, pairs->count, sizeof(struct template *));
+    if (!*values)
+        return false;
+    for (uint32_t i = 0; i < pairs->count; i++) {
+        const struct conf_text *value = &pairs->items[i].value;
+
+        if (!value->s.len || !memmem(value->s.p, value->s.len, "${", 2))
+            continue;
+        (*values)[i] = template_new(value, with->arena, with->diag);
+        is_good = (*values)[i] && is_good;
+    }
+    return is_good;
+}
+
+static bool compile(struct edit *edit, const struct filter_prepare *with)
+{
+    bool is_good = compile_pairs(&edit->set, &edit->set_values, with);
+
+    return compile_pairs(&edit->add, &edit->add_values, with) && is_good;
+}
+
+static bool prepare(void *conf, const struct filter_prepare *with)
+{
+    struct headers_conf *headers = conf;
+    bool is_good = compile(&headers->request, with);
+
+    return compile(&headers->response, with) && is_good;
+}
+
+/* Absent in *value: the field is not to be there. False: memory ended. */
+static bool fill(const struct conf_pairs *pairs, const struct template **values, uint32_t i,
+                 const struct visit *visit, struct str *value)
+{
+    *value = pairs->items[i].value.s;
+    return !values[i] || !template_fill(values[i], visit, value);
+}
+
 /* --- the work */
 
-static bool apply(const struct edit *edit, struct head *head, struct arena *arena)
+static bool set_all(const struct edit *edit, const struct visit *visit, struct head *head)
+{
+    for (uint32_t i = 0; i < edit->set.count; i++) {
+        struct str name = edit->set.items[i].name.s, value;
+
+        if (!fill(&edit->set, edit->set_values, i, visit, &value))
+            return false;
+        if (!value.p)
+            head_remove_name(head, name);
+        else if (head_set(head, visit->arena, name, value))
+            return false;
+    }
+    return true;
+}
+
+static bool add_all(const struct edit *edit, const struct visit *visit, struct head *head)
+{
+    for (uint32_t i = 0; i < edit->add.count; i++) {
+        struct str value;
+
+        if (!fill(&edit->add, edit->add_values, i, visit, &value))
+            return false;
+        if (value.p && head_add(head, visit->arena, edit->add.items[i].name.s, value))
+            return false;
+    }
+    return true;
+}
+
+static bool apply(const struct edit *edit, const struct visit *visit, struct head *head)
 {
     for (uint32_t i = 0; i < edit->remove.count; i++)
         head_remove_name(head, edit->remove.items[i].s);
-    for (uint32_t i = 0; i < edit->set.count; i++)
-        if (head_set(head, arena, edit->set.items[i].name.s, edit->set.items[i].value.s))
-            return false;
-    for (uint32_t i = 0; i < edit->add.count; i++)
-        if (head_add(head, arena, edit->add.items[i].name.s, edit->add.items[i].value.s))
+    return set_all(edit, visit, head) && add_all(edit, visit, head);
+}
+
+/* What the target says itself stands; HSTS is the listener's, which knows whether there is TLS. */
+static bool secure(struct head *head, struct arena *arena)
+{
+    static const struct {
+        struct str name, value;
+    } fields_set[] = {
+        {STR_INIT("X-Content-Type-Options"), STR_INIT("nosniff")},
+        {STR_INIT("X-Frame-Options"), STR_INIT("SAMEORIGIN")},
+        {STR_INIT("Referrer-Policy"), STR_INIT("strict-origin-when-cross-origin")},
+        {STR_INIT("Permissions-Policy"),
+         STR_INIT("camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), "
+                  "usb=()")},
+        {STR_INIT("Cross-Origin-Opener-Policy"), STR_INIT("same-origin-allow-popups")},
+    };
+    static const struct str leaks[] = {
+        STR_INIT("server"),           STR_INIT("x-powered-by"),
+        STR_INIT("x-aspnet-version"), STR_INIT("x-aspnetmvc-version"),
+        STR_INIT("x-generator"),      STR_INIT("x-runtime"),
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(leaks); i++)
+        head_remove_name(head, leaks[i]);
+    for (size_t i = 0; i < ARRAY_LEN(fields_set); i++)
+        if (!head_find_name(head, fields_set[i].name) &&
+            head_add(head, arena, fields_set[i].name, fields_set[i].value))
             return false;
     return true;
 }
@@ -152,7 +258,7 @@ static enum verdict on_request(struct visit *visit)
 {
     const struct headers_conf *conf = visit->conf;
 
-    if (apply(&conf->request, visit->request, visit->arena))
+    if (apply(&conf->request, visit, visit->request))
         return VERDICT_PASS;
     visit->reason = REASON_HEADERS_TOO_LARGE;
     return VERDICT_FAIL;
@@ -162,7 +268,8 @@ static enum verdict on_response(struct visit *visit)
 {
     const struct headers_conf *conf = visit->conf;
 
-    if (apply(&conf->response, visit->response, visit->arena))
+    if ((!conf->security || secure(visit->response, visit->arena)) &&
+        apply(&conf->response, visit, visit->response))
         return VERDICT_PASS;
     visit->reason = REASON_HTTP_RESPONSE_HEADER_SIZE;
     return VERDICT_FAIL;
@@ -174,6 +281,7 @@ const struct filter filter_headers = {
     .fields = fields,
     .conf_size = sizeof(struct headers_conf),
     .check = check,
+    .prepare = prepare,
     .on_request = on_request,
     .on_response = on_response,
 };

@@ -3,12 +3,13 @@
 #include "edge/shape/encoder.h"
 
 #include <brotli/encode.h>
+#include <stdlib.h>
 #include <zlib.h>
 #include <zstd.h>
 
 /* Windows, as powers of two: what a stream remembers. They bound the memory, and beyond them there
  * is little to win on what a gateway sends. */
-enum { GZIP_WINDOW = 15, BR_WINDOW = 17, ZSTD_WINDOW = 17, SMALLEST_WINDOW = 10 };
+enum { GZIP_WINDOW = 15, BR_WINDOW = 16, ZSTD_WINDOW = 17, SMALLEST_WINDOW = 10 };
 
 /* Of zlib's two kinds of memory: the default of 8 needs 256 KiB in all. */
 enum { GZIP_MEMORY = 8 };
@@ -16,6 +17,7 @@ enum { GZIP_MEMORY = 8 };
 struct encoder {
     struct heap *heap;
     enum coding coding;
+    size_t charged; /* to the budget, for all that br will take */
     union {
         z_stream gzip;
         BrotliEncoderState *br;
@@ -83,12 +85,39 @@ static int run_gzip(struct encoder *encoder, enum encoder_wish wish, struct str 
     return (int)(ENCODER_OUT - stream->avail_out);
 }
 
-/* --- br */
+/* --- br
+ *
+ * The library as Debian builds it ends the process when its allocator says no. So what it may need
+ * is charged at once, and then it gets what it asks for. */
+
+static void *take_charged(void *owner, size_t n)
+{
+    (void)owner;
+    return malloc(n);
+}
+
+static void give_charged(void *owner, void *object)
+{
+    (void)owner;
+    free(object);
+}
+
+static size_t memory_of_br(unsigned level)
+{
+    if (level < 2)
+        return ENCODER_MEMORY_MAX / 8;
+    return level < 4 ? ENCODER_MEMORY_MAX / 2 : ENCODER_MEMORY_MAX;
+}
 
 static bool open_br(struct encoder *encoder, unsigned level, int64_t size)
 {
-    BrotliEncoderState *br = BrotliEncoderCreateInstance(take, give, encoder->heap);
     uint32_t hint = size > 0 && size < UINT32_MAX ? (uint32_t)size : 0;
+    BrotliEncoderState *br;
+
+    if (!budget_charge(encoder->heap->budget, memory_of_br(level)))
+        return false;
+    encoder->charged = memory_of_br(level);
+    br = BrotliEncoderCreateInstance(take_charged, give_charged, NULL);
 
     encoder->as.br = br;
     return br && BrotliEncoderSetParameter(br, BROTLI_PARAM_QUALITY, level) &&
@@ -124,10 +153,15 @@ static bool open_zstd(struct encoder *encoder, int level, int64_t size)
 {
     ZSTD_customMem memory = {take, give, encoder->heap};
     ZSTD_CCtx *zstd = ZSTD_createCCtx_advanced(memory);
+    ZSTD_inBuffer from = {"", 0, 0};
+    ZSTD_outBuffer to = {NULL, 0, 0};
 
     encoder->as.zstd = zstd;
+    // The hint keeps tables small; the first call takes all memory, so that none is missing later.
     return zstd && is_set(zstd, ZSTD_c_compressionLevel, level) &&
-           is_set(zstd, ZSTD_c_windowLog, window(size, ZSTD_WINDOW));
+           is_set(zstd, ZSTD_c_srcSizeHint, 1 << ZSTD_WINDOW) &&
+           is_set(zstd, ZSTD_c_windowLog, window(size, ZSTD_WINDOW)) &&
+           !ZSTD_isError(ZSTD_compressStream2(zstd, &to, &from, ZSTD_e_continue));
 }
 
 static int run_zstd(struct encoder *encoder, enum encoder_wish wish, struct str *in, char *out,
@@ -184,6 +218,7 @@ void encoder_free(struct encoder **encoder)
         BrotliEncoderDestroyInstance(gone->as.br);
     else if (gone->coding == CODING_ZSTD)
         ZSTD_freeCCtx(gone->as.zstd);
+    budget_release(gone->heap->budget, gone->charged);
     heap_give(gone->heap, gone);
     *encoder = NULL;
 }

@@ -14,8 +14,8 @@ enum {
     ENCODER_OUT = 4 * 1024 - 4, /* below what an out queue copies anyway */
     ENCODER_MEMORY_MAX = 2 * 1024 * 1024,
     ENCODER_GZIP_MAX = 9, /* highest levels; those above would hold up a worker for too long */
-    ENCODER_BR_MAX = 9,
-    ENCODER_ZSTD_MAX = 12,
+    ENCODER_BR_MAX = 8,
+    ENCODER_ZSTD_MAX = 11,
 };
 
 enum encoder_wish {
