@@ -110,7 +110,9 @@ static bool decode_by(struct decoder *decoder, const struct field *field, const 
 
 #define RATE_DOC "How many requests in which time: 10/s, 100/min, 1000/h, 20/d or 5/10s."
 #define BURST_DOC                                                                                  \
-    "How many at once, before the rate holds them back; not written: as many as `rate` counts."
+    "How many at once, before the rate holds them back; not written: as many as `rate` counts. "   \
+    "Who has not asked for long may thus ask `burst` times and go on at the rate: 100/min with a " \
+    "burst of 100 lets 200 through in the first minute."
 #define BY_JSON                                                                                    \
     "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"type\":\"string\"}}]}"
 
