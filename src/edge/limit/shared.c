@@ -169,6 +169,16 @@ static uint64_t left_us(const struct shared *shared, uint64_t until_us)
     return until_us > now ? until_us - now : 0;
 }
 
+/* The bucket as it was when it was last heard of, for one that is not asked. */
+static struct gcra_answer last_heard(struct shared *shared, const struct limiter_ask *ask)
+{
+    uint64_t debt_us = left_us(shared, entry_of(shared, ask->key)->reset_us);
+    struct gcra_answer answer = stands(ask, debt_us, true);
+
+    answer.passes = false;
+    return answer;
+}
+
 /* --- calls */
 
 static void on_answer(struct redis_call *call, const struct redis_answer *answer);
@@ -482,7 +492,7 @@ enum shared_result shared_take(struct shared *shared, struct shared_wait *wait)
     if (shared->is_late)
         return go_on_alone(shared, wait);
     for (unsigned i = 0; i < wait->count; i++)
-        wait->answers[i].passes = false;
+        wait->answers[i] = last_heard(shared, &wait->asks[i]);
     for (unsigned i = 0; i < wait->count; i++)
         is_known[i] = take_known(shared, wait, i);
     if (wait->is_refused) {
