@@ -20,6 +20,7 @@ struct chain_walk;
 struct conf;
 struct field;
 struct limiter;
+struct shared;
 struct loop;
 
 enum verdict {
@@ -49,6 +50,7 @@ struct filter_env {
     unsigned worker;         /* index */
     unsigned workers;        /* how many there are */
     struct limiter *limiter; /* buckets of tokens */
+    struct shared *shared;   /* those that gateways share; the worker's own */
 };
 
 /* What a hook sees of one request. Valid until on_done. */

@@ -11,6 +11,7 @@
 #include "config/conf_control.h"
 #include "config/conf_limits.h"
 #include "config/conf_listener.h"
+#include "config/conf_redis.h"
 #include "config/conf_route.h"
 #include "config/conf_service.h"
 #include "config/conf_text.h"
@@ -33,6 +34,8 @@ struct conf {
     struct conf_timeouts timeouts;
     struct conf_limits limits;
     struct conf_log log;
+    struct conf_redis redis;
+    bool has_redis;
     struct conf_filters filters;
     struct conf_route
         *routes; /* in the order of the file; for no routes and one service: one that takes all */

@@ -91,6 +91,13 @@ const struct field conf_root_fields[] = {
      .type = FIELD_OBJECT,
      .fields = conf_log_fields,
      FIELD_AT(struct conf, log)},
+    {.name = "redis",
+     .doc = "What gateways share; not written: each limits by itself.",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_PRESENT,
+     .fields = conf_redis_fields,
+     .count_offset = offsetof(struct conf, has_redis),
+     FIELD_AT(struct conf, redis)},
     {.name = "filters",
      .doc = "Filters on every route, in this order; a route adds to them, replaces one by its "
             "name, or says `name: off`.",
@@ -126,6 +133,5 @@ const struct field conf_root_fields[] = {
      .type = FIELD_LIST,
      .element = &conf_network_element,
      FIELD_ITEMS(struct conf, trust.proxies.items, trust.proxies.count)},
-    {.name = "redis", .type = FIELD_LATER},
     FIELD_END,
 };

@@ -18,6 +18,7 @@ extern const struct field conf_control_fields[];
 extern const struct field conf_timeout_fields[];
 extern const struct field conf_limit_fields[];
 extern const struct field conf_log_fields[];
+extern const struct field conf_redis_fields[];
 extern const struct field conf_route_fields[];
 extern const struct field conf_service_fields[];
 extern const struct field conf_health_fields[];

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "edge/limit/shared.h"
+
 enum { LISTENERS_MAX = 64, UPSTREAM_SHARE = 2 };
 
 enum letter_kind {
@@ -80,7 +82,8 @@ static void set_door(const struct snapshot *snapshot, struct listener *listener)
 
 static void adopt(struct worker *worker, struct snapshot *snapshot)
 {
-    const struct conf_limits *limits = &snapshot->rules->conf->limits;
+    const struct conf *conf = snapshot->rules->conf;
+    const struct conf_limits *limits = &conf->limits;
     struct snapshot *old = worker->host.snapshot;
 
     worker->host.snapshot = snapshot;
@@ -89,6 +92,7 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
         .uri_bytes = limits->uri,
         .headers = (uint16_t)limits->headers,
     };
+    shared_use(worker->host.env.shared, conf->has_redis ? &conf->redis : NULL);
     snapshot_pin(snapshot, worker->loop.worker);
     snapshot_begin(snapshot, worker->loop.worker, worker->loop.now_us / 1000);
     for (unsigned i = 0; i < worker->listener_count; i++)
@@ -189,6 +193,7 @@ static void stop(struct worker *worker)
     for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
         for (uint32_t k = 0; k < snapshot->services[i].count; k++)
             pool_close_idle(&worker->loop, snapshot->services[i].targets[k].endpoint, true);
+    shared_close(worker->host.env.shared);
     // The loop ends when the connections are closed; others may wake us until all have ended.
     uv_unref((uv_handle_t *)&worker->mailbox.async);
     uv_unref((uv_handle_t *)&worker->loop.tick);
@@ -308,8 +313,13 @@ enum status worker_start(struct worker **worker, const struct worker_conf *conf)
         return E_IO;
     }
     fill(w, conf);
-    if (mailbox_open(&w->mailbox, &w->loop.uv) || pthread_create(&w->thread, NULL, run, w)) {
+    w->host.env.shared = shared_open(&w->loop);
+    if (!w->host.env.shared || mailbox_open(&w->mailbox, &w->loop.uv) ||
+        pthread_create(&w->thread, NULL, run, w)) {
+        if (w->host.env.shared)
+            shared_close(w->host.env.shared);
         loop_fini(&w->loop);
+        shared_free(&w->host.env.shared);
         free(w);
         return E_IO;
     }
@@ -341,6 +351,7 @@ void worker_free(struct worker **worker)
     loop_fini(&w->loop);
     for (unsigned i = 0; i < w->listener_count; i++)
         listener_free(&w->listeners[i]);
+    shared_free(&w->host.env.shared);
     if (w->listening.reserve_fd >= 0)
         close(w->listening.reserve_fd);
     pthread_mutex_destroy(&w->listeners_lock);
@@ -439,6 +450,7 @@ void worker_read(const struct worker *worker, struct worker_numbers *numbers)
         .refused = __atomic_load_n(&worker->listening.refused, __ATOMIC_RELAXED),
         .memory_used = __atomic_load_n(&worker->memory_used, __ATOMIC_RELAXED),
         .lag_us = __atomic_load_n(&worker->lag_us, __ATOMIC_RELAXED),
+        .shared = shared_state(worker->host.env.shared),
         .doubt = doubt_of(&worker->host.watch),
     };
 }

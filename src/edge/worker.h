@@ -6,6 +6,7 @@
 #ifndef EDGE_WORKER_H
 #define EDGE_WORKER_H
 
+#include "edge/limit/shared.h"
 #include "edge/listener.h"
 
 struct worker;
@@ -52,7 +53,8 @@ struct worker_numbers {
     uint32_t in_flight, connections, connections_max;
     uint64_t refused;
     uint64_t memory_used;
-    uint64_t lag_us;        /* of the loop, at the last probe */
+    uint64_t lag_us; /* of the loop, at the last probe */
+    enum shared_state shared;
     enum trust_doubt doubt; /* of who its clients are */
 };
 /* Any thread: client connections that it had to end for this reason. */

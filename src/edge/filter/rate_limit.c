@@ -5,6 +5,8 @@
  * the gateway answers by itself costs nothing; preflights, and what the target marks as lasting,
  * are free as long as there are not too many. On every route unless it is written otherwise.
  */
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/text.h"
 #include "edge/filter/rate_limit_key.h"
@@ -21,7 +23,14 @@ static const struct gcra_rate grace = {
     .span_ns = 60 * SECOND_NS,
 };
 
-enum outcome { NOT_ASKED, STATIC, EXEMPT, FREE, TAKEN, REFUSED, ON_TRIAL };
+enum outcome { NOT_ASKED, STATIC, EXEMPT, FREE, STORE_DOWN, TAKEN, REFUSED, ON_TRIAL };
+
+/* What a request that asks the shared buckets needs beside. */
+struct store {
+    struct shared_wait wait;
+    struct visit *visit;
+    struct shared_name *names;
+};
 
 struct rate_limit_state {
     enum outcome outcome;
@@ -30,6 +39,7 @@ struct rate_limit_state {
     const struct limit **limits;
     struct limiter_ask *asks;
     struct gcra_answer *answers;
+    struct store *store; /* NULL: not asked */
 };
 
 /* --- the request */
@@ -84,19 +94,119 @@ static bool take_grace(const struct visit *visit, const struct limiter_ask *ask)
     return limiter_take(visit->env->limiter, &free, visit->env->worker).passes;
 }
 
-static enum outcome decide(struct visit *visit, struct rate_limit_state *state)
+static enum verdict refuse(struct visit *visit, struct rate_limit_state *state)
 {
     const struct rate_limit_conf *conf = visit->conf;
 
-    if (is_preflight(visit->request) && take_grace(visit, &state->asks[0]))
-        return FREE;
-    if (limiter_take_all(visit->env->limiter, state->asks, state->count, state->answers,
-                         visit->env->worker))
-        return TAKEN;
-    if (!conf->dry_run)
-        return REFUSED;
-    limiter_note_trial(visit->env->limiter, visit->env->worker);
-    return ON_TRIAL;
+    if (conf->dry_run) {
+        state->outcome = ON_TRIAL;
+        limiter_note_trial(visit->env->limiter, visit->env->worker);
+        return VERDICT_PASS;
+    }
+    state->outcome = REFUSED;
+    visit->reason = REASON_RATE_LIMITED;
+    return VERDICT_FAIL;
+}
+
+static enum verdict take_local(struct visit *visit, struct rate_limit_state *state)
+{
+    if (!limiter_take_all(visit->env->limiter, state->asks, state->count, state->answers,
+                          visit->env->worker))
+        return refuse(visit, state);
+    state->outcome = TAKEN;
+    return VERDICT_PASS;
+}
+
+/* --- what gateways share: it is asked only for what passes here, so that each knows enough to go
+ * on alone */
+
+static void give_local_back(const struct visit *visit, const struct rate_limit_state *state)
+{
+    for (unsigned i = 0; i < state->count; i++)
+        limiter_refund(visit->env->limiter, &state->asks[i]);
+}
+
+static enum verdict refuse_all(struct visit *visit, struct rate_limit_state *state)
+{
+    state->outcome = STORE_DOWN;
+    visit->reason = REASON_RATE_LIMIT_STORE_DOWN;
+    return VERDICT_FAIL;
+}
+
+static enum verdict settle(struct visit *visit, enum shared_result result)
+{
+    const struct rate_limit_conf *conf = visit->conf;
+    struct rate_limit_state *state = visit->state;
+
+    if (result == SHARED_WAITS)
+        return VERDICT_WAIT;
+    if (result == SHARED_UNKNOWN && conf->on_store_down != STORE_DOWN_CLOSED)
+        return VERDICT_PASS;
+    if (result != SHARED_PASSES)
+        give_local_back(visit, state);
+    if (result == SHARED_UNKNOWN)
+        return refuse_all(visit, state);
+    memcpy(state->answers, state->store->wait.answers, state->count * sizeof(*state->answers));
+    return result == SHARED_PASSES ? VERDICT_PASS : refuse(visit, state);
+}
+
+static void on_end(struct shared_wait *wait, enum shared_result result)
+{
+    struct visit *visit = CONTAINER_OF(wait, struct store, wait)->visit;
+
+    visit->verdict = settle(visit, result);
+    filter_resume(visit);
+}
+
+/* NULL: no memory. */
+static struct store *make_store(struct visit *visit, const struct rate_limit_state *state)
+{
+    const struct rate_limit_conf *conf = visit->conf;
+    struct store *store = arena_zero(visit->arena, 1, sizeof(*store));
+    struct shared_name *names = arena_alloc(visit->arena, state->count * sizeof(*names));
+    struct gcra_answer *answers = arena_zero(visit->arena, state->count, sizeof(*answers));
+
+    if (!store || !names || !answers)
+        return NULL;
+    for (unsigned i = 0; i < state->count; i++)
+        names[i] = rate_limit_shared_name(visit, state->limits[i]);
+    store->visit = visit;
+    store->names = names;
+    store->wait = (struct shared_wait){.asks = state->asks,
+                                       .names = names,
+                                       .answers = answers,
+                                       .count = state->count,
+                                       .wait_ms = conf->store_wait_ms,
+                                       .on_end = on_end};
+    return store;
+}
+
+static enum verdict take_shared(struct visit *visit, struct rate_limit_state *state)
+{
+    const struct rate_limit_conf *conf = visit->conf;
+    bool is_degraded = shared_state(visit->env->shared) == SHARED_DEGRADED;
+    enum verdict verdict = take_local(visit, state);
+
+    if (is_degraded && state->outcome == REFUSED && conf->on_store_down == STORE_DOWN_OPEN) {
+        state->outcome = NOT_ASKED;
+        return VERDICT_PASS;
+    }
+    if (state->outcome != TAKEN)
+        return verdict;
+    state->store = make_store(visit, state);
+    if (!state->store) {
+        visit->reason = REASON_MEMORY_LIMIT;
+        return VERDICT_FAIL;
+    }
+    return settle(visit, shared_take(visit->env->shared, &state->store->wait));
+}
+
+static void on_done(struct visit *visit)
+{
+    struct rate_limit_state *state = visit->state;
+
+    if (state->store)
+        shared_cancel(&state->store->wait);
 }
 
 static enum verdict on_request(struct visit *visit)
@@ -113,9 +223,13 @@ static enum verdict on_request(struct visit *visit)
     }
     if (!state->count)
         return VERDICT_PASS;
-    state->outcome = decide(visit, state);
-    visit->reason = REASON_RATE_LIMITED;
-    return state->outcome == REFUSED ? VERDICT_FAIL : VERDICT_PASS;
+    if (is_preflight(visit->request) && take_grace(visit, &state->asks[0])) {
+        state->outcome = FREE;
+        return VERDICT_PASS;
+    }
+    if (!visit->env->shared || shared_state(visit->env->shared) == SHARED_NONE)
+        return take_local(visit, state);
+    return take_shared(visit, state);
 }
 
 /* --- the answer */
@@ -133,6 +247,8 @@ static void refund(const struct visit *visit, struct rate_limit_state *state)
         return;
     for (unsigned i = 0; i < state->count; i++) {
         limiter_refund(visit->env->limiter, &state->asks[i]);
+        if (state->store)
+            shared_refund(visit->env->shared, &state->asks[i], &state->store->names[i]);
         state->answers[i].remaining += conf->cost; // as it was before
         state->answers[i].reset_ns -= conf->cost * state->asks[i].rate.interval_ns;
     }
@@ -229,8 +345,8 @@ static struct str describe_limit(struct visit *visit, const struct rate_limit_st
 
 static struct str describe(struct visit *visit)
 {
-    static const char *const words[] = {"not asked", "static",  "exempt",      "free",
-                                        "passed",    "refused", "would refuse"};
+    static const char *const words[] = {"not asked",  "static", "exempt",  "free",
+                                        "store down", "passed", "refused", "would refuse"};
     const struct rate_limit_state *state = visit->state;
     bool has_numbers = state->outcome >= TAKEN;
     struct str list = STR("");
@@ -258,5 +374,6 @@ const struct filter filter_rate_limit = {
     .prepare = rate_limit_prepare,
     .on_request = on_request,
     .on_response = on_response,
+    .on_done = on_done,
     .describe = describe,
 };

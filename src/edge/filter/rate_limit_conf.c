@@ -10,7 +10,7 @@
 #include "config/tree.h"
 #include "config/units.h"
 
-enum { COST_MAX = 1000000, TIERS_MAX = 64 };
+enum { COST_MAX = 1000000, TIERS_MAX = 64, STORE_WAIT_MAX_MS = 10000 };
 #define BURST_MAX UINT64_C(1000000000)
 
 /* --- values of their own kind */
@@ -110,7 +110,9 @@ static bool decode_by(struct decoder *decoder, const struct field *field, const 
 
 #define RATE_DOC "How many requests in which time: 10/s, 100/min, 1000/h, 20/d or 5/10s."
 #define BURST_DOC                                                                                  \
-    "How many at once, before the rate holds them back; not written: as many as `rate` counts."
+    "How many at once, before the rate holds them back; not written: as many as `rate` counts. "   \
+    "Who has not asked for long may thus ask `burst` times and go on at the rate: 100/min with a " \
+    "burst of 100 lets 200 through in the first minute."
 #define BY_JSON                                                                                    \
     "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"type\":\"string\"}}]}"
 
@@ -154,6 +156,7 @@ static const struct field tier_fields[] = {
 };
 
 static const char *const assets_words[] = {"refund", "count", NULL};
+static const char *const store_down_words[] = {"local", "open", "closed", NULL};
 
 const struct field rate_limit_fields[] = {
     {.name = "rate",
@@ -218,6 +221,21 @@ const struct field rate_limit_fields[] = {
      .standard = "false",
      .type = FIELD_BOOL,
      FIELD_AT(struct rate_limit_conf, dry_run)},
+    {.name = "on_store_down",
+     .doc = "What holds while Redis does not answer: `local`, each gateway's own count of the "
+            "whole limit; `open`, none; `closed`, all is refused.",
+     .standard = "local",
+     .type = FIELD_ENUM,
+     .words = store_down_words,
+     FIELD_AT(struct rate_limit_conf, on_store_down)},
+    {.name = "store_wait",
+     .doc = "How long a request may wait for Redis, where tokens come too slowly to take some "
+            "ahead.",
+     .standard = "3ms",
+     .type = FIELD_DURATION,
+     .min = 1,
+     .max = STORE_WAIT_MAX_MS,
+     FIELD_AT(struct rate_limit_conf, store_wait_ms)},
     FIELD_END,
 };
 

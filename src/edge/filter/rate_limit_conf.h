@@ -80,7 +80,9 @@ struct rate_limit_conf {
     uint32_t tier_count;
     uint64_t cost;
     struct conf_texts exempt_texts;
-    uint32_t assets; /* enum assets */
+    uint32_t assets;        /* enum assets */
+    uint32_t on_store_down; /* enum store_down */
+    uint32_t store_wait_ms;
     bool dry_run;
     /* compiled */
     struct limit_set usual;
@@ -89,6 +91,7 @@ struct rate_limit_conf {
 };
 
 enum assets { ASSETS_REFUND, ASSETS_COUNT };
+enum store_down { STORE_DOWN_LOCAL, STORE_DOWN_OPEN, STORE_DOWN_CLOSED };
 
 extern const struct field rate_limit_fields[];
 

@@ -63,6 +63,25 @@ bool rate_limit_key(const struct visit *visit, const struct limit *limit, struct
     return true;
 }
 
+struct shared_name rate_limit_shared_name(const struct visit *visit, const struct limit *limit)
+{
+    enum { DIGEST = 32 };
+    unsigned char bytes[sizeof(limit->id) + PARTS_MAX * (1 + DIGEST)] = {0};
+    unsigned char *at = bytes + sizeof(limit->id);
+
+    memcpy(bytes, &limit->id, sizeof(limit->id));
+    for (uint32_t i = 0; i < limit->by.count; i++, at += DIGEST) {
+        struct str text = part_text(visit, &limit->by.items[i]);
+
+        *at++ = text.p != NULL;
+        if (text.p)
+            shared_digest(text, at);
+        else
+            put_address(visit->caller, at);
+    }
+    return shared_name((struct str){(const char *)bytes, (size_t)(at - bytes)});
+}
+
 struct limiter_key rate_limit_grace_key(const struct limiter *limiter, struct limiter_key key)
 {
     return limiter_hash(limiter, (struct str){(const char *)&key, sizeof(key)});

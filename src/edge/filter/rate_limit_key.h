@@ -7,9 +7,12 @@
 
 #include "edge/filter/rate_limit_conf.h"
 #include "edge/limit/limiter.h"
+#include "edge/limit/shared.h"
 
 /* False: it has no address to go by. */
 bool rate_limit_key(const struct visit *visit, const struct limit *limit, struct limiter_key *key);
+/* The same bucket as all gateways call it; for one that has a key. */
+struct shared_name rate_limit_shared_name(const struct visit *visit, const struct limit *limit);
 /* The bucket of what is given back or not counted, beside the one of that key. */
 struct limiter_key rate_limit_grace_key(const struct limiter *limiter, struct limiter_key key);
 /* Whether the request is not limited at all. */

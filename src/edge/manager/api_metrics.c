@@ -123,6 +123,9 @@ static void put_workers(struct prometheus *text, const struct manager *m)
 
 static void put_limiter(struct prometheus *text, const struct manager *m)
 {
+    prometheus_family(text, "sluice_rate_limit_degraded", PROMETHEUS_GAUGE,
+                      "Whether rate limits are each gateway's own, since Redis does not answer.");
+    prometheus_u64(text, NULL, manager_shared(m) == SHARED_DEGRADED);
     prometheus_family(text, "sluice_rate_limit_evicted_total", PROMETHEUS_COUNTER,
                       "Buckets in use that were given up, since the table of rate limits is full.");
     prometheus_u64(text, NULL, limiter_evicted(m->limiter));

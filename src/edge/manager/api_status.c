@@ -100,6 +100,15 @@ static json_t *config_json(const struct admin *admin)
     return json;
 }
 
+static json_t *rate_limits_json(const struct manager *m)
+{
+    static const char *const words[] = {
+        [SHARED_NONE] = "off", [SHARED_UP] = "up", [SHARED_DEGRADED] = "degraded"};
+
+    return json_pack("{s:s,s:I}", "shared", words[manager_shared(m)], "evicted",
+                     (json_int_t)limiter_evicted(m->limiter));
+}
+
 void api_status(struct admin_call *call)
 {
     const struct manager *m = call->admin->manager;
@@ -120,6 +129,7 @@ void api_status(struct admin_call *call)
     json_object_set_new(json, "warnings", warnings_json(m));
     json_object_set_new(json, "certificates", api_certificates_status(m));
     json_object_set_new(json, "services", api_services_status(m));
+    json_object_set_new(json, "rate_limits", rate_limits_json(m));
     json_object_set_new(json, "draining_edges", peers_json(m));
     json_object_set_new(json, "limits",
                         json_pack("{s:I,s:I}", "connections", (json_int_t)m->connections_max,

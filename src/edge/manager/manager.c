@@ -61,6 +61,19 @@ uint64_t manager_connections(const struct manager *m)
     return sum;
 }
 
+enum shared_state manager_shared(const struct manager *m)
+{
+    enum shared_state worst = SHARED_NONE;
+
+    for (unsigned w = 0; w < m->worker_count; w++) {
+        struct worker_numbers numbers;
+
+        worker_read(m->workers[w], &numbers);
+        worst = numbers.shared > worst ? numbers.shared : worst;
+    }
+    return worst;
+}
+
 /* --- what this process is and may use */
 
 static void name_edge(struct manager *m)
@@ -248,6 +261,16 @@ static bool start_workers(struct manager *m)
     return true;
 }
 
+static void tell_limits(struct manager *m)
+{
+    bool is_degraded = manager_shared(m) == SHARED_DEGRADED;
+
+    if (is_degraded == m->was_degraded)
+        return;
+    m->was_degraded = is_degraded;
+    admin_event(m->admin, "limit", "{\"shared\":\"%s\"}", is_degraded ? "degraded" : "up");
+}
+
 static void on_second(uv_timer_t *timer)
 {
     struct manager *m = timer->data;
@@ -261,6 +284,7 @@ static void on_second(uv_timer_t *timer)
         manager_keep_last_good(m);
     certificates_tick(m);
     manager_tick_discovery(m);
+    tell_limits(m);
     admin_tick(m->admin);
 }
 

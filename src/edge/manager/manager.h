@@ -74,6 +74,7 @@ struct manager {
     struct checks *checks;
     struct health_memory *memory;
     struct limiter *limiter;
+    bool was_degraded; /* rate limits, as the last event said */
     struct discovery *discovery;
     struct hosts *hosts;
     struct certificates certificates;
@@ -130,5 +131,7 @@ const struct conf *manager_conf(const struct manager *manager);
 /* Sums over workers. */
 uint64_t manager_in_flight(const struct manager *manager);
 uint64_t manager_connections(const struct manager *manager);
+/* How rate limits are shared: degraded when one worker says so. */
+enum shared_state manager_shared(const struct manager *manager);
 
 #endif
