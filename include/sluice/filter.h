@@ -102,6 +102,10 @@ struct filter {
     /* Gives back what prepare() took outside the arena: once, after the last request, and also when
      * that prepare() failed. Any thread. */
     void (*dispose)(void *conf);
+    /* Looks whether files that prepare() read have changed, and takes those that have into use by
+     * itself. Every few seconds while the configuration serves, one call at a time, on a helper
+     * thread that may block. NULL: nothing to look at. */
+    void (*look)(void *conf);
     enum verdict (*on_request)(struct visit *visit);
     enum verdict (*on_response)(struct visit *visit); /* PASS or FAIL */
     enum reason (*on_request_body)(struct visit *visit, const struct piece *piece,

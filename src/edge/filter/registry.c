@@ -5,6 +5,7 @@
  */
 #include "sluice/filter.h"
 
+extern const struct filter filter_access;
 extern const struct filter filter_body_limit;
 extern const struct filter filter_compress;
 extern const struct filter filter_cors;
@@ -14,6 +15,7 @@ extern const struct filter filter_rate_limit;
 
 const struct filter *const filter_registry[] = {
     &filter_cors, // first on the way in: preflights need no more; last on the way out
+    &filter_access,
     &filter_rate_limit,
     // what comes in
     &filter_body_limit,
