@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A request of the gateway's own to one of its services, on a worker: what forward_auth asks, what
- * a mirror sends, what scripts fetch. It goes the way of every request from PICK on (health, limits,
- * retries), through no filter, and never blocks. One thread (the worker's).
+ * a mirror sends, what scripts fetch. It goes the way of every request from PICK on (health,
+ * limits, retries), through no filter, and never blocks. One thread (the worker's).
  */
 #ifndef SLUICE_ERRAND_H
 #define SLUICE_ERRAND_H

@@ -45,10 +45,11 @@ struct vars {
 
 /* What a worker lends filters. Stores are the process's: shared by the workers, safe from each. */
 struct filter_env {
-    struct loop *loop;       /* of the worker: its time, memory and timers */
-    unsigned worker;         /* index */
-    unsigned workers;        /* how many there are */
-    struct limiter *limiter; /* buckets of tokens */
+    struct loop *loop;           /* of the worker: its time, memory and timers */
+    unsigned worker;             /* index */
+    unsigned workers;            /* how many there are */
+    struct limiter *limiter;     /* buckets of tokens */
+    const struct shield *shield; /* whether there is an emergency */
 };
 
 /* What a hook sees of one request. Valid until on_done. */

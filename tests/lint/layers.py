@@ -25,7 +25,7 @@ LIBRARIES = {
     r"llhttp\.h": [],
     r"maxminddb\.h": [r"src/edge/access/geo_\w+\.[ch]"],
     r"zlib\.h|zstd\.h|brotli/.*": [r"src/edge/shape/encoder\.c"],
-    r"openssl/.*": [r"src/edge/tls/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
+    r"openssl/.*": [r"src/edge/tls/\w+\.[ch]", r"src/http/websocket\.c", r"src/edge/access/proof\.c", r"src/control/acme\w*\.[ch]"],
     r"nghttp2/.*": [r"src/http/h2\w*\.[ch]"],
 }
 

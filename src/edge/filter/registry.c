@@ -12,10 +12,12 @@ extern const struct filter filter_cors;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 extern const struct filter filter_rate_limit;
+extern const struct filter filter_shield;
 
 const struct filter *const filter_registry[] = {
     &filter_cors, // first on the way in: preflights need no more; last on the way out
     &filter_access,
+    &filter_shield,
     &filter_rate_limit,
     // what comes in
     &filter_body_limit,

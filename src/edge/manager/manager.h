@@ -74,6 +74,7 @@ struct manager {
     struct checks *checks;
     struct health_memory *memory;
     struct limiter *limiter;
+    struct shield *shield;
     struct discovery *discovery;
     struct hosts *hosts;
     struct certificates certificates;
