@@ -28,6 +28,8 @@ static const struct command commands[] = {
     {"resume", cli_resume, "SERVICE [--json]", "ends pausing and maintenance"},
     {"maintenance", cli_maintenance, "SERVICE on|off [--json]",
      "answers in place of a service's targets"},
+    {"shield", cli_shield, "[on [--for 30m]|off] [--json]",
+     "has browsers solve a task and limits all others, for a time"},
     {"cert", cli_cert, "[renew DOMAIN] [--json]", "lists certificates, or renews one now"},
     {"version", cli_version, "[--json]", "says which version this is"},
     {"edge", cli_edge, NULL, NULL},

@@ -46,11 +46,12 @@ struct vars {
 
 /* What a worker lends filters. Stores are the process's: shared by the workers, safe from each. */
 struct filter_env {
-    struct loop *loop;       /* of the worker: its time, memory and timers */
-    unsigned worker;         /* index */
-    unsigned workers;        /* how many there are */
-    struct limiter *limiter; /* buckets of tokens */
-    struct shared *shared;   /* those that gateways share; the worker's own */
+    struct loop *loop;           /* of the worker: its time, memory and timers */
+    unsigned worker;             /* index */
+    unsigned workers;            /* how many there are */
+    struct limiter *limiter;     /* buckets of tokens */
+    struct shared *shared;       /* those that gateways share; the worker's own */
+    const struct shield *shield; /* whether there is an emergency */
 };
 
 /* What a hook sees of one request. Valid until on_done. */
@@ -105,6 +106,10 @@ struct filter {
     /* Gives back what prepare() took outside the arena: once, after the last request, and also when
      * that prepare() failed. Any thread. */
     void (*dispose)(void *conf);
+    /* Looks whether files that prepare() read have changed, and takes those that have into use by
+     * itself. Every few seconds while the configuration serves, one call at a time, on a helper
+     * thread that may block. NULL: nothing to look at. */
+    void (*look)(void *conf);
     enum verdict (*on_request)(struct visit *visit);
     enum verdict (*on_response)(struct visit *visit); /* PASS or FAIL */
     enum reason (*on_request_body)(struct visit *visit, const struct piece *piece,

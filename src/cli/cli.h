@@ -47,6 +47,7 @@ int cli_target(int argc, char **argv);
 int cli_pause(int argc, char **argv);
 int cli_resume(int argc, char **argv);
 int cli_maintenance(int argc, char **argv);
+int cli_shield(int argc, char **argv);
 /* cert [--json], cert renew DOMAIN: the certificates, from the admin API and from what the control
  * process leaves in the state directory. */
 int cli_cert(int argc, char **argv);

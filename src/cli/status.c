@@ -123,6 +123,7 @@ static void print_certificates(json_t *certificates, const char *bind)
 static void print(json_t *status)
 {
     json_t *config = json_object_get(status, "config"), *listener, *warning;
+    json_t *shield = json_object_get(status, "shield");
     size_t i;
 
     printf("sluice %s, up %lld s, generation %lld, %s%s\n", show_text(status, "version"),
@@ -140,6 +141,8 @@ static void print(json_t *status)
             printf("  the client's address is %s\n", show_text(listener, "client_address"));
         print_certificates(json_object_get(status, "certificates"), show_text(listener, "bind"));
     }
+    if (is_true(shield, "on"))
+        printf("the shield is up for another %lld s\n", show_number(shield, "left_s"));
     json_array_foreach(json_object_get(status, "warnings"), i, warning)
         printf("WARNING: %s\n", json_string_value(warning));
     print_services(json_object_get(status, "services"));

@@ -13,7 +13,7 @@
 enum { FILTERS_MAX = 128 };
 
 static const char *const later[] = {
-    "access", "jwt", "api_key", "basic", "mirror", "lua", NULL,
+    "jwt", "api_key", "basic", "mirror", "lua", NULL,
 };
 
 static bool is_equal(struct str s, const char *word)

@@ -23,9 +23,10 @@ LIBRARIES = {
     r"ares\.h": [r"src/edge/upstream/resolver\w*\.c"],
     r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream|limit)/\w+\.[ch]"],
     r"llhttp\.h": [],
+    r"maxminddb\.h": [r"src/edge/access/geo_\w+\.[ch]"],
     r"zlib\.h|zstd\.h|brotli/.*": [r"src/edge/shape/encoder\.c"],
     r"hiredis/.*": [r"src/edge/upstream/redis\w*\.c"],
-    r"openssl/.*": [r"src/edge/limit/shared\.c", r"src/edge/(tls|auth)/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
+    r"openssl/.*": [r"src/edge/access/proof\.c", r"src/edge/limit/shared\.c", r"src/edge/(tls|auth)/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
     r"nghttp2/.*": [r"src/http/h2\w*\.[ch]"],
 }
 
@@ -38,6 +39,7 @@ SHARED_FILES = [
     r"src/edge/upstream/(endpoint|gate)\.[ch]",
     r"src/edge/limit/limiter\.c",
     r"src/edge/tls/tls_(server|client|tickets|challenges)\.[ch]",
+    r"src/edge/access/geo_file\.c",
     r"src/edge/(metric|manager)/\w+\.[ch]",
 ]
 ATOMIC = re.compile(r"\b__atomic_\w+")

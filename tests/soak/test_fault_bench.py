@@ -6,12 +6,9 @@ for longer than a request lives before another goes. Meanwhile targets are added
 SLUICE_SOAK_SECONDS is how long (60).
 """
 
-import ctypes
 import os
 import random
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -22,6 +19,7 @@ from lib.client import Client
 from lib.faulty import FaultyProcess
 from lib.h2peer import H2Client
 from lib.h2stream import Reset
+from lib.loss import lossy_network
 from lib.stream import Ended
 from lib.wait import DEADLINE, SLOW, until
 
@@ -105,12 +103,13 @@ def answer(path, body):
 class Work:
     """Clients of each kind until stop(); what became of their requests in .counts, what must not be in .wrong."""
 
-    def __init__(self, gw):
+    def __init__(self, gw, times=1):
         self.gw, self.stopped = gw, threading.Event()
         self.counts, self.wrong, self.lock = Counter(), [], threading.Lock()
         jobs = [("GET", "/small")] * 4 + [("PUT", "/put"), ("GET", "/big"), ("GET", "/chunked"), ("POST", "/order")]
+        jobs *= times
         self.threads = [threading.Thread(target=self._http1, args=(n, *job)) for n, job in enumerate(jobs)]
-        self.threads += [threading.Thread(target=self._h2, args=(path,)) for path in ("/small", "/big")]
+        self.threads += [threading.Thread(target=self._h2, args=(path,)) for path in ("/small", "/big") * times]
         for thread in self.threads:
             thread.daemon = True
             thread.start()
@@ -221,16 +220,17 @@ class Churn:
         assert not self.error, self.error
 
 
-def rotate(proxies, sick, seconds, log):
-    """Faults come and go; two targets are well for LIFE before one of them is struck."""
+def rotate(proxies, sick, seconds, log, modes=None, life=LIFE):
+    """Faults come and go; two targets are well for `life` before one of them is struck."""
+    modes = modes or MODES
     end, pause = time.monotonic() + seconds, threading.Event()
     while time.monotonic() < end:
         well = [p for p in proxies if p not in sick]
         if len(sick) < 2:
             proxy = random.choice(well)
-            mode = random.choice(list(MODES))
+            mode = random.choice(list(modes))
             sick.append(proxy)
-            proxy.set(mode, **MODES[mode])
+            proxy.set(mode, **modes[mode])
             log.append((round(time.monotonic(), 2), proxies.index(proxy), mode))
             pause.wait(random.uniform(0.5, 2.0) if len(sick) < 2 else random.uniform(1.0, 3.0))
         else:
@@ -238,7 +238,7 @@ def rotate(proxies, sick, seconds, log):
             proxy.set("pass")
             sick.remove(proxy)
             log.append((round(time.monotonic(), 2), proxies.index(proxy), "pass"))
-            pause.wait(LIFE)
+            pause.wait(life)
     for proxy in proxies:
         proxy.set("pass")
 
@@ -295,40 +295,19 @@ def test_faults_in_turns(ledgers, proxies, gateway):
 
 # -- a network that loses packets
 
-CLONE_NEWNET = 0x40000000
-RULES = """
-table inet loss {
-    chain out { type filter hook output priority 0; meta l4proto tcp numgen random mod 100 < 5 drop; }
-}
-"""
-
 
 @pytest.fixture
 def lossy():
-    """This thread, and what it starts from now on, in a network namespace whose loopback loses every twentieth packet."""
-    for tool in ("ip", "nft"):
-        if not shutil.which(tool):
-            pytest.skip(f"{tool} is not installed")
-    libc = ctypes.CDLL(None, use_errno=True)
-    own = os.open("/proc/self/ns/net", os.O_RDONLY)
-    if libc.unshare(CLONE_NEWNET):
-        os.close(own)
-        pytest.skip(f"no network namespace: {os.strerror(ctypes.get_errno())}")
-    try:
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        done = subprocess.run(["nft", "-f", "-"], input=RULES, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"nft does not take the rules: {done.stderr.strip()[:200]}")
-        yield
-    finally:
-        libc.setns(own, CLONE_NEWNET)
-        os.close(own)
+    with lossy_network() as lose:
+        yield lose
 
 
 def test_packets_that_are_lost(lossy, ledgers, gateway):
+    loss = lossy(5)
     gw = start(gateway, ledgers)
     work = Work(gw)
     threading.Event().wait(min(SECONDS, 30))
     work.stop()
     check(work, ledgers, [])
+    assert loss.packets() > 100
     assert sum(n for what, n in work.counts.items() if "answered" in what) > 50

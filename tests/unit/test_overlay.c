@@ -223,6 +223,22 @@ static void test_one_of_the_file_comes_back_elsewhere(void **state)
     assert_string_equal(added(rig), "b=127.0.0.1/2*2 in fra after 0 ");
 }
 
+static void test_the_shield(void **state)
+{
+    struct rig *rig = *state;
+
+    assert_int_equal(overlay_shield(rig->overlay), 0);
+    assert_int_equal(overlay_set_shield(rig->overlay, 1700000000123), OK);
+    assert_int_equal(overlay_shield(rig->overlay), 1700000000123);
+    assert_int_equal(overlay_save(rig->overlay), OK);
+    reopen(rig);
+    assert_int_equal(overlay_shield(rig->overlay), 1700000000123);
+    assert_int_equal(overlay_set_shield(rig->overlay, 0), OK);
+    assert_int_equal(overlay_shield(rig->overlay), 0);
+    overlay_undo(rig->overlay);
+    assert_int_equal(overlay_shield(rig->overlay), 1700000000123);
+}
+
 static void test_modes(void **state)
 {
     struct rig *rig = *state;
@@ -323,6 +339,8 @@ static void test_damaged_files_are_set_aside(void **state)
         "{\"version\":1,\"services\":{\"a\":{\"mode\":\"asleep\"}}}",
         "{\"version\":1,\"services\":{\"a\":{\"mode\":\"running\"}}}",
         "{\"version\":1,\"services\":{\"a\":{\"mode\":1}}}",
+        "{\"version\":1,\"services\":{},\"shield_until_ms\":\"x\"}",
+        "{\"version\":1,\"services\":{},\"shield_until_ms\":-1}",
         ("{\"version\":1,\"services\":{\"a\":{\"added\":"
          "[{\"id\":\"x\",\"address\":\"h:1\",\"weight\":1,\"region\":1}]}}}"),
         ("{\"version\":1,\"services\":{\"a\":{\"added\":"
@@ -373,6 +391,7 @@ int main(void)
         TEST(test_regions_and_priorities),
         TEST(test_one_of_the_file_comes_back_elsewhere),
         TEST(test_modes),
+        TEST(test_the_shield),
         TEST(test_undo_takes_the_last_change_back),
         TEST(test_what_is_saved_is_read_again),
         TEST(test_services_that_are_not_known_are_kept),

@@ -109,6 +109,31 @@ void chain_dispose(const struct conf *conf)
     dispose(conf, UINT32_MAX);
 }
 
+static bool look(const struct conf_filters *filters, bool has_to)
+{
+    bool is_any = false;
+
+    for (uint32_t i = 0; i < filters->count; i++) {
+        const struct conf_filter *item = &filters->items[i];
+
+        if (!item->conf || !item->filter->look)
+            continue;
+        is_any = true;
+        if (has_to)
+            item->filter->look(item->conf);
+    }
+    return is_any;
+}
+
+bool chain_look(const struct conf *conf, bool has_to)
+{
+    bool is_any = look(&conf->filters, has_to);
+
+    for (uint32_t i = 0; i < conf->route_count; i++)
+        is_any |= look(&conf->routes[i].filters, has_to);
+    return is_any;
+}
+
 /* --- a walk */
 
 enum status chain_start(struct chain_walk *walk, const struct chain *chain,

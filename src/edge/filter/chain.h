@@ -53,6 +53,9 @@ struct chain_walk {
  * errors in `diag`; what was prepared is disposed of then. */
 bool chain_prepare(const struct conf *conf, struct arena *arena, struct diag *diag);
 void chain_dispose(const struct conf *conf);
+/* Has the filters look at their files; true when there is any that does. Blocking; one call at a
+ * time. `has_to` false: only says. */
+bool chain_look(const struct conf *conf, bool has_to);
 
 /* Starts a walk; E_NOMEM when the arena is at its limit. `common` is copied into each visit; `walk`
  * has its ends and their owner set. */

@@ -5,6 +5,7 @@
  */
 #include "sluice/filter.h"
 
+extern const struct filter filter_access;
 extern const struct filter filter_body_limit;
 extern const struct filter filter_compress;
 extern const struct filter filter_cors;
@@ -12,9 +13,12 @@ extern const struct filter filter_forward_auth;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 extern const struct filter filter_rate_limit;
+extern const struct filter filter_shield;
 
 const struct filter *const filter_registry[] = {
     &filter_cors, // first on the way in: preflights need no more; last on the way out
+    &filter_access,
+    &filter_shield,
     &filter_rate_limit,
     // who asks
     &filter_forward_auth,

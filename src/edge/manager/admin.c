@@ -161,6 +161,7 @@ void admin_tick(struct admin *admin)
     }
     events_tick(admin);
     api_confirm_tick(admin);
+    api_shield_tick(admin);
     admin_idle(admin);
 }
 

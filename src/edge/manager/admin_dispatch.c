@@ -54,6 +54,8 @@ static const struct place places[] = {
     DEPLOY(METHOD_DELETE, "/api/v1/certificates/*", api_certificates_remove),
     DEPLOY(METHOD_PUT, "/api/v1/challenges/*", api_challenge_put),
     DEPLOY(METHOD_DELETE, "/api/v1/challenges/*", api_challenge_remove),
+    READ("/api/v1/shield", api_shield_get),
+    ACT(METHOD_POST, "/api/v1/shield", api_shield_set),
     ACT(METHOD_POST, SERVICE "/pause", api_mode_pause),
     ACT(METHOD_POST, SERVICE "/resume", api_mode_resume),
     ACT(METHOD_POST, SERVICE "/maintenance", api_mode_maintenance),

@@ -76,6 +76,16 @@ void api_mode_maintenance(struct admin_call *call);
 /* "running", "paused" or "maintenance". */
 const char *api_mode_name(enum service_mode mode);
 
+/* --- api_shield.c */
+/* Whether the shield is up, and until when. */
+void api_shield_get(struct admin_call *call);
+/* {"on": true, "for": "30m"} puts it up, {"on": false} down; answers when that is saved. */
+void api_shield_set(struct admin_call *call);
+/* The same for the status. */
+json_t *api_shield_status(const struct manager *m);
+/* A second has passed: tells when its time is over. */
+void api_shield_tick(struct admin *admin);
+
 /* --- api_targets.c */
 /* Adds a target to a service. */
 void api_target_add(struct admin_call *call);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "edge/access/shield.h"
 #include "edge/limit/limiter.h"
 #include "edge/manager/api.h"
 #include "edge/metric/prometheus.h"
@@ -134,6 +135,13 @@ static void put_limiter(struct prometheus *text, const struct manager *m)
     prometheus_u64(text, NULL, limiter_trials(m->limiter));
 }
 
+static void put_shield(struct prometheus *text, const struct manager *m)
+{
+    prometheus_family(text, "sluice_shield_up", PROMETHEUS_GAUGE,
+                      "1 while browsers have to solve a task and all others may ask little.");
+    prometheus_u64(text, NULL, shield_until_ms(m->shield) > clock_wall_ms());
+}
+
 static void put_rest(struct prometheus *text, const struct manager *m)
 {
     const struct prometheus_label version[] = {{"version", STR(SLUICE_VERSION)}, {0}};
@@ -177,6 +185,7 @@ void api_metrics(struct admin_call *call)
     put_config(&text, m);
     put_certificates(&text, m);
     put_limiter(&text, m);
+    put_shield(&text, m);
     put_rest(&text, m);
     prometheus_process(&text);
     if (text.is_failed)

@@ -112,6 +112,7 @@ static void look(uv_work_t *work)
     struct look *look = work->data;
 
     look->identity = certificates_identity(look->rules->conf);
+    chain_look(look->rules->conf, true);
 }
 
 /* A pair is two files, written one after the other: read when two looks saw the same. */
@@ -172,7 +173,8 @@ void certificates_tick(struct manager *m)
     if (!m->rules)
         return;
     tls_tickets_tick(m->tickets, clock_wall_ms(), rotation_ms(manager_conf(m)));
-    if (known->is_looking || m->first || m->is_draining || !known->built)
+    if (known->is_looking || m->first || m->is_draining ||
+        (!known->built && !chain_look(manager_conf(m), false)))
         return;
     if (++known->ticks % LOOK_TICKS == 0 || is_changing)
         start_look(m);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the manager does about certificates: looks whether files have changed and has them read
- * again, turns the keys of session tickets, forgets challenges, and says what is served. Manager
- * thread, unless a function says otherwise.
+ * What the manager does about certificates: looks whether files have changed, those of filters too,
+ * and has them read again, turns the keys of session tickets, forgets challenges, and says what is
+ * served. Manager thread, unless a function says otherwise.
  */
 #ifndef EDGE_MANAGER_CERTIFICATES_H
 #define EDGE_MANAGER_CERTIFICATES_H

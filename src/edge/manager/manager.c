@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/user.h"
+#include "edge/access/shield.h"
 #include "edge/limit/limiter.h"
 #include "edge/manager/admin.h"
 #include "edge/tls/tls_check.h"
@@ -247,7 +248,7 @@ static bool start_workers(struct manager *m)
             .stats = m->stats,
             .ring = access_ring(m->log, w),
             .home = &m->home,
-            .env = {.workers = m->worker_count, .limiter = m->limiter},
+            .env = {.workers = m->worker_count, .limiter = m->limiter, .shield = m->shield},
             .edge_name = {m->edge_name, strlen(m->edge_name)},
             .id_prefix = prefix << 8 | w,
             .memory_limit = m->memory_max / m->worker_count,
@@ -398,8 +399,11 @@ static bool open_plane(struct manager *m, const struct conf *conf)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
     m->limiter = open_limiter(m);
-    return m->stats && m->own_stats && m->registry && m->log && m->limiter && open_checks(m) &&
-           certificates_open(m) && manager_open_discovery(m) && start_workers(m);
+    m->shield = shield_new();
+    if (m->shield)
+        shield_set(m->shield, overlay_shield(m->overlay));
+    return m->stats && m->own_stats && m->registry && m->log && m->limiter && m->shield &&
+           open_checks(m) && certificates_open(m) && manager_open_discovery(m) && start_workers(m);
 }
 
 /* Becomes ready when the first snapshot is served by all workers. */
@@ -461,6 +465,7 @@ static void free_plane(struct manager *m)
     checks_free(&m->checks);
     health_memory_close(&m->memory);
     limiter_close(&m->limiter);
+    shield_free(&m->shield);
     manager_close_discovery(m);
     if (m->overlay)
         overlay_close(&m->overlay);

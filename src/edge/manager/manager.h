@@ -75,6 +75,7 @@ struct manager {
     struct health_memory *memory;
     struct limiter *limiter;
     bool was_degraded; /* rate limits, as the last event said */
+    struct shield *shield;
     struct discovery *discovery;
     struct hosts *hosts;
     struct certificates certificates;

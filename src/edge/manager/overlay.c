@@ -12,8 +12,8 @@
 #include "base/file.h"
 
 /* {"version": 1, "services": {NAME: {"added": [{id, address, weight, region, priority}], "removed":
- * [id], "drained": [id], "mode": "paused"}}}; of a service, and of region and priority, what is not
- * there is as usual. */
+ * [id], "drained": [id], "mode": "paused"}}, "shield_until_ms": 1700000000000}; of a service, and
+ * of region and priority, what is not there is as usual. */
 struct overlay {
     json_t *root;
     json_t *before;               /* the last change; NULL: there is nothing to undo */
@@ -140,10 +140,12 @@ static bool is_service(const json_t *service)
 static bool is_sound(const json_t *root)
 {
     json_t *services = json_object_get(root, "services");
+    json_t *shield = json_object_get(root, "shield_until_ms");
     const char *name;
     json_t *service;
 
-    if (json_integer_value(json_object_get(root, "version")) != 1 || !json_is_object(services))
+    if (json_integer_value(json_object_get(root, "version")) != 1 || !json_is_object(services) ||
+        (shield && json_integer_value(shield) <= 0))
         return false;
     json_object_foreach(services, name, service) if (!is_service(service)) return false;
     return true;
@@ -385,6 +387,27 @@ enum status overlay_set_mode(struct overlay *overlay, struct str service, enum s
                   !entry || json_object_set_new(entry, "mode", json_string(mode_names[mode]))
                       ? E_NOMEM
                       : OK);
+}
+
+enum status overlay_set_shield(struct overlay *overlay, uint64_t until_ms)
+{
+    json_t *until = json_integer((json_int_t)until_ms);
+
+    if (!remember(overlay)) {
+        json_decref(until);
+        return E_NOMEM;
+    }
+    if (until_ms)
+        return settle(overlay,
+                      json_object_set_new(overlay->root, "shield_until_ms", until) ? E_NOMEM : OK);
+    json_decref(until);
+    json_object_del(overlay->root, "shield_until_ms");
+    return OK;
+}
+
+uint64_t overlay_shield(const struct overlay *overlay)
+{
+    return (uint64_t)json_integer_value(json_object_get(overlay->root, "shield_until_ms"));
 }
 
 /* --- a build asks */

@@ -28,6 +28,10 @@ MUST_USE enum status overlay_drain(struct overlay *overlay, const struct conf_se
                                    struct str id, bool drained);
 MUST_USE enum status overlay_set_mode(struct overlay *overlay, struct str service,
                                       enum service_mode mode);
+/* Until when the shield is up, in wall-clock milliseconds; 0: down. */
+MUST_USE enum status overlay_set_shield(struct overlay *overlay, uint64_t until_ms);
+/* As it was set last, also before a restart; the time may be over. */
+uint64_t overlay_shield(const struct overlay *overlay);
 /* Takes the last change back, when it could not be built or saved. */
 void overlay_undo(struct overlay *overlay);
 /* Writes the file, if anything has changed since: any thread while nothing changes it; errno on

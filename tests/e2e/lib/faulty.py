@@ -369,15 +369,26 @@ class Faulty:
 
 
 class FaultyProcess:
-    """A Faulty in a process of its own: set() and counts() as there."""
+    """A Faulty in a process of its own: set() and counts() as there, and set("kill"), which the next one brings back."""
 
     def __init__(self, to, port=0, wrap=()):
+        self.to, self.wrap = to, wrap
+        self.address = f"127.0.0.1:{port}"
+        self._start()
+
+    def _start(self):
         code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from lib.faulty import main; main()"
         root = __file__.rsplit("/", 2)[0]
         self.process = subprocess.Popen(
-            [*wrap, sys.executable, "-B", "-c", code, root, to, str(port)],
+            [*self.wrap, sys.executable, "-B", "-c", code, root, self.to, self.address.rpartition(":")[2]],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.address = json.loads(self.process.stdout.readline())["address"]
+
+    def _kill(self):
+        self.process.kill()
+        self.process.wait(DEADLINE)
+        self.process.stdin.close()
+        self.process.stdout.close()
 
     def _tell(self, *words):
         self.process.stdin.write(json.dumps(words) + "\n")
@@ -385,13 +396,20 @@ class FaultyProcess:
         return json.loads(self.process.stdout.readline())
 
     def set(self, mode, **options):
-        self._tell(mode, options)
+        if self.process.poll() is not None:
+            self._start()
+        if mode == "kill":
+            self._kill()
+        else:
+            self._tell(mode, options)
         return self
 
     def counts(self):
         return self._tell("counts", {})
 
     def close(self):
+        if self.process.poll() is not None:
+            return
         self.process.stdin.close()
         until(lambda: self.process.poll() is not None, "the proxy's end")
         self.process.stdout.close()
