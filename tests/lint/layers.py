@@ -15,7 +15,7 @@ DEFINES_ONE = re.compile(r"^const struct (?:filter|balancer|provider) \w+ =", re
 LIBRARIES = {
     r"yaml\.h": [r"src/config/(yaml|tree)\w*\.c"],
     r"jansson\.h": [r"src/config/schema\.c", r"src/cli/\w+\.[ch]", r"src/edge/manager/\w+\.[ch]",
-                   r"src/control/\w+\.[ch]"],
+                   r"src/edge/auth/\w+\.c", r"src/control/\w+\.[ch]"],
     r"uv\.h": [r"src/edge/\w+\.[ch]", r"src/edge/(upstream|filter|manager)/\w+\.[ch]", r"src/cli/\w+\.[ch]",
               r"src/control/\w+\.[ch]"],
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]"],
@@ -24,7 +24,7 @@ LIBRARIES = {
     r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream|limit)/\w+\.[ch]"],
     r"llhttp\.h": [],
     r"zlib\.h|zstd\.h|brotli/.*": [r"src/edge/shape/encoder\.c"],
-    r"openssl/.*": [r"src/edge/tls/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
+    r"openssl/.*": [r"src/edge/(tls|auth)/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
     r"nghttp2/.*": [r"src/http/h2\w*\.[ch]"],
 }
 
