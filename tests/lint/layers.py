@@ -21,7 +21,7 @@ LIBRARIES = {
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]"],
     r"curl/curl\.h": [r"src/cli/\w+\.[ch]", r"src/control/\w+\.[ch]"],
     r"ares\.h": [r"src/edge/upstream/resolver\w*\.c"],
-    r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream|limit)/\w+\.[ch]"],
+    r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream|limit|auth)/\w+\.[ch]"],
     r"llhttp\.h": [],
     r"zlib\.h|zstd\.h|brotli/.*": [r"src/edge/shape/encoder\.c"],
     r"openssl/.*": [r"src/edge/(tls|auth)/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
@@ -36,6 +36,7 @@ SHARED_FILES = [
     r"src/edge/(mailbox|snapshot|registry|worker)\.[ch]",
     r"src/edge/upstream/(endpoint|gate)\.[ch]",
     r"src/edge/limit/limiter\.c",
+    r"src/edge/auth/key_store\.[ch]",
     r"src/edge/tls/tls_(server|client|tickets|challenges)\.[ch]",
     r"src/edge/(metric|manager)/\w+\.[ch]",
 ]

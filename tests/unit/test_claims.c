@@ -83,8 +83,9 @@ static void required_claims(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        const struct claims_rules rules = {
-            .needs = &cases[i].need, .need_count = 1, .is_endless = true};
+        const struct claims_rules rules = {.needs = &cases[i].need,
+                                           .need_count = 1,
+                                           .is_endless = true};
 
         assert_int_equal(check(cases[i].claims, &rules, NULL), cases[i].fault);
     }
@@ -159,9 +160,15 @@ static void claims_become_fields(void **state)
         {"{\"v\":null}", NULL},
         {"{}", NULL},
     };
-    static const char *const bad[] = {
-        "{\"v\":\"a\\r\\nx-admin: 1\"}", "{\"v\":\"a\\u007f\"}", "{\"v\":\" a\"}", "{\"v\":\"a \"}",
-        "{\"v\":{}}", "{\"v\":[\"a,b\"]}", "{\"v\":[1]}", "{\"v\":[[\"a\"]]}", "{\"v\":[\"\\n\"]}"};
+    static const char *const bad[] = {"{\"v\":\"a\\r\\nx-admin: 1\"}",
+                                      "{\"v\":\"a\\u007f\"}",
+                                      "{\"v\":\" a\"}",
+                                      "{\"v\":\"a \"}",
+                                      "{\"v\":{}}",
+                                      "{\"v\":[\"a,b\"]}",
+                                      "{\"v\":[1]}",
+                                      "{\"v\":[[\"a\"]]}",
+                                      "{\"v\":[\"\\n\"]}"};
     struct hands *hands = hands_new();
     struct jwt jwt;
 
@@ -183,10 +190,8 @@ static void claims_become_fields(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(leeway_is_exact),
-        cmocka_unit_test(a_token_ends_unless_it_need_not),
-        cmocka_unit_test(required_claims),
-        cmocka_unit_test(scopes_in_all_their_shapes),
+        cmocka_unit_test(leeway_is_exact),      cmocka_unit_test(a_token_ends_unless_it_need_not),
+        cmocka_unit_test(required_claims),      cmocka_unit_test(scopes_in_all_their_shapes),
         cmocka_unit_test(claims_become_fields),
     };
 

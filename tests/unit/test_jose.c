@@ -25,12 +25,13 @@ static int tear_down(void **state)
 
 static void base64_has_one_text_for_each_run_of_bytes(void **state)
 {
-    static const char *const good[][2] = {{"", ""},         {"Zg", "f"},          {"Zm8", "fo"},
-                                          {"Zm9v", "foo"},  {"Zm9vYg", "foob"},   {"-_8", "\xfb\xff"},
-                                          {"____", "\xff\xff\xff"}};
-    static const char *const bad[] = {"Z",     "Zm9vY",  "Zg==",  "Zg=",   "Zh",   "Zm9",   "Z g",
-                                      "Zm9v\n", "Zm9v ",  " Zm9v", "+_8",   "-/8",  "Zm.v",  "Zm9\x80",
-                                      "Zm8=",  "====",   "A\tAA", "%41A",  "AB",   "AAB",   "Zm9v=Zm9v"};
+    static const char *const good[][2] = {
+        {"", ""},           {"Zg", "f"},         {"Zm8", "fo"},           {"Zm9v", "foo"},
+        {"Zm9vYg", "foob"}, {"-_8", "\xfb\xff"}, {"____", "\xff\xff\xff"}};
+    static const char *const bad[] = {"Z",    "Zm9vY",   "Zg==",     "Zg=",   "Zh",    "Zm9",
+                                      "Z g",  "Zm9v\n",  "Zm9v ",    " Zm9v", "+_8",   "-/8",
+                                      "Zm.v", "Zm9\x80", "Zm8=",     "====",  "A\tAA", "%41A",
+                                      "AB",   "AAB",     "Zm9v=Zm9v"};
     struct hands *hands = *state;
     struct str bytes;
 
@@ -127,37 +128,49 @@ static const struct {
     const char *from, *key, *token;
 } vectors[] = {
     {"RFC 7515 A.1",
-     "{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcg"
+     "{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-"
+     "1qS0gZH75aKtMN3Yj0iPS4hcg"
      "UuTwjAzZr1Z9CAow\"}",
      "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0"
      "dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"},
     {"RFC 7515 A.2",
-     "{\"kty\":\"RSA\",\"n\":\"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-"
-     "4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL"
-     "-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG"
+     "{\"kty\":\"RSA\",\"n\":\"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-"
+     "Vaw-"
+     "4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_"
+     "7OMg0LOL"
+     "-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-"
+     "UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG"
      "4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ\","
      "\"e\":\"AQAB\"}",
      "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNv"
-     "bS9pc19yb290Ijp0cnVlfQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4"
-     "Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xB"
-     "ArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1"
+     "bS9pc19yb290Ijp0cnVlfQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB__"
+     "dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4"
+     "Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_"
+     "nZLgrnbyTyWzO75vRK5h6xB"
+     "ArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-"
+     "eOkHWEsqtFZESc6BfI7noOPqvhJ1"
      "phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"},
     {"RFC 7515 A.3",
      "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
      "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}",
      "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNv"
-     "bS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfK"
+     "bS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-"
+     "F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfK"
      "TUJqPP3-Kg6NU1Q"},
     {"RFC 7515 A.4",
-     "{\"kty\":\"EC\",\"crv\":\"P-521\",\"x\":\"AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EO"
+     "{\"kty\":\"EC\",\"crv\":\"P-521\",\"x\":"
+     "\"AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EO"
      "nYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk\",\"y\":\"ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-"
      "x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2\"}",
-     "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZ"
-     "ZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYb"
+     "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-"
+     "mZ"
+     "ZqwqT2SI-KGDKB34XO0aw_"
+     "7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYb"
      "SW9ERBXukOXolLzeO_Jn"},
     {"RFC 8037 A.4",
      "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
-     "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3"
+     "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-"
+     "09PGcvMg3"
      "AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"},
 };
 
@@ -227,10 +240,10 @@ static void pem_is_read_as_what_it_is(void **state)
         assert_non_null(strstr(why, "private key"));
     }
     assert_null(jwks_read_pem(STR(""), &why));
-    assert_null(jwks_read_pem(STR("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
-                              &why));
-    assert_null(jwks_read_pem(STR("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-                              &why));
+    assert_null(
+        jwks_read_pem(STR("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), &why));
+    assert_null(
+        jwks_read_pem(STR("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), &why));
 }
 
 /* --- keys */
@@ -238,8 +251,7 @@ static void pem_is_read_as_what_it_is(void **state)
 static bool is_key(struct hands *hands, const char *key)
 {
     const char *why = NULL;
-    struct jwks *jwks =
-        jwks_read(arena_format(&hands->arena, "{\"keys\":[%s]}", key), &why);
+    struct jwks *jwks = jwks_read(arena_format(&hands->arena, "{\"keys\":[%s]}", key), &why);
     bool is_good = jwks != NULL;
 
     if (!is_good)
@@ -296,7 +308,8 @@ static void keys_that_are_none_are_refused(void **state)
         "{\"kty\":\"RSA\",\"n\":1,\"e\":\"AQAB\"}",
         "{\"kty\":\"EC\",\"crv\":\"P-256\"}",
         "{\"kty\":\"EC\",\"crv\":\"P-192\",\"x\":\"AA\",\"y\":\"AA\"}",
-        "{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+        "{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":"
+        "\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
         "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}",
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
         "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a4\"}",
@@ -304,8 +317,10 @@ static void keys_that_are_none_are_refused(void **state)
         "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5Q\"}",
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
         "\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
-        "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
-        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHUQ\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"11qYAYKxCrfVS_"
+        "7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}",
+        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_"
+        "7TyWQHOg7hcvPapiMlrwIaaPcHUQ\"}",
         "{\"kty\":\"oct\",\"k\":\"c2hvcnQ\"}",
         "{\"kty\":\"oct\",\"k\":\"\"}",
         "{\"kty\":\"oct\",\"k\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
@@ -324,12 +339,13 @@ static void weak_rsa_is_refused(void **state)
     assert_false(is_key(hands, hands_jwk(hands, MAKER_RSA, "").p));
     EVP_PKEY_free(hands->keys[MAKER_RSA]);
     hands->keys[MAKER_RSA] = good;
-    assert_false(is_key(
-        hands, arena_format(&hands->arena, "{\"kty\":\"RSA\",\"n\":\"%.*s\",\"e\":\"AQ\"}",
-                            STR_FMT(hands_number(hands, good, OSSL_PKEY_PARAM_RSA_N, 0)))
-                   .p));
-    assert_false(is_key(
-        hands, arena_format(&hands->arena, "{\"kty\":\"RSA\",\"n\":\"%.*s\",\"e\":\"AAEAAQ\"}",
+    assert_false(
+        is_key(hands, arena_format(&hands->arena, "{\"kty\":\"RSA\",\"n\":\"%.*s\",\"e\":\"AQ\"}",
+                                   STR_FMT(hands_number(hands, good, OSSL_PKEY_PARAM_RSA_N, 0)))
+                          .p));
+    assert_false(
+        is_key(hands,
+               arena_format(&hands->arena, "{\"kty\":\"RSA\",\"n\":\"%.*s\",\"e\":\"AAEAAQ\"}",
                             STR_FMT(hands_number(hands, good, OSSL_PKEY_PARAM_RSA_N, 0)))
                    .p));
 }
@@ -338,12 +354,12 @@ static void sets_skip_what_they_cannot_use(void **state)
 {
     struct hands *hands = *state;
     const char *why = NULL;
-    struct jwks *jwks = jwks_read(
-        arena_format(&hands->arena, "{\"keys\":[{\"kty\":\"new\"},%s,1,%s,%s]}",
-                     hands_jwk(hands, MAKER_P256, ",\"kid\":\"a\"").p,
-                     hands_jwk(hands, MAKER_SECRET, "").p,
-                     hands_jwk(hands, MAKER_ED, ",\"use\":\"enc\"").p),
-        &why);
+    struct jwks *jwks =
+        jwks_read(arena_format(&hands->arena, "{\"keys\":[{\"kty\":\"new\"},%s,1,%s,%s]}",
+                               hands_jwk(hands, MAKER_P256, ",\"kid\":\"a\"").p,
+                               hands_jwk(hands, MAKER_SECRET, "").p,
+                               hands_jwk(hands, MAKER_ED, ",\"use\":\"enc\"").p),
+                  &why);
 
     assert_non_null(jwks);
     assert_int_equal(jwks->count, 1);
@@ -363,20 +379,17 @@ static void names_choose_the_key(void **state)
     struct str named = hands_jwk(hands, MAKER_P256, ",\"kid\":\"a\"");
     struct str plain = hands_jwk(hands, MAKER_P256, "");
 
-    assert_int_equal(
-        verify(hands, named.p,
-               hands_token(hands, JOSE_ES256, MAKER_P256, ",\"kid\":\"a\"", "{}").p),
-        FAULT_NONE);
-    assert_int_equal(
-        verify(hands, named.p,
-               hands_token(hands, JOSE_ES256, MAKER_P256, ",\"kid\":\"b\"", "{}").p),
-        FAULT_KEY);
-    assert_int_equal(
-        verify(hands, plain.p,
-               hands_token(hands, JOSE_ES256, MAKER_P256, ",\"kid\":\"b\"", "{}").p),
-        FAULT_NONE);
-    assert_int_equal(
-        verify(hands, named.p, hands_token(hands, JOSE_ES256, MAKER_P256, "", "{}").p), FAULT_NONE);
+    assert_int_equal(verify(hands, named.p,
+                            hands_token(hands, JOSE_ES256, MAKER_P256, ",\"kid\":\"a\"", "{}").p),
+                     FAULT_NONE);
+    assert_int_equal(verify(hands, named.p,
+                            hands_token(hands, JOSE_ES256, MAKER_P256, ",\"kid\":\"b\"", "{}").p),
+                     FAULT_KEY);
+    assert_int_equal(verify(hands, plain.p,
+                            hands_token(hands, JOSE_ES256, MAKER_P256, ",\"kid\":\"b\"", "{}").p),
+                     FAULT_NONE);
+    assert_int_equal(verify(hands, named.p, hands_token(hands, JOSE_ES256, MAKER_P256, "", "{}").p),
+                     FAULT_NONE);
 }
 
 int main(void)

@@ -118,8 +118,7 @@ __attribute__((unused)) static struct str hands_jwk(struct hands *hands, enum ma
             STR_FMT(hands_number(hands, hands->keys[maker], OSSL_PKEY_PARAM_RSA_E, 0)), more);
     case MAKER_ED:
         assert_true(EVP_PKEY_get_raw_public_key(hands->keys[maker], raw, &len));
-        return arena_format(&hands->arena,
-                            "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"%.*s\"%s}",
+        return arena_format(&hands->arena, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"%.*s\"%s}",
                             STR_FMT(hands_base64(hands, (struct str){(char *)raw, len})), more);
     default:
         return hands_ec_jwk(hands, maker, more);
@@ -178,9 +177,8 @@ static struct str hands_flat(struct hands *hands, const unsigned char *der, size
 }
 
 /* The signature's bytes; of EC as DER when that is asked for. */
-__attribute__((unused)) static struct str hands_sign(struct hands *hands, enum jose_alg alg,
-                                                     enum maker maker, struct str input,
-                                                     bool is_der)
+__attribute__((unused)) static struct str
+hands_sign(struct hands *hands, enum jose_alg alg, enum maker maker, struct str input, bool is_der)
 {
     const struct jose_alg_info *info = jose_alg_info(alg);
     unsigned char out[1024];
@@ -198,8 +196,8 @@ __attribute__((unused)) static struct str hands_sign(struct hands *hands, enum j
         assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(how, RSA_PKCS1_PSS_PADDING), 1);
         assert_int_equal(EVP_PKEY_CTX_set_rsa_pss_saltlen(how, RSA_PSS_SALTLEN_DIGEST), 1);
     }
-    assert_int_equal(
-        EVP_DigestSign(context, out, &len, (const unsigned char *)input.p, input.len), 1);
+    assert_int_equal(EVP_DigestSign(context, out, &len, (const unsigned char *)input.p, input.len),
+                     1);
     EVP_MD_CTX_free(context);
     if (info->half && !is_der)
         return hands_flat(hands, out, len, info->half);
@@ -218,7 +216,8 @@ __attribute__((unused)) static struct str hands_token(struct hands *hands, enum 
                                                       enum maker maker, const char *more,
                                                       const char *payload)
 {
-    struct str header = arena_format(&hands->arena, "{\"alg\":\"%s\"%s}", jose_alg_info(alg)->name, more);
+    struct str header =
+        arena_format(&hands->arena, "{\"alg\":\"%s\"%s}", jose_alg_info(alg)->name, more);
     struct str input = hands_input(hands, header.p, payload);
 
     return hands_join(hands, input, hands_sign(hands, alg, maker, input, false));

@@ -35,12 +35,12 @@ static int set_up(void **state)
     struct hands *hands = rig->hands = hands_new();
     const char *why = NULL;
 
-    rig->public = jwks_read(
-        arena_format(&hands->arena, "{\"keys\":[%s,%s,%s]}",
-                     hands_jwk(hands, MAKER_RSA, ",\"kid\":\"rsa\",\"alg\":\"RS256\"").p,
-                     hands_jwk(hands, MAKER_P256, ",\"kid\":\"ec\"").p,
-                     hands_jwk(hands, MAKER_ED, ",\"kid\":\"ed\"").p),
-        &why);
+    rig->public =
+        jwks_read(arena_format(&hands->arena, "{\"keys\":[%s,%s,%s]}",
+                               hands_jwk(hands, MAKER_RSA, ",\"kid\":\"rsa\",\"alg\":\"RS256\"").p,
+                               hands_jwk(hands, MAKER_P256, ",\"kid\":\"ec\"").p,
+                               hands_jwk(hands, MAKER_ED, ",\"kid\":\"ed\"").p),
+                  &why);
     rig->secret = jwks_read_secret(STR(MAKE_SECRET), &why);
     *state = rig;
     return rig->public && rig->secret ? 0 : -1;
@@ -61,8 +61,10 @@ static enum fault ask(struct rig *rig, const struct jwks *jwks, struct str token
 {
     /* A copy of exactly that size: a step too far is seen by the sanitizer. */
     char *exact = test_malloc(token.len + 1);
-    struct jwt_ask question = {
-        .token = {exact, token.len}, .jwks = jwks, .rules = &rules, .now_ms = NOW_MS};
+    struct jwt_ask question = {.token = {exact, token.len},
+                               .jwks = jwks,
+                               .rules = &rules,
+                               .now_ms = NOW_MS};
     struct arena arena;
     struct jwt jwt;
     enum fault fault;
@@ -139,10 +141,11 @@ static void none_in_every_casing(struct rig *rig)
 static void algorithms_that_are_none(struct rig *rig)
 {
     static const char *const algs[] = {
-        "\"\"",        "\"hs256\"",  "\"Hs256\"",   "\"rs256\"",  "\"es256\"", "\"eddsa\"",
-        "\"EDDSA\"",   "\"HS1\"",    "\"RS1\"",     "\"MD5\"",    "\"HS256 \"", "\" HS256\"",
-        "\"HS256,RS256\"", "\"ES256K\"", "\"Ed25519\"", "\"RSA1_5\"", "\"dir\"",   "\"A128KW\"",
-        "\"none\\n\"", "\"HS2566\"", "\"HS25\"",    "\"*\""};
+        "\"\"",       "\"hs256\"",  "\"Hs256\"",       "\"rs256\"",   "\"es256\"",
+        "\"eddsa\"",  "\"EDDSA\"",  "\"HS1\"",         "\"RS1\"",     "\"MD5\"",
+        "\"HS256 \"", "\" HS256\"", "\"HS256,RS256\"", "\"ES256K\"",  "\"Ed25519\"",
+        "\"RSA1_5\"", "\"dir\"",    "\"A128KW\"",      "\"none\\n\"", "\"HS2566\"",
+        "\"HS25\"",   "\"*\""};
     static const char *const others[] = {"null", "0", "256", "true", "[]", "[\"RS256\"]", "{}"};
 
     for (size_t i = 0; i < ARRAY_LEN(algs); i++)
@@ -202,12 +205,11 @@ static void families_are_not_mixed(void **state)
                                          jose_alg_info((enum jose_alg)alg)->name);
 
         if (alg != JOSE_ES256)
-            refused(rig, rig->public,
-                    signed_token(rig, JOSE_ES256, MAKER_P256, header.p, GOOD),
+            refused(rig, rig->public, signed_token(rig, JOSE_ES256, MAKER_P256, header.p, GOOD),
                     alg == JOSE_RS256 || alg == JOSE_EDDSA ? FAULT_SIGNATURE : FAULT_KEY);
         if (alg > JOSE_HS512)
-            refused(rig, rig->secret,
-                    signed_token(rig, JOSE_HS256, MAKER_SECRET, header.p, GOOD), FAULT_KEY);
+            refused(rig, rig->secret, signed_token(rig, JOSE_HS256, MAKER_SECRET, header.p, GOOD),
+                    FAULT_KEY);
     }
 }
 
@@ -228,11 +230,13 @@ static void empty_secrets_are_none(void **state)
 /* The header brings its own key, or says where one is; the signature is good by that key. */
 static void keys_of_the_token_are_not_used(void **state)
 {
-    static const char *const more[] = {
-        "\"jku\":\"https://evil.example/jwks.json\"",  "\"x5u\":\"https://evil.example/x\"",
-        "\"jku\":\"file:///dev/null\"",                "\"x5c\":[\"AAAA\"]",
-        "\"x5t\":\"AAAA\"",                            "\"kid\":\"ec\",\"jku\":\"http://[::1]/\"",
-        "\"typ\":\"JWT\",\"x5t#S256\":\"AAAA\""};
+    static const char *const more[] = {"\"jku\":\"https://evil.example/jwks.json\"",
+                                       "\"x5u\":\"https://evil.example/x\"",
+                                       "\"jku\":\"file:///dev/null\"",
+                                       "\"x5c\":[\"AAAA\"]",
+                                       "\"x5t\":\"AAAA\"",
+                                       "\"kid\":\"ec\",\"jku\":\"http://[::1]/\"",
+                                       "\"typ\":\"JWT\",\"x5t#S256\":\"AAAA\""};
     struct rig *rig = *state;
     struct hands *thief = hands_new();
     struct str jwk = hands_jwk(thief, MAKER_P256, ""), input, header;
@@ -255,14 +259,28 @@ static void keys_of_the_token_are_not_used(void **state)
 /* A kid is a name to compare, never a path, a query or a pattern. */
 static void kids_are_only_names(void **state)
 {
-    static const char *const kids[] = {
-        "\"../../../../dev/null\"", "\"/dev/null\"",       "\"ec' OR '1'='1\"",  "\"ec; ls\"",
-        "\"$(id)\"",                "\"EC\"",              "\"ec \"",            "\" ec\"",
-        "\"e\"",                    "\"ecc\"",             "\"*\"",              "\"\"",
-        "\"%2e%2e\"",               "\"ec\\n\"",           "\"http://evil/\"",   "\"rsa\"",
-        "\"ec\\u0301\"",            "\"\\uff45\\uff43\"",  "\"ec|rsa\"",         "\"0\""};
-    static const char *const others[] = {"1", "null", "true", "[]", "[\"ec\"]", "{}", "\"e\\u0000\"",
-                                         "1.5"};
+    static const char *const kids[] = {"\"../../../../dev/null\"",
+                                       "\"/dev/null\"",
+                                       "\"ec' OR '1'='1\"",
+                                       "\"ec; ls\"",
+                                       "\"$(id)\"",
+                                       "\"EC\"",
+                                       "\"ec \"",
+                                       "\" ec\"",
+                                       "\"e\"",
+                                       "\"ecc\"",
+                                       "\"*\"",
+                                       "\"\"",
+                                       "\"%2e%2e\"",
+                                       "\"ec\\n\"",
+                                       "\"http://evil/\"",
+                                       "\"rsa\"",
+                                       "\"ec\\u0301\"",
+                                       "\"\\uff45\\uff43\"",
+                                       "\"ec|rsa\"",
+                                       "\"0\""};
+    static const char *const others[] = {"1",        "null", "true",         "[]",
+                                         "[\"ec\"]", "{}",   "\"e\\u0000\"", "1.5"};
     struct rig *rig = *state;
 
     for (size_t i = 0; i < ARRAY_LEN(kids); i++)
@@ -322,8 +340,8 @@ static void headers_out_of_order_are_refused(void **state)
     struct rig *rig = *state;
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        refused(rig, rig->public,
-                signed_token(rig, JOSE_ES256, MAKER_P256, cases[i].header, GOOD), cases[i].fault);
+        refused(rig, rig->public, signed_token(rig, JOSE_ES256, MAKER_P256, cases[i].header, GOOD),
+                cases[i].fault);
 }
 
 /* --- forms */
@@ -351,7 +369,8 @@ static void other_spellings_are_refused(void **state)
     struct str token = good_token(rig);
     const char *first = strchr(token.p, '.'), *second = strchr(first + 1, '.');
     int head = (int)(first - token.p), body = (int)(second - first - 1);
-    static const char *const puts[] = {"=", "==", " ", "\n", "\t", "\r\n", "%", "+", "/", "\x80", "~"};
+    static const char *const puts[] = {"=", "==", " ", "\n",   "\t", "\r\n",
+                                       "%", "+",  "/", "\x80", "~"};
 
     for (size_t i = 0; i < ARRAY_LEN(puts); i++) {
         const char *put = puts[i];
@@ -466,14 +485,12 @@ static void signatures_of_a_wrong_length(void **state)
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         const struct jwks *jwks = kinds[i].maker == MAKER_SECRET ? rig->secret : rig->public;
         struct str input = hands_input(rig->hands, kinds[i].header, GOOD);
-        struct str signature =
-            hands_sign(rig->hands, kinds[i].alg, kinds[i].maker, input, false);
+        struct str signature = hands_sign(rig->hands, kinds[i].alg, kinds[i].maker, input, false);
         struct str longer = arena_format(&rig->hands->arena, "%*s", (int)signature.len + 1, "");
 
         memcpy((char *)(uintptr_t)longer.p, signature.p, signature.len);
         for (size_t len = 0; len < signature.len; len += 1 + signature.len / 16)
-            refused(rig, jwks,
-                    hands_join(rig->hands, input, (struct str){signature.p, len}),
+            refused(rig, jwks, hands_join(rig->hands, input, (struct str){signature.p, len}),
                     FAULT_SIGNATURE);
         refused(rig, jwks, hands_join(rig->hands, input, longer), FAULT_SIGNATURE);
         memmove((char *)(uintptr_t)longer.p + 1, signature.p, signature.len);
@@ -491,11 +508,11 @@ static void signatures_of_others_do_not_fit(void **state)
 
     input = hands_input(rig->hands, "{\"alg\":\"ES256\",\"kid\":\"ec\"}",
                         "{\"iss\":\"me\",\"aud\":\"you\",\"sub\":\"root\",\"exp\":1700000100}");
-    refused(rig, rig->public,
-            arena_format(&rig->hands->arena, "%s.%s", input.p, signature), FAULT_SIGNATURE);
+    refused(rig, rig->public, arena_format(&rig->hands->arena, "%s.%s", input.p, signature),
+            FAULT_SIGNATURE);
     input = hands_input(rig->hands, "{\"alg\":\"ES256\", \"kid\":\"ec\"}", GOOD);
-    refused(rig, rig->public,
-            arena_format(&rig->hands->arena, "%s.%s", input.p, signature), FAULT_SIGNATURE);
+    refused(rig, rig->public, arena_format(&rig->hands->arena, "%s.%s", input.p, signature),
+            FAULT_SIGNATURE);
 }
 
 /* --- payloads, well signed */

@@ -43,7 +43,7 @@ static struct rules *make_rules(const char *yaml)
     if (!conf)
         print_error("%.*s", STR_FMT(diag_report(&diag)));
     assert_non_null(conf);
-    rules = rules_new(conf, &arena, &diag);
+    rules = rules_new(conf, NULL, &arena, &diag);
     assert_non_null(rules);
     return rules;
 }

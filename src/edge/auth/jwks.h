@@ -16,6 +16,7 @@ struct jwks {
     struct arena arena; /* of all that is in it */
     struct jwk *keys;
     uint32_t count;
+    uint64_t serial;  /* tells one set of a source from another */
     uint32_t skipped; /* keys of the text that are not for verifying signatures */
 };
 

@@ -10,11 +10,13 @@ extern const struct filter filter_compress;
 extern const struct filter filter_cors;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
+extern const struct filter filter_jwt;
 extern const struct filter filter_rate_limit;
 
 const struct filter *const filter_registry[] = {
     &filter_cors, // first on the way in: preflights need no more; last on the way out
     &filter_rate_limit,
+    &filter_jwt,
     // what comes in
     &filter_body_limit,
     // what goes out

@@ -234,7 +234,7 @@ static bool start_workers(struct manager *m)
             .stats = m->stats,
             .ring = access_ring(m->log, w),
             .home = &m->home,
-            .env = {.workers = m->worker_count, .limiter = m->limiter},
+            .env = {.workers = m->worker_count, .limiter = m->limiter, .keys = m->keys},
             .edge_name = {m->edge_name, strlen(m->edge_name)},
             .id_prefix = prefix << 8 | w,
             .memory_limit = m->memory_max / m->worker_count,
@@ -368,14 +368,15 @@ static bool open_plane(struct manager *m, const struct conf *conf)
     derive_limits(m, conf);
     m->stats = stats_new(m->worker_count);
     m->own_stats = m->loop.stats = stats_new(1);
+    m->keys = key_store_new(m->worker_count);
     m->registry = registry_new(m->worker_count, wake_worker, m);
     m->log = access_open(&conf->log, m->worker_count);
     if (!m->log)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
     m->limiter = open_limiter(m);
-    return m->stats && m->own_stats && m->registry && m->log && m->limiter && open_checks(m) &&
-           certificates_open(m) && manager_open_discovery(m) && start_workers(m);
+    return m->stats && m->own_stats && m->keys && m->registry && m->log && m->limiter &&
+           open_checks(m) && certificates_open(m) && manager_open_discovery(m) && start_workers(m);
 }
 
 /* Becomes ready when the first snapshot is served by all workers. */
@@ -428,6 +429,7 @@ static void free_plane(struct manager *m)
     if (m->log)
         access_close(&m->log);
     rules_unref(&m->rules);
+    key_store_free(&m->keys);
     if (m->registry)
         registry_free(&m->registry);
     if (m->stats)

@@ -10,6 +10,7 @@
 
 #include <limits.h>
 
+#include "edge/auth/key_store.h"
 #include "edge/manager/builder.h"
 #include "edge/manager/certificates.h"
 #include "edge/manager/checks.h"
@@ -63,6 +64,7 @@ struct manager {
     pthread_mutex_t stats_lock;      /* builder gives out slots, manager scrapes */
     struct access_log *log;
     struct registry *registry;
+    struct key_store *keys;
     /* what runs */
     struct snapshot *snapshot; /* newest published */
     struct rules *rules;       /* its, counted */
