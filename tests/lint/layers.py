@@ -19,7 +19,7 @@ LIBRARIES = {
     r"uv\.h": [r"src/edge/\w+\.[ch]", r"src/edge/(upstream|filter|manager)/\w+\.[ch]", r"src/cli/\w+\.[ch]",
               r"src/control/\w+\.[ch]"],
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]"],
-    r"curl/curl\.h": [r"src/cli/\w+\.[ch]", r"src/control/\w+\.[ch]"],
+    r"curl/curl\.h": [r"src/edge/manager/keys\.c", r"src/cli/\w+\.[ch]", r"src/control/\w+\.[ch]"],
     r"ares\.h": [r"src/edge/upstream/resolver\w*\.c"],
     r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream|limit|auth)/\w+\.[ch]"],
     r"llhttp\.h": [],

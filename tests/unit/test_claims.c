@@ -8,7 +8,7 @@
 #include "edge/auth/jose_json.h"
 #include "edge/auth/jwks.h"
 #include "edge/auth/jwt.h"
-#include "test_jose_make.h"
+#include "test_jose_sign.h"
 
 #define NOW_MS 1700000000000U
 

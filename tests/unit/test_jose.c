@@ -7,7 +7,7 @@
 
 #include "edge/auth/jose_json.h"
 #include "edge/auth/jwks.h"
-#include "test_jose_make.h"
+#include "test_jose_sign.h"
 
 static int set_up(void **state)
 {

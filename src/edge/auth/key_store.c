@@ -84,14 +84,24 @@ struct key_source *key_store_take(struct key_store *store, struct str name, bool
         source->refs++;
     pthread_mutex_unlock(&store->lock);
     jwks_free(first);
+    if (source && store->wake)
+        store->wake(store->owner);
     return source;
 }
 
-void key_store_hold(struct key_store *store, struct key_source *source)
+struct key_source *key_store_pick(struct key_store *store,
+                                  bool (*is_due)(struct key_source *source, void *owner),
+                                  void *owner)
 {
+    struct key_source *source;
+
     pthread_mutex_lock(&store->lock);
-    source->refs++;
+    for (source = store->sources; source && !is_due(source, owner);)
+        source = source->next;
+    if (source)
+        source->refs++;
     pthread_mutex_unlock(&store->lock);
+    return source;
 }
 
 void key_store_drop(struct key_store *store, struct key_source **source)

@@ -38,9 +38,11 @@ struct key_store {
     unsigned workers;
     uint64_t last_rules; /* under the lock */
     struct token_cache **caches;
+    void (*wake)(void *owner); /* a source has come; any thread */
+    void *owner;
 };
 
-/* NULL: memory. */
+/* NULL: memory. Then `wake` and `owner` are set. */
 struct key_store *key_store_new(unsigned workers);
 /* No worker asks any more; while a filter has a source, all stays. Clears the pointer; it may be
  * NULL. */
@@ -50,8 +52,10 @@ void key_store_free(struct key_store **store);
  * case and may be NULL. NULL: memory. Any thread. */
 struct key_source *key_store_take(struct key_store *store, struct str name, bool is_url,
                                   struct jwks *first);
-/* One more reference. Any thread. */
-void key_store_hold(struct key_store *store, struct key_source *source);
+/* The first source that `is_due`, a reference; NULL: none. The manager's thread. */
+struct key_source *key_store_pick(struct key_store *store,
+                                  bool (*is_due)(struct key_source *source, void *owner),
+                                  void *owner);
 /* Gives it back. Clears the pointer; it may be NULL. Any thread. */
 void key_store_drop(struct key_store *store, struct key_source **source);
 /* A number for a filter's rules, never 0 and never given twice. Any thread. */

@@ -234,7 +234,7 @@ static bool start_workers(struct manager *m)
             .stats = m->stats,
             .ring = access_ring(m->log, w),
             .home = &m->home,
-            .env = {.workers = m->worker_count, .limiter = m->limiter, .keys = m->keys},
+            .env = {.workers = m->worker_count, .limiter = m->limiter, .keys = m->key_store},
             .edge_name = {m->edge_name, strlen(m->edge_name)},
             .id_prefix = prefix << 8 | w,
             .memory_limit = m->memory_max / m->worker_count,
@@ -261,6 +261,7 @@ static void on_second(uv_timer_t *timer)
         manager_keep_last_good(m);
     certificates_tick(m);
     manager_tick_discovery(m);
+    keys_tick(m->keys);
     admin_tick(m->admin);
 }
 
@@ -271,6 +272,8 @@ static void on_woken(void *owner)
 
     if (m->checks)
         checks_look(m->checks);
+    if (m->keys)
+        keys_tick(m->keys);
 }
 
 static bool open_loop(struct manager *m)
@@ -361,6 +364,25 @@ static bool open_checks(struct manager *m)
     return m->checks != NULL;
 }
 
+/* A filter names keys that are not known: the manager is woken to read them. */
+static void wake_manager(void *owner)
+{
+    struct manager *m = owner;
+
+    mailbox_wake(&m->home);
+}
+
+static bool open_keys(struct manager *m)
+{
+    m->key_store = key_store_new(m->worker_count);
+    if (!m->key_store)
+        return false;
+    m->key_store->wake = wake_manager;
+    m->key_store->owner = m;
+    m->keys = keys_open(&m->loop.uv, m->key_store);
+    return m->keys != NULL;
+}
+
 /* Everything a worker needs, sized by the first configuration. */
 static bool open_plane(struct manager *m, const struct conf *conf)
 {
@@ -368,15 +390,14 @@ static bool open_plane(struct manager *m, const struct conf *conf)
     derive_limits(m, conf);
     m->stats = stats_new(m->worker_count);
     m->own_stats = m->loop.stats = stats_new(1);
-    m->keys = key_store_new(m->worker_count);
     m->registry = registry_new(m->worker_count, wake_worker, m);
     m->log = access_open(&conf->log, m->worker_count);
     if (!m->log)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
     m->limiter = open_limiter(m);
-    return m->stats && m->own_stats && m->keys && m->registry && m->log && m->limiter &&
-           open_checks(m) && certificates_open(m) && manager_open_discovery(m) && start_workers(m);
+    return m->stats && m->own_stats && m->registry && m->log && m->limiter &&
+           open_checks(m) && open_keys(m) && certificates_open(m) && manager_open_discovery(m) && start_workers(m);
 }
 
 /* Becomes ready when the first snapshot is served by all workers. */
@@ -429,7 +450,8 @@ static void free_plane(struct manager *m)
     if (m->log)
         access_close(&m->log);
     rules_unref(&m->rules);
-    key_store_free(&m->keys);
+    keys_free(&m->keys);
+    key_store_free(&m->key_store);
     if (m->registry)
         registry_free(&m->registry);
     if (m->stats)
@@ -451,6 +473,7 @@ static void close_all(struct manager *m)
     m->is_stopping = true;
     uv_timer_stop(&m->second);
     checks_close(m->checks);
+    keys_close(m->keys);
     end_workers(m);
     uv_run(&m->loop.uv, UV_RUN_NOWAIT); // snapshots come home
     manager_abandon(m);

@@ -10,12 +10,12 @@
 
 #include <limits.h>
 
-#include "edge/auth/key_store.h"
 #include "edge/manager/builder.h"
 #include "edge/manager/certificates.h"
 #include "edge/manager/checks.h"
 #include "edge/manager/discovery.h"
 #include "edge/manager/hosts.h"
+#include "edge/manager/keys.h"
 #include "edge/manager/overlay.h"
 #include "edge/worker.h"
 #include "process/link.h"
@@ -64,7 +64,8 @@ struct manager {
     pthread_mutex_t stats_lock;      /* builder gives out slots, manager scrapes */
     struct access_log *log;
     struct registry *registry;
-    struct key_store *keys;
+    struct key_store *key_store;
+    struct keys *keys; /* keeps what is in it fresh */
     /* what runs */
     struct snapshot *snapshot; /* newest published */
     struct rules *rules;       /* its, counted */
