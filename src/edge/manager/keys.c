@@ -20,7 +20,7 @@ enum {
     FRESH_MS = 5 * 60000, /* how long a fetched set is good, unless the answer says otherwise */
     FRESH_MIN_MS = 60000, /* the least it may say */
     FRESH_MAX_MS = 60 * 60000,
-    MISSING_MS = 5000, /* between fetches for keys that are not known */
+    MISSING_MS = 5000,  /* between fetches for keys that are not known */
     BACK_OFF_MS = 1000, /* after a failure, doubling */
     BACK_OFF_MAX_MS = 60000,
 };

@@ -396,8 +396,8 @@ static bool open_plane(struct manager *m, const struct conf *conf)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
     m->limiter = open_limiter(m);
-    return m->stats && m->own_stats && m->registry && m->log && m->limiter &&
-           open_checks(m) && open_keys(m) && certificates_open(m) && manager_open_discovery(m) && start_workers(m);
+    return m->stats && m->own_stats && m->registry && m->log && m->limiter && open_checks(m) &&
+           open_keys(m) && certificates_open(m) && manager_open_discovery(m) && start_workers(m);
 }
 
 /* Becomes ready when the first snapshot is served by all workers. */
