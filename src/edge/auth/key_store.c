@@ -17,8 +17,10 @@ struct key_store *key_store_new(unsigned workers)
         return NULL;
     store->workers = workers;
     store->caches = calloc(workers + 1, sizeof(struct token_cache *));
-    if (store->caches && !pthread_mutex_init(&store->lock, NULL))
+    store->desks = calloc(workers + 1, sizeof(struct password_desk *));
+    if (store->caches && store->desks && !pthread_mutex_init(&store->lock, NULL))
         return store;
+    free(store->desks);
     free(store->caches);
     free(store);
     return NULL;
@@ -31,8 +33,11 @@ void key_store_free(struct key_store **store)
     *store = NULL;
     if (!gone || gone->sources)
         return;
-    for (unsigned w = 0; w < gone->workers; w++)
+    for (unsigned w = 0; w < gone->workers; w++) {
         token_cache_free(&gone->caches[w]);
+        password_desk_free(&gone->desks[w]);
+    }
+    free(gone->desks);
     free(gone->caches);
     pthread_mutex_destroy(&gone->lock);
     free(gone);
@@ -148,4 +153,11 @@ struct token_cache *key_store_cache(struct key_store *store, unsigned worker)
     if (!store->caches[worker])
         store->caches[worker] = token_cache_new();
     return store->caches[worker];
+}
+
+struct password_desk *key_store_desk(struct key_store *store, struct loop *loop, unsigned worker)
+{
+    if (!store->desks[worker])
+        store->desks[worker] = password_desk_new(loop);
+    return store->desks[worker];
 }

@@ -2,8 +2,8 @@
  *
  * Where keys come from: files and URLs, each known by its name, shared by all filters that name it
  * and by the configurations that follow each other, so that a reload has its keys at once. The
- * manager reads and fetches them, workers verify with them. Also each worker's cache of tokens. One
- * a process.
+ * manager reads and fetches them, workers verify with them. Also what each worker has of its own: a
+ * cache of tokens, a desk for passwords. One a process.
  */
 #ifndef EDGE_AUTH_KEY_STORE_H
 #define EDGE_AUTH_KEY_STORE_H
@@ -12,6 +12,7 @@
 
 #include "edge/auth/cell.h"
 #include "edge/auth/jwks.h"
+#include "edge/auth/password_desk.h"
 #include "edge/auth/token_cache.h"
 
 enum { KEY_SOURCE_PROBLEM = 200 };
@@ -36,9 +37,10 @@ struct key_store {
     pthread_mutex_t lock; /* of the list and of refs: never held while anything is read */
     struct key_source *sources;
     unsigned workers;
-    uint64_t last_rules; /* under the lock */
-    struct token_cache **caches;
-    void (*wake)(void *owner); /* a source has come; any thread */
+    uint64_t last_rules;          /* under the lock */
+    struct token_cache **caches;  /* of each worker */
+    struct password_desk **desks; /* of each worker */
+    void (*wake)(void *owner);    /* a source has come; any thread */
     void *owner;
 };
 
@@ -66,5 +68,7 @@ void key_source_set(struct key_source *source, struct jwks *keys);
 
 /* The worker's cache, made when it is first asked for. NULL: memory. That worker's thread. */
 struct token_cache *key_store_cache(struct key_store *store, unsigned worker);
+/* The same of its desk for passwords. */
+struct password_desk *key_store_desk(struct key_store *store, struct loop *loop, unsigned worker);
 
 #endif
