@@ -30,7 +30,8 @@ static const char **option_of(struct client *client, const char *word)
         {"--wait", &client->wait},         {"--match", &client->match},
         {"--method", &client->method},     {"--id", &client->id},
         {"--weight", &client->weight},     {"--region", &client->region},
-        {"--priority", &client->priority},
+        {"--priority", &client->priority}, {"--tier", &client->tier},
+        {"--expires", &client->expires},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)

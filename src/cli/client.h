@@ -25,6 +25,7 @@ struct client {
     int word_count;
     const char *wait, *match, *method, *id; /* --wait, --match, --method, --id */
     const char *weight, *region, *priority; /* --weight, --region, --priority */
+    const char *tier, *expires;             /* --tier, --expires */
     bool watch;
 };
 

@@ -13,7 +13,7 @@
 enum { FILTERS_MAX = 128 };
 
 static const char *const later[] = {
-    "access", "rate_limit", "api_key", "forward_auth", "mirror", "lua", NULL,
+    "access", "rate_limit", "forward_auth", "mirror", "lua", NULL,
 };
 
 static bool is_equal(struct str s, const char *word)

@@ -191,3 +191,12 @@ bool credential_is_name(struct str name)
     }
     return name.len > 0 && name.len < 256;
 }
+
+bool credential_is_quotable(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.p[i] < 0x20 || (unsigned char)text.p[i] >= 0x7f ||
+            text.p[i] == '"' || text.p[i] == '\\')
+            return false;
+    return true;
+}

@@ -30,5 +30,7 @@ void credential_clear_field(struct head *head, struct str name);
 
 /* token (RFC 9110 section 5.6.2): what names of fields, cookies and parameters are made of. */
 bool credential_is_name(struct str name);
+/* Whether it can stand between quotes in a challenge (RFC 9110 section 5.6.4), as it is. */
+bool credential_is_quotable(struct str text);
 
 #endif

@@ -9,6 +9,11 @@ static void free_keys(void *keys)
     jwks_free(keys);
 }
 
+static void free_ring(void *ring)
+{
+    key_ring_free(ring);
+}
+
 struct key_store *key_store_new(unsigned workers)
 {
     struct key_store *store = calloc(1, sizeof(*store));
@@ -18,7 +23,8 @@ struct key_store *key_store_new(unsigned workers)
     store->workers = workers;
     store->caches = calloc(workers + 1, sizeof(struct token_cache *));
     store->desks = calloc(workers + 1, sizeof(struct password_desk *));
-    if (store->caches && store->desks && !pthread_mutex_init(&store->lock, NULL))
+    if (store->caches && store->desks && !cell_init(&store->ring, workers, free_ring) &&
+        !pthread_mutex_init(&store->lock, NULL))
         return store;
     free(store->desks);
     free(store->caches);
@@ -37,6 +43,7 @@ void key_store_free(struct key_store **store)
         token_cache_free(&gone->caches[w]);
         password_desk_free(&gone->desks[w]);
     }
+    cell_fini(&gone->ring);
     free(gone->desks);
     free(gone->caches);
     pthread_mutex_destroy(&gone->lock);

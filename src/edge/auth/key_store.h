@@ -12,6 +12,7 @@
 
 #include "edge/auth/cell.h"
 #include "edge/auth/jwks.h"
+#include "edge/auth/key_ring.h"
 #include "edge/auth/password_desk.h"
 #include "edge/auth/token_cache.h"
 
@@ -36,6 +37,7 @@ struct key_source {
 struct key_store {
     pthread_mutex_t lock; /* of the list and of refs: never held while anything is read */
     struct key_source *sources;
+    struct cell ring; /* of struct key_ring: API keys made at run time; the manager writes */
     unsigned workers;
     uint64_t last_rules;          /* under the lock */
     struct token_cache **caches;  /* of each worker */

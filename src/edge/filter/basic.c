@@ -44,15 +44,6 @@ static const struct field fields[] = {
 
 /* --- checks */
 
-static bool is_quotable(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.p[i] < 0x20 || (unsigned char)text.p[i] >= 0x7f ||
-            text.p[i] == '"' || text.p[i] == '\\')
-            return false;
-    return true;
-}
-
 /* Neither a colon, which ends a name, nor controls (RFC 7617 section 2). */
 static bool is_name(struct str name)
 {
@@ -89,7 +80,7 @@ static bool check(void *conf, struct span at, struct diag *diag)
         diag_error(diag, at, "there are no users");
         is_good = false;
     }
-    if (!is_quotable(basic->realm.s)) {
+    if (!credential_is_quotable(basic->realm.s)) {
         diag_error(diag, basic->realm.at, "a realm is of ASCII without quotes");
         is_good = false;
     }

@@ -152,7 +152,7 @@ static struct str scope_list(struct visit *visit, const struct jwt_conf *conf)
     for (uint32_t i = 0; i < conf->scopes.count && all.p; i++)
         all = arena_format(visit->arena, "%.*s%s%.*s", STR_FMT(all), i ? " " : "",
                            STR_FMT(conf->scopes.items[i].s));
-    return all.p && jwt_conf_is_quotable(all) ? all : STR("");
+    return all.p && credential_is_quotable(all) ? all : STR("");
 }
 
 static struct str challenge(struct visit *visit)

@@ -195,15 +195,6 @@ static bool check_names(const struct jwt_conf *conf, struct diag *diag)
     return is_good;
 }
 
-bool jwt_conf_is_quotable(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if ((unsigned char)text.p[i] < 0x20 || (unsigned char)text.p[i] >= 0x7f ||
-            text.p[i] == '"' || text.p[i] == '\\')
-            return false;
-    return true;
-}
-
 static bool check_algorithms(struct jwt_conf *conf, struct diag *diag)
 {
     bool is_good = true;
@@ -231,7 +222,7 @@ bool jwt_conf_check(void *conf, struct span at, struct diag *diag)
     bool is_good = check_names(jwt, diag);
 
     is_good = check_algorithms(jwt, diag) && is_good;
-    if (!jwt_conf_is_quotable(jwt->realm.s))
+    if (!credential_is_quotable(jwt->realm.s))
         is_good = wrong(diag, jwt->realm.at, "a realm is of ASCII without quotes");
     if (sources != 1)
         is_good = wrong(diag, at, "one of jwks, secret and key says how tokens are verified");

@@ -37,7 +37,4 @@ bool jwt_conf_check(void *conf, struct span at, struct diag *diag);
 bool jwt_conf_prepare(void *conf, const struct filter_prepare *prepare);
 void jwt_conf_dispose(void *conf);
 
-/* Whether it can stand between quotes in a field (RFC 9110 section 5.6.4). */
-bool jwt_conf_is_quotable(struct str text);
-
 #endif

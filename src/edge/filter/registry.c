@@ -5,6 +5,7 @@
  */
 #include "sluice/filter.h"
 
+extern const struct filter filter_api_key;
 extern const struct filter filter_basic;
 extern const struct filter filter_body_limit;
 extern const struct filter filter_compress;
@@ -18,6 +19,7 @@ const struct filter *const filter_registry[] = {
     &filter_cors, // first on the way in: preflights need no more; last on the way out
     &filter_rate_limit,
     &filter_jwt,
+    &filter_api_key,
     &filter_basic,
     // what comes in
     &filter_body_limit,

@@ -374,9 +374,19 @@ static void wake_manager(void *owner)
 
 static bool open_keys(struct manager *m)
 {
+    const char *error;
+    struct key_ring *ring;
+
     m->key_store = key_store_new(m->worker_count);
     if (!m->key_store)
         return false;
+    m->key_book = key_book_open(m->state_dir, &error);
+    if (error)
+        fprintf(stderr, "sluice: edge: %s\n", error);
+    ring = m->key_book ? key_book_ring(m->key_book) : NULL;
+    if (!ring)
+        return false;
+    cell_write(&m->key_store->ring, ring);
     m->key_store->wake = wake_manager;
     m->key_store->owner = m;
     m->keys = keys_open(&m->loop.uv, m->key_store);
@@ -451,6 +461,7 @@ static void free_plane(struct manager *m)
         access_close(&m->log);
     rules_unref(&m->rules);
     keys_free(&m->keys);
+    key_book_close(&m->key_book);
     key_store_free(&m->key_store);
     if (m->registry)
         registry_free(&m->registry);
