@@ -63,7 +63,6 @@ static bool check_user(const struct conf_pair *user, struct diag *diag)
     }
     if (!wrong)
         return true;
-    diag_hide(diag, user->value.at);
     diag_error(diag, user->value.at, "the hash of this password cannot be used: %s", wrong);
     diag_hint(diag, "\"htpasswd -nB NAME\" or \"mkpasswd\" make good ones");
     return false;
@@ -74,6 +73,8 @@ static bool check(void *conf, struct span at, struct diag *diag)
     const struct basic_conf *basic = conf;
     bool is_good = true;
 
+    for (uint32_t i = 0; i < basic->users.count; i++)
+        diag_hide(diag, basic->users.items[i].value.at);
     for (uint32_t i = 0; i < basic->users.count; i++)
         is_good = check_user(&basic->users.items[i], diag) && is_good;
     if (!basic->users.count) {
