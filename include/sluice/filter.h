@@ -19,6 +19,7 @@ struct arena;
 struct chain_walk;
 struct conf;
 struct field;
+struct key_store;
 struct limiter;
 struct shared;
 struct loop;
@@ -50,6 +51,7 @@ struct filter_env {
     unsigned worker;             /* index */
     unsigned workers;            /* how many there are */
     struct limiter *limiter;     /* buckets of tokens */
+    struct key_store *keys;      /* that tokens are verified with */
     struct shared *shared;       /* those that gateways share; the worker's own */
     const struct shield *shield; /* whether there is an emergency */
 };
@@ -90,6 +92,7 @@ struct filter_prepare {
     const struct conf *conf; /* the whole of it */
     struct span at;          /* of the filter */
     struct diag *diag;
+    const struct filter_env *env; /* its stores alone; NULL: it is only checked */
 };
 
 struct filter {

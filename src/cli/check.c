@@ -103,7 +103,7 @@ static bool check_file(const char *path, json_t *list)
     conf = conf_load(path, &world, &arena, &diag);
     if (conf)
         table = route_table_new(conf, &arena, &diag);
-    if (table && chain_prepare(conf, &arena, &diag))
+    if (table && chain_prepare(conf, NULL, &arena, &diag))
         chain_dispose(conf);
     else
         conf = NULL;

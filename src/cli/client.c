@@ -31,6 +31,7 @@ static const char **option_of(struct client *client, const char *word)
         {"--method", &client->method},     {"--id", &client->id},
         {"--weight", &client->weight},     {"--region", &client->region},
         {"--priority", &client->priority}, {"--for", &client->span},
+        {"--tier", &client->tier},         {"--expires", &client->expires},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)

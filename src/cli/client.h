@@ -26,6 +26,7 @@ struct client {
     const char *wait, *match, *method, *id; /* --wait, --match, --method, --id */
     const char *weight, *region, *priority; /* --weight, --region, --priority */
     const char *span;                       /* --for */
+    const char *tier, *expires;             /* --tier, --expires */
     bool watch;
 };
 

@@ -13,7 +13,9 @@
 enum { FILTERS_MAX = 128 };
 
 static const char *const later[] = {
-    "jwt", "api_key", "basic", "mirror", "lua", NULL,
+    "mirror",
+    "lua",
+    NULL,
 };
 
 static bool is_equal(struct str s, const char *word)

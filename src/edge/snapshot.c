@@ -87,7 +87,8 @@ static bool fill_rules(struct rules *rules)
     return is_good;
 }
 
-struct rules *rules_new(const struct conf *conf, struct arena *arena, struct diag *diag)
+struct rules *rules_new(const struct conf *conf, const struct filter_env *env, struct arena *arena,
+                        struct diag *diag)
 {
     struct rules *rules = calloc(1, sizeof(*rules));
 
@@ -97,7 +98,7 @@ struct rules *rules_new(const struct conf *conf, struct arena *arena, struct dia
     rules->conf = conf;
     rules->table = route_table_new(conf, arena, diag);
     rules->arena = *arena;
-    if (rules->table && fill_rules(rules) && chain_prepare(conf, &rules->arena, diag)) {
+    if (rules->table && fill_rules(rules) && chain_prepare(conf, env, &rules->arena, diag)) {
         arena_init(arena, NULL, 0);
         return rules;
     }

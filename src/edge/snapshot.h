@@ -61,8 +61,10 @@ struct snapshot {
 enum snapshot_letter { SNAPSHOT_ADOPTED = 1000, SNAPSHOT_GONE };
 
 /* Compiles the rules of a checked conf, which `arena` holds; takes the arena over on success.
- * Errors go to `diag` (whose arena may be the same). */
-struct rules *rules_new(const struct conf *conf, struct arena *arena, struct diag *diag);
+ * Errors go to `diag` (whose arena may be the same). `env`: for filters, NULL when the conf is only
+ * checked. */
+struct rules *rules_new(const struct conf *conf, const struct filter_env *env, struct arena *arena,
+                        struct diag *diag);
 void rules_unref(struct rules **rules);
 
 struct snapshot_build {

@@ -107,7 +107,7 @@ static bool load(struct bench *bench, const char *access)
         conf_parse((struct str){text, strlen(text)}, "test", &world, &bench->arena, &bench->diag);
     if (!bench->conf)
         return false;
-    bench->is_prepared = chain_prepare(bench->conf, &bench->arena, &bench->diag);
+    bench->is_prepared = chain_prepare(bench->conf, NULL, &bench->arena, &bench->diag);
     return bench->is_prepared;
 }
 

@@ -305,12 +305,12 @@ static void test_preparation(void **state)
     for (unsigned i = 0; i < 4; i++)
         bench->items[i].filter = bench->own[i].filter = &compiled;
     bench->items[1].conf = NULL; // off
-    assert_true(chain_prepare(&conf, &bench->arena, NULL));
+    assert_true(chain_prepare(&conf, NULL, &bench->arena, NULL));
     assert_journal("+a +c +B +A ");
     chain_dispose(&conf);
     assert_journal("-a -c -B -A ");
     bench->others[1].tells = VERDICT_FAIL;
-    assert_false(chain_prepare(&conf, &bench->arena, NULL));
+    assert_false(chain_prepare(&conf, NULL, &bench->arena, NULL));
     assert_journal("+a +c xB -a -c -B ");
 }
 

@@ -51,7 +51,7 @@ static inline const struct conf *parse(struct bench *bench, const char *rest)
         arena_format(&bench->arena, "services: {app: {targets: [\"127.0.0.1:1\"]}}\n%s\n", rest);
     const struct conf *conf = conf_parse(text, "test", &world, &bench->arena, &bench->diag);
 
-    if (!conf || !chain_prepare(conf, &bench->arena, &bench->diag))
+    if (!conf || !chain_prepare(conf, NULL, &bench->arena, &bench->diag))
         fail_msg("%s", diag_report(&bench->diag).p);
     return conf;
 }

@@ -43,12 +43,12 @@ static struct rules *make_rules(const char *yaml)
     if (!conf)
         print_error("%.*s", STR_FMT(diag_report(&diag)));
     assert_non_null(conf);
-    rules = rules_new(conf, &arena, &diag);
+    rules = rules_new(conf, NULL, &arena, &diag);
     assert_non_null(rules);
     return rules;
 }
 
-static const char yaml[] = "filters: [{rate_limit: off}, {headers: {request: {set: {x-a: b}}}}]\n"
+static const char yaml[] = "filters: [{rate_limit: off}, {shield: off}, {headers: {request: {set: {x-a: b}}}}]\n"
                            "routes:\n"
                            "  - {name: api, paths: [\"/api/*\"], service: b}\n"
                            "  - {paths: [\"/old\"], redirect: {to: \"/new\"}}\n"

@@ -92,9 +92,11 @@ static void dispose(const struct conf *conf, uint32_t left)
         dispose_some(&conf->routes[i].filters, &left);
 }
 
-bool chain_prepare(const struct conf *conf, struct arena *arena, struct diag *diag)
+bool chain_prepare(const struct conf *conf, const struct filter_env *env, struct arena *arena,
+                   struct diag *diag)
 {
-    struct preparation preparation = {.ask = {.arena = arena, .conf = conf, .diag = diag}};
+    struct preparation preparation = {
+        .ask = {.arena = arena, .conf = conf, .diag = diag, .env = env}};
     bool is_good = prepare_all(&conf->filters, &preparation);
 
     for (uint32_t i = 0; is_good && i < conf->route_count; i++)

@@ -49,9 +49,11 @@ struct chain_walk {
     bool is_broken;   /* a hook or the end gave up on the answer: nothing more goes through */
 };
 
-/* Compiles what the filters of a configuration need, all of it: its own and its routes'. False with
+/* Compiles what the filters of a configuration need, all of it: its own and its routes', with the
+ * stores of `env` (NULL: it is only checked). False with
  * errors in `diag`; what was prepared is disposed of then. */
-bool chain_prepare(const struct conf *conf, struct arena *arena, struct diag *diag);
+bool chain_prepare(const struct conf *conf, const struct filter_env *env, struct arena *arena,
+                   struct diag *diag);
 void chain_dispose(const struct conf *conf);
 /* Has the filters look at their files; true when there is any that does. Blocking; one call at a
  * time. `has_to` false: only says. */

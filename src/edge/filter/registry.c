@@ -6,12 +6,15 @@
 #include "sluice/filter.h"
 
 extern const struct filter filter_access;
+extern const struct filter filter_api_key;
+extern const struct filter filter_basic;
 extern const struct filter filter_body_limit;
 extern const struct filter filter_compress;
 extern const struct filter filter_cors;
 extern const struct filter filter_forward_auth;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
+extern const struct filter filter_jwt;
 extern const struct filter filter_rate_limit;
 extern const struct filter filter_shield;
 
@@ -21,6 +24,9 @@ const struct filter *const filter_registry[] = {
     &filter_shield,
     &filter_rate_limit,
     // who asks
+    &filter_jwt,
+    &filter_api_key,
+    &filter_basic,
     &filter_forward_auth,
     // what comes in
     &filter_body_limit,

@@ -108,6 +108,14 @@ void api_certificates_remove(struct admin_call *call);
 /* What is served, in short, for the status. */
 json_t *api_certificates_status(const struct manager *m);
 
+/* --- api_keys.c */
+/* All API keys, without what they are known by. */
+void api_keys_list(struct admin_call *call);
+/* Makes one, and shows it this once. */
+void api_keys_add(struct admin_call *call);
+/* Ends one. */
+void api_keys_revoke(struct admin_call *call);
+
 /* --- api_challenges.c */
 /* Takes the answer to a challenge of a certificate authority. */
 void api_challenge_put(struct admin_call *call);

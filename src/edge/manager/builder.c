@@ -212,7 +212,7 @@ static void load(struct builder *builder)
                    : conf_load(builder->path, &world, arena, &builder->diag);
     builder->loaded = NULL;
     if (conf)
-        builder->rules = rules_new(conf, arena, &builder->diag);
+        builder->rules = rules_new(conf, &builder->env, arena, &builder->diag);
     arena_reset(arena);
     if (builder->rules)
         check_log(builder, &builder->rules->conf->log);

@@ -61,6 +61,7 @@ struct builder {
     const struct listening *running; /* what listens now */
     unsigned running_count;
     struct mailbox *home;
+    struct filter_env env; /* its stores alone */
     struct stats *stats;
     pthread_mutex_t *stats_lock;
     unsigned workers;

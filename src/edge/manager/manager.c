@@ -248,7 +248,10 @@ static bool start_workers(struct manager *m)
             .stats = m->stats,
             .ring = access_ring(m->log, w),
             .home = &m->home,
-            .env = {.workers = m->worker_count, .limiter = m->limiter, .shield = m->shield},
+            .env = {.workers = m->worker_count,
+                    .limiter = m->limiter,
+                    .keys = m->key_store,
+                    .shield = m->shield},
             .edge_name = {m->edge_name, strlen(m->edge_name)},
             .id_prefix = prefix << 8 | w,
             .memory_limit = m->memory_max / m->worker_count,
@@ -286,6 +289,7 @@ static void on_second(uv_timer_t *timer)
     certificates_tick(m);
     manager_tick_discovery(m);
     tell_limits(m);
+    keys_tick(m->keys);
     admin_tick(m->admin);
 }
 
@@ -296,6 +300,8 @@ static void on_woken(void *owner)
 
     if (m->checks)
         checks_look(m->checks);
+    if (m->keys)
+        keys_tick(m->keys);
 }
 
 static bool open_loop(struct manager *m)
@@ -386,6 +392,35 @@ static bool open_checks(struct manager *m)
     return m->checks != NULL;
 }
 
+/* A filter names keys that are not known: the manager is woken to read them. */
+static void wake_manager(void *owner)
+{
+    struct manager *m = owner;
+
+    mailbox_wake(&m->home);
+}
+
+static bool open_keys(struct manager *m)
+{
+    const char *error;
+    struct key_ring *ring;
+
+    m->key_store = key_store_new(m->worker_count);
+    if (!m->key_store)
+        return false;
+    m->key_book = key_book_open(m->state_dir, &error);
+    if (error)
+        fprintf(stderr, "sluice: edge: %s\n", error);
+    ring = m->key_book ? key_book_ring(m->key_book) : NULL;
+    if (!ring)
+        return false;
+    cell_write(&m->key_store->ring, ring);
+    m->key_store->wake = wake_manager;
+    m->key_store->owner = m;
+    m->keys = keys_open(&m->loop.uv, m->key_store);
+    return m->keys != NULL;
+}
+
 /* Everything a worker needs, sized by the first configuration. */
 static bool open_plane(struct manager *m, const struct conf *conf)
 {
@@ -403,7 +438,8 @@ static bool open_plane(struct manager *m, const struct conf *conf)
     if (m->shield)
         shield_set(m->shield, overlay_shield(m->overlay));
     return m->stats && m->own_stats && m->registry && m->log && m->limiter && m->shield &&
-           open_checks(m) && certificates_open(m) && manager_open_discovery(m) && start_workers(m);
+           open_checks(m) && open_keys(m) && certificates_open(m) && manager_open_discovery(m) &&
+           start_workers(m);
 }
 
 /* Becomes ready when the first snapshot is served by all workers. */
@@ -456,6 +492,9 @@ static void free_plane(struct manager *m)
     if (m->log)
         access_close(&m->log);
     rules_unref(&m->rules);
+    keys_free(&m->keys);
+    key_book_close(&m->key_book);
+    key_store_free(&m->key_store);
     if (m->registry)
         registry_free(&m->registry);
     if (m->stats)
@@ -478,6 +517,7 @@ static void close_all(struct manager *m)
     m->is_stopping = true;
     uv_timer_stop(&m->second);
     checks_close(m->checks);
+    keys_close(m->keys);
     end_workers(m);
     uv_run(&m->loop.uv, UV_RUN_NOWAIT); // snapshots come home
     manager_abandon(m);

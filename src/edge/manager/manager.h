@@ -15,6 +15,8 @@
 #include "edge/manager/checks.h"
 #include "edge/manager/discovery.h"
 #include "edge/manager/hosts.h"
+#include "edge/manager/key_book.h"
+#include "edge/manager/keys.h"
 #include "edge/manager/overlay.h"
 #include "edge/worker.h"
 #include "process/link.h"
@@ -63,6 +65,9 @@ struct manager {
     pthread_mutex_t stats_lock;      /* builder gives out slots, manager scrapes */
     struct access_log *log;
     struct registry *registry;
+    struct key_store *key_store;
+    struct key_book *key_book; /* API keys made at run time */
+    struct keys *keys;         /* keeps what is in it fresh */
     /* what runs */
     struct snapshot *snapshot; /* newest published */
     struct rules *rules;       /* its, counted */

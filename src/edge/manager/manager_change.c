@@ -52,6 +52,7 @@ struct builder *manager_new_builder(struct manager *m, enum change_kind kind)
         builder->public_room = room < builder->public_room ? room : builder->public_room;
     }
     builder->home = &m->home;
+    builder->env = (struct filter_env){.workers = m->worker_count, .keys = m->key_store};
     builder->stats = m->stats;
     builder->stats_lock = &m->stats_lock;
     builder->workers = m->worker_count;

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/auth/credential.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/text.h"
+
+struct search {
+    struct str found;
+    unsigned count;
+};
+
+static void note(struct search *search, struct str value)
+{
+    search->found = value;
+    search->count++;
+}
+
+static bool same_fold(struct str a, struct str b)
+{
+    return a.len == b.len && !strncasecmp(a.p, b.p, a.len);
+}
+
+static struct str trim(struct str s)
+{
+    while (s.len && (*s.p == ' ' || *s.p == '\t'))
+        s = (struct str){s.p + 1, s.len - 1};
+    while (s.len && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
+/* Cuts the first part off `rest`; false at the end. */
+static bool next_part(struct str *rest, char separator, struct str *part)
+{
+    const char *end;
+
+    if (!rest->p)
+        return false;
+    end = rest->len ? memchr(rest->p, separator, rest->len) : NULL;
+    *part = (struct str){rest->p, end ? (size_t)(end - rest->p) : rest->len};
+    *rest = end ? (struct str){end + 1, rest->len - part->len - 1} : STR_NONE;
+    return true;
+}
+
+/* The value of "name=value"; absent when it is another name. */
+static struct str value_of(struct str part, struct str name)
+{
+    if (part.len <= name.len || memcmp(part.p, name.p, name.len) != 0 || part.p[name.len] != '=')
+        return STR_NONE;
+    return (struct str){part.p + name.len + 1, part.len - name.len - 1};
+}
+
+/* --- fields */
+
+/* What follows the scheme; absent: it is another. */
+static struct str after_scheme(struct str value, struct str scheme)
+{
+    if (value.len <= scheme.len || strncasecmp(value.p, scheme.p, scheme.len) != 0 ||
+        value.p[scheme.len] != ' ')
+        return STR_NONE;
+    return trim((struct str){value.p + scheme.len, value.len - scheme.len});
+}
+
+static void look_at_fields(const struct credential_places *places, const struct head *head,
+                           struct search *search)
+{
+    bool has_scheme = places->scheme.len && same_fold(places->header, STR("authorization"));
+
+    for (unsigned i = 0; places->header.len && i < head->count; i++) {
+        const struct header *field = &head->headers[i];
+        struct str value = {field->value, field->value_len};
+
+        if (!same_fold((struct str){field->name, field->name_len}, places->header))
+            continue;
+        if (has_scheme)
+            value = after_scheme(value, places->scheme);
+        if (value.p)
+            note(search, value);
+    }
+}
+
+static void look_at_cookies(const struct credential_places *places, const struct head *head,
+                            struct search *search)
+{
+    for (unsigned i = 0; places->cookie.len && i < head->count; i++) {
+        const struct header *field = &head->headers[i];
+        struct str rest = {field->value, field->value_len}, part;
+
+        while (field->id == HDR_COOKIE && next_part(&rest, ';', &part)) {
+            struct str value = value_of(trim(part), places->cookie);
+
+            if (value.p)
+                note(search, value);
+        }
+    }
+}
+
+static void look_at_query(const struct credential_places *places, const struct head *head,
+                          struct search *search)
+{
+    struct str rest = places->query.len ? head->query : STR_NONE, part;
+
+    while (next_part(&rest, '&', &part)) {
+        struct str value = value_of(part, places->query);
+
+        if (value.p)
+            note(search, value);
+    }
+}
+
+enum status credential_find(const struct credential_places *places, const struct head *head,
+                            struct str *found)
+{
+    struct search search = {.count = 0};
+
+    look_at_fields(places, head, &search);
+    look_at_cookies(places, head, &search);
+    look_at_query(places, head, &search);
+    if (!search.count)
+        return E_NOT_FOUND;
+    if (search.count > 1)
+        return E_CONFLICT;
+    *found = search.found;
+    return OK;
+}
+
+enum status credential_hide(const struct credential_places *places, struct head *head,
+                            struct arena *arena)
+{
+    struct search search = {.count = 0};
+    struct str rest = head->query, part;
+    char *out, *end;
+
+    look_at_query(places, head, &search);
+    if (!search.count)
+        return OK;
+    out = end = arena_text(arena, head->query.len);
+    if (!out)
+        return E_NOMEM;
+    while (next_part(&rest, '&', &part)) {
+        if (value_of(part, places->query).p)
+            continue;
+        if (end != out)
+            *end++ = '&';
+        end = text_put(end, part);
+    }
+    head->query = end == out ? STR_NONE : (struct str){out, (size_t)(end - out)};
+    return OK;
+}
+
+/* --- names */
+
+static bool is_taken_for(const struct header *field, struct str name)
+{
+    if (field->name_len != name.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = field->name[i] == '_' ? '-' : field->name[i];
+        char wanted = name.p[i] == '_' ? '-' : name.p[i];
+
+        if (strncasecmp(&c, &wanted, 1) != 0)
+            return false;
+    }
+    return true;
+}
+
+void credential_clear_field(struct head *head, struct str name)
+{
+    for (unsigned i = head->count; i-- > 0;) {
+        const struct header *field = &head->headers[i];
+
+        if (!is_taken_for(field, name))
+            continue;
+        head_remove_name(head, (struct str){field->name, field->name_len});
+        i = i < head->count ? i : head->count;
+    }
+}
+
+bool credential_is_name(struct str name)
+{
+    static const char more[] = "!#$%&'*+-.^_`|~";
+
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.p[i];
+        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+        if (!is_alnum && (!c || !strchr(more, c)))
+            return false;
+    }
+    return name.len > 0 && name.len < 256;
+}
+
+bool credential_is_quotable(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.p[i] < 0x20 || (unsigned char)text.p[i] >= 0x7f ||
+            text.p[i] == '"' || text.p[i] == '\\')
+            return false;
+    return true;
+}
