@@ -23,7 +23,7 @@ LIBRARIES = {
     r"ares\.h": [r"src/edge/upstream/resolver\w*\.c"],
     r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream|limit)/\w+\.[ch]"],
     r"llhttp\.h": [],
-    r"zlib\.h|zstd\.h|brotli/.*": [r"src/edge/shape/encoder\.c"],
+    r"zlib\.h|zstd\.h|brotli/.*": [r"src/edge/shape/(en|de)coder\.c"],
     r"hiredis/.*": [r"src/edge/upstream/redis\w*\.c"],
     r"openssl/.*": [r"src/edge/limit/shared\.c", r"src/edge/(tls|auth)/\w+\.[ch]", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
     r"nghttp2/.*": [r"src/http/h2\w*\.[ch]"],
