@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shape of requests and answers: how large a body may be on a route, and fields that each request fills."""
 
+import os
 import subprocess
 
 import pytest
@@ -65,25 +66,17 @@ def test_the_client_is_not_asked_for_what_is_too_large(origin, gateway):
     assert reply.status == 413 and not reply.interims and origin.untouched
 
 
-def test_a_body_without_end(origin, gateway):
-    """The target answers at the end alone; the limit comes first, however slowly the bytes come."""
-    gw = gateway(origin, filters=limit("64KiB"))
-    client = gw.send(CHUNKED)
-    with pytest.raises((ConnectionError, TimeoutError)):
-        for _ in range(100_000):
-            client.chunk(b"x" * 1000)
-    assert gw.log("/")["status"] == 413
-
-
 def test_over_http2_without_a_length(origin, gateway, home):
     gw = gateway(origin, filters=limit(), run=False)
     gw.change(listeners=[{"bind": f"127.0.0.1:{gw.port}", "tls": {"certificates": [Authority(home).leaf("localhost").pair]}}])
     gw.start()
-    for size, status in [(1024, b"200"), (1025, b"413"), (1_000_000, b"413")]:
-        done = subprocess.run(
-            ["curl", "-sk", "--http2", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-T", "-",
-             f"https://127.0.0.1:{gw.port}/"], input=b"x" * size, capture_output=True, timeout=60)
-        assert done.stdout == status, (size, done)
+    for size, status in [(1024, 200), (1025, 413), (1_000_000, 413)]:
+        body = os.path.join(home, "body")
+        with open(body, "wb") as file:
+            file.write(b"x" * size)
+        done = subprocess.run(["nghttp", "-v", "--no-content-length", "-d", body, f"https://127.0.0.1:{gw.port}/"],
+                              capture_output=True, text=True, timeout=60)
+        assert f":status: {status}" in done.stdout, (size, done)
     assert [len(r.body) for r in origin.requests] == [1024]
 
 
@@ -191,7 +184,7 @@ def test_no_preset_unless_wished(origin, gateway):
 
 @pytest.mark.parametrize("value, words", [
     ("${pth}", "did you mean ${path}"), ("${claim.}", "there is no ${claim.}"), ("${path", '"${" without "}"'),
-    ("${}", "there is no ${}"), ("${path}" * 17, "more than 16 names"), ("${env:NONE_SUCH}", "NONE_SUCH"),
+    ("${}", "there is no ${}"), ("${path}" * 33, "too many names"), ("${env:NONE_SUCH}", "NONE_SUCH"),
     ("${claim:sub}", "unknown reference"),
 ])
 def test_names_that_are_none(origin, gateway, value, words):

@@ -4,6 +4,7 @@
  * before anything of it was read; of others the bytes are counted as they come, and what came of
  * them went to the target already: it sees the request break off.
  */
+#include "base/arena.h"
 #include "config/field.h"
 #include "sluice/filter.h"
 
@@ -47,6 +48,17 @@ static enum reason on_request_body(struct visit *visit, const struct piece *piec
     return state->came > conf->bytes ? REASON_BODY_TOO_LARGE : filter_pass_body(way, piece);
 }
 
+static struct str describe(struct visit *visit)
+{
+    const struct limit_conf *conf = visit->conf;
+    const struct limit_state *state = visit->state;
+    int64_t length = visit->request->content_length;
+
+    return arena_format(visit->arena, "\"limit\":%llu,\"length\":%lld,\"came\":%llu",
+                        (unsigned long long)conf->bytes, (long long)length,
+                        (unsigned long long)state->came);
+}
+
 const struct filter filter_body_limit = {
     .name = "body_limit",
     .doc = "Refuses requests whose body is larger.",
@@ -55,4 +67,5 @@ const struct filter filter_body_limit = {
     .state_size = sizeof(struct limit_state),
     .on_request = on_request,
     .on_request_body = on_request_body,
+    .describe = describe,
 };

@@ -14,6 +14,8 @@
 #include "edge/shape/vary.h"
 #include "sluice/filter.h"
 
+enum { ORIGIN_SHOWN = 200 }; /* bytes of one that `why` shows */
+
 struct cors_conf {
     struct conf_texts origins, methods, headers, expose;
     uint64_t max_age_ms;
@@ -338,6 +340,24 @@ static enum verdict on_response(struct visit *visit)
     return VERDICT_FAIL;
 }
 
+static struct str describe(struct visit *visit)
+{
+    const struct cors_state *state = visit->state;
+    struct str origin = state->origin;
+    char *start, *at;
+
+    origin.len = origin.len < ORIGIN_SHOWN ? origin.len : ORIGIN_SHOWN;
+    at = start = arena_text(visit->arena, origin.len * TEXT_JSON_FACTOR + 64);
+    if (!start)
+        return STR_NONE;
+    at = text_put(at, STR("\"origin\":\""));
+    at = text_json(at, origin);
+    at = text_put(at, state->is_let_in ? STR("\",\"let_in\":true") : STR("\",\"let_in\":false"));
+    at = text_put(at,
+                  state->is_preflight ? STR(",\"preflight\":true") : STR(",\"preflight\":false"));
+    return (struct str){start, (size_t)(at - start)};
+}
+
 const struct filter filter_cors = {
     .name = "cors",
     .doc = "Says which pages of other origins may read answers, and answers their preflights.",
@@ -349,4 +369,5 @@ const struct filter filter_cors = {
     .dispose = dispose,
     .on_request = on_request,
     .on_response = on_response,
+    .describe = describe,
 };

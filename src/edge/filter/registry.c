@@ -12,6 +12,7 @@ extern const struct filter filter_body_limit;
 extern const struct filter filter_compress;
 extern const struct filter filter_cors;
 extern const struct filter filter_forward_auth;
+extern const struct filter filter_decompress;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 extern const struct filter filter_jwt;
@@ -29,6 +30,7 @@ const struct filter *const filter_registry[] = {
     &filter_basic,
     &filter_forward_auth,
     // what comes in
+    &filter_decompress, // before what looks at bodies
     &filter_body_limit,
     // what goes out
     &filter_compress,

@@ -80,7 +80,7 @@ static bool read_item(struct str item, struct str *name, uint16_t *q)
     return name->len > 0;
 }
 
-static enum coding find(struct str name)
+enum coding coding_find(struct str name)
 {
     unsigned i = 0;
 
@@ -118,7 +118,7 @@ struct coding_wish coding_read(struct str accept)
 
         if (!read_item(item, &name, &q))
             continue;
-        coding = find(name);
+        coding = coding_find(name);
         if (coding < CODING_COUNT)
             wish.q[coding] = q;
         else if (is_word(name, STR("*")))

@@ -21,6 +21,8 @@ struct coding_wish coding_read(struct str accept);
  * identity. Identity when none of them is wanted as much. */
 enum coding coding_choose(const struct coding_wish *wish, const enum coding *offered,
                           uint32_t count);
+/* The coding of that name, "x-gzip" among them; COUNT: none of ours. */
+enum coding coding_find(struct str name);
 /* "gzip", "br", "zstd", "identity" */
 struct str coding_name(enum coding coding);
 

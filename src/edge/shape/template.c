@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "edge/limit/claim.h"
 
-enum { NAME_MAX_LEN = 128, PARTS_MAX = 32 };
+enum { PARTS_MAX = 32 };
 
 enum name {
     NAME_TEXT, /* no name: the text itself */
@@ -98,7 +98,7 @@ static bool compile(struct template *template, const struct conf_text *text, str
             start && close ? (struct str){start + 2, (size_t)(close - start) - 2} : STR_NONE;
 
         if (template->count + 2 > PARTS_MAX) {
-            diag_error(diag, text->at, "more than %d names", PARTS_MAX / 2);
+            diag_error(diag, text->at, "too many names in one value");
             return false;
         }
         if (!start)
@@ -188,29 +188,34 @@ static char *put_utf8(char *at, unsigned code)
     return at;
 }
 
+/* \uXXXX, and the pair that stands for one character; how long it was, without the backslash. */
+static size_t put_code(char **at, struct str s)
+{
+    unsigned code = read_hex(behind(s, 1)), low = 0;
+    bool is_high = code >= 0xd800 && code < 0xdc00;
+
+    if (is_high && s.len > 10 && s.p[5] == '\\' && s.p[6] == 'u')
+        low = read_hex(behind(s, 7));
+    if (low >= 0xdc00 && low < 0xe000) {
+        *at = put_utf8(*at, 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00));
+        return 11;
+    }
+    *at = put_utf8(*at, code >= 0xd800 && code < 0xe000 ? 0xfffd : code);
+    return s.len < 5 ? s.len : 5;
+}
+
 /* RFC 8259 7: one escape, without its backslash; how long it was. */
 static size_t put_escape(char **at, struct str s)
 {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     const char *known = s.len ? strchr(from, s.p[0]) : NULL;
-    unsigned code, low;
 
     if (!s.len)
         return 0;
-    if (s.p[0] != 'u') {
-        *(*at)++ = known && *known ? to[known - from] : s.p[0];
-        return 1;
-    }
-    code = read_hex(behind(s, 1));
-    if (code >= 0xd800 && code < 0xdc00 && s.len > 10 && s.p[5] == '\\' && s.p[6] == 'u') {
-        low = read_hex(behind(s, 7));
-        if (low >= 0xdc00 && low < 0xe000) {
-            *at = put_utf8(*at, 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00));
-            return 11;
-        }
-    }
-    *at = put_utf8(*at, code >= 0xd800 && code < 0xe000 ? 0xfffd : code);
-    return s.len < 5 ? s.len : 5;
+    if (s.p[0] == 'u')
+        return put_code(at, s);
+    *(*at)++ = known && *known ? to[known - from] : s.p[0];
+    return 1;
 }
 
 /* A claim as text: escapes of JSON undone. */
