@@ -65,7 +65,7 @@ static bool load(struct bench *bench, const char *headers)
     const struct conf_world world = {.env = no_env, .filters = filter_registry};
     struct str text = arena_format(&bench->arena,
                                    "services: {app: {targets: [\"127.0.0.1:1\"]}}\n"
-                                   "filters: [{headers: {%s}}, {rate_limit: off}]\n",
+                                   "filters: [{headers: {%s}}, {rate_limit: off}, {shield: off}]\n",
                                    headers);
 
     bench->conf = conf_parse(text, "test", &world, &bench->arena, &bench->diag);

@@ -48,17 +48,18 @@ static struct rules *make_rules(const char *yaml)
     return rules;
 }
 
-static const char yaml[] = "filters: [{rate_limit: off}, {headers: {request: {set: {x-a: b}}}}]\n"
-                           "routes:\n"
-                           "  - {name: api, paths: [\"/api/*\"], service: b}\n"
-                           "  - {paths: [\"/old\"], redirect: {to: \"/new\"}}\n"
-                           "  - {paths: [\"/off\"], service: a, filters: [{headers: off}]}\n"
-                           "  - {paths: [\"/text\"], respond: {status: 200, body: hi}}\n"
-                           "  - {service: a}\n"
-                           "services:\n"
-                           "  a: {targets: [\"127.0.0.1:1\", \"127.0.0.1:2\"]}\n"
-                           "  b: {targets: [{id: x, address: \"127.0.0.1:3\", weight: 7}],"
-                           " limits: {concurrency: 5}}\n";
+static const char yaml[] =
+    "filters: [{rate_limit: off}, {shield: off}, {headers: {request: {set: {x-a: b}}}}]\n"
+    "routes:\n"
+    "  - {name: api, paths: [\"/api/*\"], service: b}\n"
+    "  - {paths: [\"/old\"], redirect: {to: \"/new\"}}\n"
+    "  - {paths: [\"/off\"], service: a, filters: [{headers: off}]}\n"
+    "  - {paths: [\"/text\"], respond: {status: 200, body: hi}}\n"
+    "  - {service: a}\n"
+    "services:\n"
+    "  a: {targets: [\"127.0.0.1:1\", \"127.0.0.1:2\"]}\n"
+    "  b: {targets: [{id: x, address: \"127.0.0.1:3\", weight: 7}],"
+    " limits: {concurrency: 5}}\n";
 
 struct bench {
     struct arena arena;
