@@ -22,8 +22,8 @@ extern const struct filter filter_shield;
 const struct filter *const filter_registry[] = {
     &filter_cors, // first on the way in: preflights need no more; last on the way out
     &filter_access,
-    &filter_shield,
     &filter_rate_limit,
+    &filter_shield,
     // who asks
     &filter_jwt,
     &filter_api_key,
