@@ -11,6 +11,8 @@
 #include "sluice/head.h"
 #include "sluice/reason.h"
 
+enum { ERRAND_FORGOTTEN_MAX = 256 };
+
 struct errand;
 struct filter_env;
 
@@ -37,7 +39,8 @@ typedef void errand_done(void *owner, const struct errand_answer *answer);
 
 /* Sends it; `done` is called exactly once, from a later callback, unless errand_cancel() comes
  * before. NULL: memory, or there is no such service: nothing was sent and `done` is not called.
- * `done` may be NULL: nobody wants to know. */
+ * `done` may be NULL: nobody wants to know; of such errands a worker has at most
+ * ERRAND_FORGOTTEN_MAX under way, and NULL says that it has them. */
 struct errand *errand_send(const struct filter_env *env, const struct errand_ask *ask,
                            errand_done *done, void *owner);
 /* Nobody wants to know any more; what is under way is broken off. NULL is fine. */

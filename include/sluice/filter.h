@@ -77,6 +77,7 @@ struct visit {
     bool is_own;          /* the answer is the gateway's own */
     bool is_bodiless;     /* no body follows the answer's head, also because it answers a HEAD */
     bool edits_request;   /* on_request sets it: its body goes through on_request_body */
+    bool sees_request;    /* the same for one that hands every piece on as it is: lengths stay */
     bool edits_response;  /* the same of on_response; cleared before each call of that */
 };
 

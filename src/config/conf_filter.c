@@ -13,7 +13,6 @@
 enum { FILTERS_MAX = 128 };
 
 static const char *const later[] = {
-    "mirror",
     "lua",
     NULL,
 };

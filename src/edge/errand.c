@@ -30,7 +30,7 @@ struct errand {
     struct errand_answer answer;
     struct buf body;
     size_t body_max, spare;
-    bool is_whole;
+    bool is_whole, is_forgotten;
 };
 
 static struct errand *errand_of(const struct stream *stream)
@@ -154,6 +154,7 @@ static void forget(struct errand *errand)
     struct loop *loop = errand->host->loop;
 
     loop_pause_unset(&errand->pause);
+    errand->host->errands_forgotten -= errand->is_forgotten;
     if (errand->prev)
         errand->prev->next = errand->next;
     else
@@ -295,7 +296,8 @@ struct errand *errand_send(const struct filter_env *env, const struct errand_ask
                            errand_done *done, void *owner)
 {
     struct exchange_host *host = CONTAINER_OF(env, struct exchange_host, env);
-    struct errand *errand = make(host, ask);
+    bool has_room = done || host->errands_forgotten < ERRAND_FORGOTTEN_MAX;
+    struct errand *errand = has_room ? make(host, ask) : NULL;
     struct stream *down = errand ? exchange_open(host, &errand->origin) : NULL;
 
     if (!down) {
@@ -311,6 +313,8 @@ struct errand *errand_send(const struct filter_env *env, const struct errand_ask
     }
     errand->done = done;
     errand->owner = owner;
+    errand->is_forgotten = !done;
+    host->errands_forgotten += !done;
     exchange_run(errand->exchange, STEP_PICK);
     return errand;
 }

@@ -80,6 +80,8 @@ static void report(struct exchange *x)
         exchange_lap(x, ACCESS_RELAY);
     if (!x->status)
         x->status = reason_info(x->reason)->status;
+    if (x->is_silent && !x->rule && x->answer_began)
+        count_target(x); // an errand's
     if (x->is_silent)
         return;
     if (x->tries && x->answer_began)

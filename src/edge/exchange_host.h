@@ -31,6 +31,7 @@ struct exchange_host {
     struct clock_date date;
     struct trust_watch watch;
     struct errand *errands;      /* that are under way */
+    uint32_t errands_forgotten;  /* of these: nobody waits for them */
     struct str edge_name;        /* names this edge in request ids and Proxy-Status */
     struct str via[3];           /* "1.0 EDGE", "1.1 EDGE", "2.0 EDGE": see exchange_via() */
     struct gate_local *waiting;  /* gates at which requests of this worker wait */

@@ -172,12 +172,27 @@ static void drop_length(struct head *head)
     head_remove(head, HDR_CONTENT_LENGTH);
 }
 
-static bool edits_request(const struct chain_walk *walk)
+/* Whether the body goes through a hook of filter `i`. */
+static bool takes_request(const struct chain_walk *walk, unsigned i)
 {
-    for (unsigned i = 0; i < walk->chain->count; i++)
-        if (walk->visits[i].edits_request && walk->chain->links[i].filter->on_request_body)
-            return true;
-    return false;
+    const struct visit *visit = &walk->visits[i];
+
+    return (visit->edits_request || visit->sees_request) &&
+           walk->chain->links[i].filter->on_request_body;
+}
+
+static void route_request_body(struct chain_walk *walk)
+{
+    bool is_changed = false;
+
+    for (unsigned i = 0; i < walk->chain->count; i++) {
+        bool takes = takes_request(walk, i);
+
+        walk->edits_request |= takes;
+        is_changed |= takes && walk->visits[i].edits_request;
+    }
+    if (is_changed)
+        drop_length(walk->visits[0].request);
 }
 
 /* What the filter that waited says now. */
@@ -213,10 +228,8 @@ enum verdict chain_request(struct chain_walk *walk, struct visit **visit)
     walk->is_waiting = verdict == VERDICT_WAIT;
     if (verdict != VERDICT_PASS)
         return verdict;
-    if (walk->chain->has_request_body && edits_request(walk)) {
-        walk->edits_request = true;
-        drop_length(walk->visits[0].request);
-    }
+    if (walk->chain->has_request_body)
+        route_request_body(walk);
     return VERDICT_PASS;
 }
 
@@ -261,7 +274,7 @@ static enum reason pass_request(struct chain_walk *walk, unsigned at, const stru
         const struct filter *filter = walk->chain->links[at].filter;
         struct body_way way = {.walk = walk, .at = at + 1};
 
-        if (walk->visits[at].edits_request && filter->on_request_body)
+        if (takes_request(walk, at))
             return filter->on_request_body(&walk->visits[at], piece, &way);
     }
     return walk->ends->request(walk->owner, piece);

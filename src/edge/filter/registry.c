@@ -16,6 +16,7 @@ extern const struct filter filter_decompress;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 extern const struct filter filter_jwt;
+extern const struct filter filter_mirror;
 extern const struct filter filter_rate_limit;
 extern const struct filter filter_shield;
 
@@ -32,6 +33,7 @@ const struct filter *const filter_registry[] = {
     // what comes in
     &filter_decompress, // before what looks at bodies
     &filter_body_limit,
+    &filter_mirror,
     // what goes out
     &filter_compress,
     &filter_grpc_web,
