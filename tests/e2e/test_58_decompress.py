@@ -11,7 +11,7 @@ import pytest
 from lib.codings import CODINGS
 from lib.wait import until
 
-TOOLS = {"gzip": ["gzip", "-c"], "br": ["brotli", "-c"], "zstd": ["zstd", "-cq"]}
+TOOLS = {"gzip": ["gzip", "-c"], "br": ["brotli", "-c", "-q", "5"], "zstd": ["zstd", "-cq"]}
 MIB = 1024 * 1024
 
 
