@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shape of requests and answers: how large a body may be on a route, and fields that each request fills."""
 
+import base64
+import hmac
+import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -155,6 +159,27 @@ def test_fields_with_names(origin, gateway):
     assert (reply.header("X-Served"), reply.header("X-Cost"), reply.has("X-Gone")) == ("shop", "5$", False)
     gw.get("/plain")
     assert not origin.requests[-1].has("X-Query") and not origin.requests[-1].has("X-Copy")
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def token(claims, secret):
+    body = b64(b'{"alg":"HS256"}') + b"." + b64(json.dumps(claims).encode())
+    return (body + b"." + b64(hmac.digest(secret.encode(), body, "sha256"))).decode()
+
+
+def test_claims_of_a_verified_token(origin, gateway):
+    secret = "s" * 32
+    gw = gateway(origin, filters=[{"jwt": {"secret": secret}}, {"headers": {"request": {"set": {
+        "X-Sub": "${claim.sub}", "X-Name": "${claim.name}", "X-Evil": "${claim.evil}", "X-None": "${claim.none}"}}}}])
+    claims = {"sub": "7", "name": "Zo\u00eb \"Z\"", "evil": "a\r\nX-Admin: 1", "exp": int(time.time()) + 600}
+    reply = gw.get("/", [("Authorization", f"Bearer {token(claims, secret)}"), ("X-None", "forged"), ("X-Evil", "forged")])
+    assert reply.status == 200, reply
+    seen = origin.request
+    assert (seen.header("X-Sub"), seen.header("X-Name").encode("latin-1").decode()) == ("7", 'Zo\u00eb "Z"')
+    assert not seen.has("X-Evil") and not seen.has("X-None") and not seen.has("X-Admin")
 
 
 SECURITY = {
