@@ -19,6 +19,7 @@ extern const struct filter filter_jwt;
 extern const struct filter filter_mirror;
 extern const struct filter filter_rate_limit;
 extern const struct filter filter_shield;
+extern const struct filter filter_signed_url;
 
 const struct filter *const filter_registry[] = {
     &filter_cors, // first on the way in: preflights need no more; last on the way out
@@ -29,6 +30,7 @@ const struct filter *const filter_registry[] = {
     &filter_jwt,
     &filter_api_key,
     &filter_basic,
+    &filter_signed_url,
     &filter_forward_auth,
     // what comes in
     &filter_decompress, // before what looks at bodies
