@@ -10,6 +10,7 @@ import time
 
 from lib.client import Client
 from lib.gateway import SLOW
+from lib.h2peer import H2Client
 from lib.wait import until
 
 OTHER = "127.0.0.2"
@@ -222,6 +223,15 @@ def test_an_upgrade_costs_one(origin, gateway):
             client.send(b"more")
             assert client.exactly(4, "the echo") == b"more"
         assert statuses(gw, 2) == [200, 429]
+
+
+def test_streams_of_one_connection(origin, gateway):
+    gw = limited(gateway, origin)
+    with H2Client(("127.0.0.1", gw.port)) as client:
+        replies = [stream.reply() for stream in [client.request() for _ in range(50)]]
+    assert [r.status for r in replies].count(200) == 20
+    refused = next(r for r in replies if r.status == 429)
+    assert refused.header("retry-after") == "180" and refused.header("ratelimit").startswith('"20/h";r=0;t=')
 
 
 def test_dry_run_only_counts(origin, gateway):
