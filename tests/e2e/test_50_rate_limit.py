@@ -234,6 +234,18 @@ def test_streams_of_one_connection(origin, gateway):
     assert refused.header("retry-after") == "180" and refused.header("ratelimit").startswith('"20/h";r=0;t=')
 
 
+def test_why_says_the_numbers(origin, gateway):
+    gw = limited(gateway, origin, {"rate": "2/h", "cost": 2})
+    assert ask(gw).status == 200
+    refused = ask(gw)
+    why = gw.admin("GET", f"/api/v1/requests/{refused.header('X-Request-Id')}").json()
+    limit = next(f for f in why["filters"] if f["name"] == "rate_limit")
+    assert limit["outcome"] == "refused"
+    assert limit["limits"] == [{"name": "2/h", "burst": 2, "cost": 2, "before": 0, "after": 0,
+                                "retry_ms": limit["limits"][0]["retry_ms"]}]
+    assert 3_500_000 <= limit["limits"][0]["retry_ms"] <= 3_600_000
+
+
 def test_dry_run_only_counts(origin, gateway):
     gw = limited(gateway, origin, {"rate": "3/h", "dry_run": True})
     replies = [ask(gw) for _ in range(8)]
