@@ -10,6 +10,7 @@ import time
 
 from lib.client import Client
 from lib.gateway import SLOW
+from lib.h2peer import H2Client
 from lib.wait import until
 
 OTHER = "127.0.0.2"
@@ -222,6 +223,27 @@ def test_an_upgrade_costs_one(origin, gateway):
             client.send(b"more")
             assert client.exactly(4, "the echo") == b"more"
         assert statuses(gw, 2) == [200, 429]
+
+
+def test_streams_of_one_connection(origin, gateway):
+    gw = limited(gateway, origin)
+    with H2Client(("127.0.0.1", gw.port)) as client:
+        replies = [stream.reply() for stream in [client.request() for _ in range(50)]]
+    assert [r.status for r in replies].count(200) == 20
+    refused = next(r for r in replies if r.status == 429)
+    assert refused.header("retry-after") == "180" and refused.header("ratelimit").startswith('"20/h";r=0;t=')
+
+
+def test_why_says_the_numbers(origin, gateway):
+    gw = limited(gateway, origin, {"rate": "2/h", "cost": 2})
+    assert ask(gw).status == 200
+    refused = ask(gw)
+    why = gw.admin("GET", f"/api/v1/requests/{refused.header('X-Request-Id')}").json()
+    limit = next(f for f in why["filters"] if f["name"] == "rate_limit")
+    assert limit["outcome"] == "refused"
+    assert limit["limits"] == [{"name": "2/h", "burst": 2, "cost": 2, "before": 0, "after": 0,
+                                "retry_ms": limit["limits"][0]["retry_ms"]}]
+    assert 3_500_000 <= limit["limits"][0]["retry_ms"] <= 3_600_000
 
 
 def test_dry_run_only_counts(origin, gateway):

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lib.client import Client
+from lib.h2peer import H2Client
 from lib.redis import FakeRedis, Redis
 from lib.wait import SLOW, until
 
@@ -295,6 +296,16 @@ def test_a_client_that_leaves_while_it_waits(origin, gateway, fakes):
         client.request("GET", "/")
     until(lambda: gw.metric("sluice_http_requests_in_flight", route="app") == 0, "the request gone")
     assert ask(gw).status == 200
+
+
+def test_bodies_and_streams_wait_too(origin, gateway, redis):
+    gw = shared(gateway, origin, redis.url, rate="30/h")
+    assert gw.post("/", b"x" * 300_000).status == 200
+    assert len(origin.requests[0].body) == 300_000
+    with H2Client(("127.0.0.1", gw.port)) as client:
+        replies = [s.reply() for s in [client.request() for _ in range(50)]]
+    assert [r.status for r in replies].count(200) == 29
+    assert {r.status for r in replies} == {200, 429}
 
 
 def test_reload_turns_it_on_and_off(origin, gateway, redis):
