@@ -16,6 +16,7 @@ extern const struct filter filter_decompress;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 extern const struct filter filter_jwt;
+extern const struct filter filter_lua;
 extern const struct filter filter_rate_limit;
 extern const struct filter filter_shield;
 
@@ -36,5 +37,7 @@ const struct filter *const filter_registry[] = {
     &filter_compress,
     &filter_grpc_web,
     &filter_headers,
+    // what is nobody else's
+    &filter_lua,
     NULL,
 };

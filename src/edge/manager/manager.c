@@ -18,6 +18,7 @@
 #include "base/user.h"
 #include "edge/access/shield.h"
 #include "edge/limit/limiter.h"
+#include "edge/script/dict.h"
 #include "edge/manager/admin.h"
 #include "edge/tls/tls_check.h"
 #include "process/limits.h"
@@ -27,6 +28,7 @@ enum {
     CONNECTION_COST =
         64 * 1024, /* bytes of memory a busy connection may take, ours and the kernel's */
     EXIT_WRONG_CONFIG = 2,
+    DICTS_SIZE = 16 * 1024 * 1024 /* bytes that the shared dictionaries of scripts may take */
 };
 
 /* --- small questions */
@@ -251,7 +253,8 @@ static bool start_workers(struct manager *m)
             .env = {.workers = m->worker_count,
                     .limiter = m->limiter,
                     .keys = m->key_store,
-                    .shield = m->shield},
+                    .shield = m->shield,
+                    .dicts = m->dicts},
             .edge_name = {m->edge_name, strlen(m->edge_name)},
             .id_prefix = prefix << 8 | w,
             .memory_limit = m->memory_max / m->worker_count,
@@ -434,12 +437,13 @@ static bool open_plane(struct manager *m, const struct conf *conf)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
     m->limiter = open_limiter(m);
+    m->dicts = dict_open(DICTS_SIZE);
     m->shield = shield_new();
     if (m->shield)
         shield_set(m->shield, overlay_shield(m->overlay));
     return m->stats && m->own_stats && m->registry && m->log && m->limiter && m->shield &&
-           open_checks(m) && open_keys(m) && certificates_open(m) && manager_open_discovery(m) &&
-           start_workers(m);
+           m->dicts && open_checks(m) && open_keys(m) && certificates_open(m) &&
+           manager_open_discovery(m) && start_workers(m);
 }
 
 /* Becomes ready when the first snapshot is served by all workers. */
@@ -505,6 +509,7 @@ static void free_plane(struct manager *m)
     health_memory_close(&m->memory);
     limiter_close(&m->limiter);
     shield_free(&m->shield);
+    dict_close(&m->dicts);
     manager_close_discovery(m);
     if (m->overlay)
         overlay_close(&m->overlay);
