@@ -230,7 +230,7 @@ def test_scripts_are_read_again(scripted):
     ("function on_request(r)\n  local = 3\nend", "x.lua:2:1", "'<name>' expected near '='"),
     ("on_request = require('ffi')", "x.lua:1:1", "scripts cannot do that"),
     ("while true do end", "x.lua:1:1", "it has used its time"),
-    ("local t = {}\nwhile true do t[#t + 1] = {} end", "sluice.yaml", "it has used its memory"),
+    ("local t = {}\nwhile true do t[#t + 1] = {} end", "x.lua:2:1", "it has used its memory"),
     ("-- nothing", "sluice.yaml", "defines none of on_request"),
     ("\x1bLJ\x02", "sluice.yaml", "attempt to load"),
     (None, "sluice.yaml", "cannot read the script x.lua"),
@@ -411,7 +411,7 @@ def test_evil_scripts_harm_nobody(scripted, hook, kind):
             assert client.get("/good").text == "hi"
             assert client.get("/plain").text == "hi"
     found = lines(gw)
-    assert len(found) == 3 and all(line.startswith("x.lua") for line in found)
+    assert len(found) == 3 and all(line.startswith("x.lua:2: ") for line in found)
     assert gw.edge == edge
 
 

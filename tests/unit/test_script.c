@@ -166,7 +166,7 @@ static void test_patterns_do_as_in_lua(void **state)
     struct bench *bench = *state;
 
     assert_string_equal(run(bench, "return (('hello world'):gsub('o', '0'))"), "hell0 w0rld");
-    assert_string_equal(run(bench, "return ('abc'):gsub('%w', '%0%0')"), "3");
+    assert_string_equal(run(bench, "return select(2, ('abc'):gsub('%w', '%0%0'))"), "3");
     assert_string_equal(run(bench, "return (('abc'):gsub('(a)(b)', '%2%1%%'))"), "ba%c");
     assert_string_equal(run(bench, "return (('abc'):gsub('', '-'))"), "-a-b-c-");
     assert_string_equal(run(bench, "return (('abc'):gsub('%w', {a = 1, b = true and 'x'}))"),
@@ -229,7 +229,7 @@ static void assert_timeout(struct bench *bench, const char *body)
     uint64_t began_us = clock_us();
 
     failure(bench, body, SCRIPT_TIMEOUT);
-    assert_non_null(strstr(bench->script->message, "it has used its time"));
+    assert_string_equal(bench->script->message, "x.lua:1: it has used its time");
     assert_true(clock_us() - began_us < PATIENCE_MS * 1000);
     assert_false(bench->script->is_spent);
 }
@@ -275,12 +275,12 @@ static void test_no_pcall_catches_the_end(void **state)
 static void test_functions_in_c_end(void **state)
 {
     static const char *const bodies[] = {
-        "return ('a'):rep(3000):find(('a*'):rep(20) .. 'b')",
-        "return ('a'):rep(3000):match(('a-'):rep(20) .. 'b')",
+        "local x = ('a'):rep(3000):find(('a*'):rep(20) .. 'b')",
+        "local x = ('a'):rep(3000):match(('a-'):rep(20) .. 'b')",
         "for x in ('a'):rep(3000):gmatch(('.-'):rep(20) .. 'b') do end",
-        "return ('a'):rep(3000):gsub(('a*'):rep(20) .. 'b', '')",
-        "return (('('):rep(500000):gsub('%b()', ''))",
-        "local s = ('a'):rep(3000) return s:gsub('.', function() s:find(('a*'):rep(20) .. 'b') "
+        "local x = ('a'):rep(3000):gsub(('a*'):rep(20) .. 'b', '')",
+        "local x = (('('):rep(500000):gsub('%b()', ''))",
+        "local s = ('a'):rep(3000) s:gsub('.', function() s:find(('a*'):rep(20) .. 'b') "
         "end)",
         "table.move({}, 1, 2^40, 2)",
         "local t = {} for i = 1, 20000 do t[i] = i end while true do table.concat(t) end",
@@ -323,7 +323,7 @@ static void test_a_script_goes_on_after_its_end(void **state)
 static void assert_bomb(struct bench *bench, const char *body)
 {
     failure(bench, body, SCRIPT_MEMORY);
-    assert_non_null(strstr(bench->script->message, "it has used its memory"));
+    assert_string_equal(bench->script->message, "x.lua:1: it has used its memory");
     assert_true(bench->script->used <= bench->memory);
     assert_true(bench->script->is_spent);
 }
@@ -335,17 +335,17 @@ static void test_memory_has_an_end(void **state)
         "local t = {} while true do t[#t + 1] = {} end",
         "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end",
         "local s = 'x' while true do s = s .. s end",
-        "return ('x'):rep(1e9)",
+        "local x = ('x'):rep(1e9)",
         "local t = {} for i = 1, 1e9 do t[i] = i end",
         "local t = {} for i = 1, 1e9 do t['k' .. i] = i end",
         "local t = {} while true do t[#t + 1] = coroutine.create(print) end",
         "local t = {} while true do pcall(function() while true do t[#t + 1] = {} end end) end",
-        "return pcall(function() local t = {} while true do t[#t + 1] = {} end end)",
-        "return (('x'):rep(100000):gsub('.', ('y'):rep(1000)))",
-        "return table.concat({('x'):rep(700000), ('y'):rep(700000)})",
-        "return ('%s%s'):format(('x'):rep(700000), ('y'):rep(700000))",
-        "return sluice.json.encode({('x'):rep(170000), ('x'):rep(170000)})",
-        "return sluice.json.decode('[' .. ('[],'):rep(300000) .. '[]]')",
+        "local x = pcall(function() local t = {} while true do t[#t + 1] = {} end end)",
+        "local x = (('x'):rep(100000):gsub('.', ('y'):rep(1000)))",
+        "local x = table.concat({('x'):rep(700000), ('y'):rep(700000)})",
+        "local x = ('%s%s'):format(('x'):rep(700000), ('y'):rep(700000))",
+        "local x = sluice.json.encode({('x'):rep(170000), ('x'):rep(170000)})",
+        "local x = sluice.json.decode('[' .. ('[],'):rep(300000) .. '[]]')",
     };
 
     bench->time_ms = 1000;

@@ -132,10 +132,8 @@ enum script_fault lua_call_run(struct visit *visit, lua_CFunction body, void *ar
 void lua_call_go(lua_State *lua, struct visit *visit, int count)
 {
     struct lua_state *state = visit->state;
-    int status = lua_resume(state->thread.lua, count);
 
-    script_settle_thread(lua, &state->thread, status);
-    if (status != LUA_YIELD || state->errand)
+    if (!script_resume(lua, &state->thread, count) || state->errand)
         return;
     script_drop_thread(state->script, &state->thread);
     luaL_error(lua, "%s: on_request yields, and nothing would go on with it",

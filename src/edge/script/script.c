@@ -88,25 +88,36 @@ void script_drop_thread(struct script *script, struct script_idle *thread)
     *thread = (struct script_idle){NULL, LUA_NOREF};
 }
 
-void script_settle_thread(lua_State *lua, struct script_idle *thread, int status)
+static void give_back(struct script *script, struct script_idle *thread)
 {
-    struct script *script = script_of(lua);
-
-    if (status == LUA_YIELD)
-        return;
-    if (!status && script->idle_count < SCRIPT_IDLE_MAX) {
-        lua_settop(thread->lua, 0);
-        script->idle[script->idle_count++] = *thread;
-        *thread = (struct script_idle){NULL, LUA_NOREF};
+    if (script->idle_count == SCRIPT_IDLE_MAX) {
+        script_drop_thread(script, thread);
         return;
     }
-    if (status)
-        note_error(script, thread->lua);
-    script_drop_thread(script, thread);
+    lua_settop(thread->lua, 0);
+    script->idle[script->idle_count++] = *thread;
+    *thread = (struct script_idle){NULL, LUA_NOREF};
+}
+
+bool script_resume(lua_State *lua, struct script_idle *thread, int count)
+{
+    struct script *script = script_of(lua);
+    int status;
+
+    script->running = thread->lua;
+    status = lua_resume(thread->lua, count);
+    script->running = lua;
+    if (status == LUA_YIELD)
+        return true;
+    if (!status) {
+        give_back(script, thread);
+        return false;
+    }
     if (status == LUA_ERRMEM && !script->fault)
         script->fault = SCRIPT_MEMORY;
-    if (status)
-        luaL_error(lua, "%s", script->message);
+    note_error(script, thread->lua);
+    script_drop_thread(script, thread);
+    return luaL_error(lua, "%s", script->message) != 0;
 }
 
 /* --- texts */

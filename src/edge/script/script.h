@@ -60,12 +60,13 @@ struct script_idle {
 
 struct script {
     lua_State *lua;
-    struct script_source source;      /* of text nothing is kept */
-    int hooks[SCRIPT_HOOKS];          /* references of its functions; LUA_NOREF: it has none */
-    unsigned refs;                    /* kept by its user */
-    size_t used;                      /* bytes of the state */
-    unsigned large;                   /* objects in it that take the processor long */
-    size_t collected;                 /* bytes that the last full collection left */
+    lua_State *running;          /* it, or the coroutine that was resumed last; NULL: neither */
+    struct script_source source; /* of text nothing is kept */
+    int hooks[SCRIPT_HOOKS];     /* references of its functions; LUA_NOREF: it has none */
+    unsigned refs;               /* kept by its user */
+    size_t used;                 /* bytes of the state */
+    unsigned large;              /* objects in it that take the processor long */
+    size_t collected;            /* bytes that the last full collection left */
     uint64_t deadline_us, cpu_end_us; /* cpu_end 0: the deadline has not passed */
     uint32_t time_ms;                 /* of the call that runs */
     uintptr_t stack;                  /* of the thread, where the call began */
@@ -94,9 +95,9 @@ struct script *script_of(lua_State *lua);
 void script_push_hook(lua_State *lua, enum script_hook hook);
 /* A coroutine with an empty stack; the body may raise an error afterwards, then it is lost. */
 struct script_idle script_take_thread(lua_State *lua);
-/* What became of lua_resume() on it, `is_over`: it has ended, and is given back. Raises its error,
- * if that was one. */
-void script_settle_thread(lua_State *lua, struct script_idle *thread, int status);
+/* Resumes it with `count` values from its stack. True: it has yielded; else it has ended and is
+ * given back. Raises its error, if it ends in one. */
+bool script_resume(lua_State *lua, struct script_idle *thread, int count);
 void script_drop_thread(struct script *script, struct script_idle *thread);
 /* Raises the fault if the call has used its time. For loops in C. */
 void script_spend(lua_State *lua);

@@ -38,12 +38,37 @@ static void watch(struct script *script, int instructions)
         lua_sethook(script->lua, on_count, LUA_MASKCOUNT, instructions);
 }
 
+static const char *words(const struct script *script)
+{
+    return script->fault == SCRIPT_MEMORY ? "it has used its memory" : "it has used its time";
+}
+
+/* Where it is: in the nearest function of the script's. Allocates nothing. */
+static void note_place(struct script *script, lua_State *lua)
+{
+    lua_Debug where;
+
+    for (int level = 0; !script->message[0] && lua_getstack(lua, level, &where); level++)
+        if (lua_getinfo(lua, "Sl", &where) && where.currentline > 0 && where.source[0] == '@')
+            snprintf(script->message, sizeof(script->message), "%s:%d: %s", where.short_src,
+                     where.currentline, words(script));
+}
+
 /* The fault is looked at before the next instruction, and every one after it. */
 static void latch(struct script *script, enum script_fault fault)
 {
     if (!script->fault)
         script->fault = fault;
     watch(script, 1);
+}
+
+/* The library will raise an error that knows no place. */
+static void *refuse(struct script *script)
+{
+    latch(script, SCRIPT_MEMORY);
+    if (script->running)
+        note_place(script, script->running);
+    return NULL;
 }
 
 void *script_allocate(void *owner, void *object, size_t old, size_t size)
@@ -59,17 +84,13 @@ void *script_allocate(void *owner, void *object, size_t old, size_t size)
         return NULL;
     }
     if (grows && (size > SCRIPT_OBJECT_MAX || size - old > script->source.memory_max ||
-                  script->used > script->source.memory_max - (size - old))) {
-        latch(script, SCRIPT_MEMORY);
-        return NULL;
-    }
+                  script->used > script->source.memory_max - (size - old)))
+        return refuse(script);
     fresh = realloc(object, size);
     if (!fresh && !grows)
         return object; // the library counts on it
-    if (!fresh) {
-        latch(script, SCRIPT_MEMORY);
-        return NULL;
-    }
+    if (!fresh)
+        return refuse(script);
     script->used = script->used - old + size;
     script->large = script->large - (object && old >= LARGE) + (size >= LARGE);
     if (grows && size >= LARGE)
@@ -95,20 +116,9 @@ bool script_may_go_on(void *owner)
     return false;
 }
 
-static const char *words(const struct script *script)
-{
-    return script->fault == SCRIPT_MEMORY ? "it has used its memory" : "it has used its time";
-}
-
-/* Says where, which is in the Lua function that is nearest. */
 static void throw_fault(struct script *script, lua_State *lua)
 {
-    lua_Debug where;
-
-    for (int level = 0; !script->message[0] && lua_getstack(lua, level, &where); level++)
-        if (lua_getinfo(lua, "Sl", &where) && where.currentline > 0)
-            snprintf(script->message, sizeof(script->message), "%s:%d: %s", where.short_src,
-                     where.currentline, words(script));
+    note_place(script, lua);
     lua_pushnil(lua);
     lua_error(lua);
 }
@@ -155,6 +165,7 @@ void script_spend(lua_State *lua)
 void script_limit_begin(struct script *script, uint32_t time_ms)
 {
     script->is_running = true;
+    script->running = script->lua;
     script->stack = (uintptr_t)__builtin_frame_address(0);
     script->fault = SCRIPT_OK;
     script->message[0] = 0;
@@ -167,4 +178,5 @@ void script_limit_begin(struct script *script, uint32_t time_ms)
 void script_limit_end(struct script *script)
 {
     script->is_running = false;
+    script->running = NULL;
 }
