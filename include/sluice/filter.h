@@ -18,6 +18,7 @@
 struct arena;
 struct chain_walk;
 struct conf;
+struct dict_store;
 struct field;
 struct key_store;
 struct limiter;
@@ -54,6 +55,7 @@ struct filter_env {
     struct key_store *keys;      /* that tokens are verified with */
     struct shared *shared;       /* those that gateways share; the worker's own */
     const struct shield *shield; /* whether there is an emergency */
+    struct dict_store *dicts;    /* what scripts share */
 };
 
 /* What a hook sees of one request. Valid until on_done. */

@@ -12,11 +12,6 @@
 
 enum { FILTERS_MAX = 128 };
 
-static const char *const later[] = {
-    "lua",
-    NULL,
-};
-
 static bool is_equal(struct str s, const char *word)
 {
     return s.len == strlen(word) && memcmp(s.p, word, s.len) == 0;
@@ -36,13 +31,6 @@ static void unknown_filter(struct decoder *decoder, const struct node *key)
     const char *names[FILTERS_MAX], *nearest;
     size_t count = 0;
 
-    for (size_t i = 0; later[i]; i++) {
-        if (is_equal(key->text, later[i])) {
-            diag_error(decoder->diag, tree_span(key),
-                       "filter \"%s\" is not supported by this version", later[i]);
-            return;
-        }
-    }
     diag_error(decoder->diag, tree_span(key), "no filter named \"%.*s\"", STR_FMT(key->text));
     for (; filters && filters[count] && count < FILTERS_MAX; count++)
         names[count] = filters[count]->name;

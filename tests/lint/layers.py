@@ -21,12 +21,13 @@ LIBRARIES = {
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]"],
     r"curl/curl\.h": [r"src/edge/manager/keys\.c", r"src/cli/\w+\.[ch]", r"src/control/\w+\.[ch]"],
     r"ares\.h": [r"src/edge/upstream/resolver\w*\.c"],
-    r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream|limit|auth)/\w+\.[ch]"],
+    r"xxhash\.h": [r"src/base/\w+\.[ch]", r"src/edge/\w+\.c", r"src/edge/(route|balance|metric|tls|upstream|limit|auth|script)/\w+\.[ch]"],
     r"llhttp\.h": [],
     r"maxminddb\.h": [r"src/edge/access/geo_\w+\.[ch]"],
     r"zlib\.h|zstd\.h|brotli/.*": [r"src/edge/shape/(en|de)coder\.c"],
     r"hiredis/.*": [r"src/edge/upstream/redis\w*\.c"],
-    r"openssl/.*": [r"src/edge/access/proof\.c", r"src/edge/limit/shared\.c", r"src/edge/(tls|auth)/\w+\.[ch]", r"src/edge/manager/api_keys\.c", r"src/edge/filter/signed_url\.c", r"src/http/websocket\.c", r"src/control/acme\w*\.[ch]"],
+    r"luajit-2\.1/.*": [r"src/edge/script/script\w*\.[ch]", r"src/edge/filter/lua\w*\.[ch]"],
+    r"openssl/.*": [r"src/edge/access/proof\.c", r"src/edge/limit/shared\.c", r"src/edge/(tls|auth)/\w+\.[ch]", r"src/edge/manager/api_keys\.c", r"src/edge/filter/signed_url\.c", r"src/http/websocket\.c", r"src/edge/script/script_digest\.c", r"src/control/acme\w*\.[ch]"],
     r"nghttp2/.*": [r"src/http/h2\w*\.[ch]"],
 }
 
@@ -39,6 +40,7 @@ SHARED_FILES = [
     r"src/edge/upstream/(endpoint|gate)\.[ch]",
     r"src/edge/limit/limiter\.c",
     r"src/edge/auth/key_store\.[ch]",
+    r"src/edge/script/dict\.c",
     r"src/edge/tls/tls_(server|client|tickets|challenges)\.[ch]",
     r"src/edge/access/geo_file\.c",
     r"src/edge/(metric|manager)/\w+\.[ch]",

@@ -6,10 +6,10 @@
  * carry the framing or the way of a message are not to be touched.
  */
 #include <string.h>
-#include <strings.h>
 
 #include "base/arena.h"
 #include "config/field.h"
+#include "edge/shape/header_rule.h"
 #include "edge/shape/template.h"
 
 struct edit {
@@ -66,45 +66,11 @@ static const struct field fields[] = {
 /* --- checks: a field that could break a message is an error of the configuration, not of a request
  */
 
-static bool is_token(struct str name)
-{
-    static const char more[] = "!#$%&'*+-.^_`|~";
-
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.p[i];
-        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-
-        if (!is_alnum && (!c || !strchr(more, c)))
-            return false;
-    }
-    return name.len > 0 && name.len < UINT16_MAX;
-}
-
-static bool is_value(struct str value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (((unsigned char)value.p[i] < 0x20 && value.p[i] != '\t') || value.p[i] == 0x7f)
-            return false;
-    return true;
-}
-
-static bool is_ours(struct str name)
-{
-    static const char *const ours[] = {
-        "connection", "content-length", "transfer-encoding", "host",
-        "te",         "trailer",        "upgrade",           "keep-alive"};
-
-    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
-        if (strlen(ours[i]) == name.len && !strncasecmp(ours[i], name.p, name.len))
-            return true;
-    return false;
-}
-
 static bool check_name(const struct conf_text *name, struct diag *diag)
 {
-    if (!is_token(name->s))
+    if (!header_rule_is_name(name->s))
         diag_error(diag, name->at, "\"%.*s\" is not a field name", STR_FMT(name->s));
-    else if (is_ours(name->s))
+    else if (header_rule_is_ours(name->s))
         diag_error(diag, name->at, "field \"%.*s\" is the gateway's own to set", STR_FMT(name->s));
     else
         return true;
@@ -117,7 +83,7 @@ static bool check_pairs(const struct conf_pairs *pairs, struct diag *diag)
 
     for (uint32_t i = 0; i < pairs->count; i++) {
         is_good = check_name(&pairs->items[i].name, diag) && is_good;
-        if (is_value(pairs->items[i].value.s))
+        if (header_rule_is_value(pairs->items[i].value.s))
             continue;
         diag_error(diag, pairs->items[i].value.at, "the value has a control character");
         is_good = false;

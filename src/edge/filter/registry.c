@@ -17,6 +17,7 @@ extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
 extern const struct filter filter_jwt;
 extern const struct filter filter_mirror;
+extern const struct filter filter_lua;
 extern const struct filter filter_rate_limit;
 extern const struct filter filter_shield;
 extern const struct filter filter_signed_url;
@@ -40,5 +41,7 @@ const struct filter *const filter_registry[] = {
     &filter_compress,
     &filter_grpc_web,
     &filter_headers,
+    // what is nobody else's
+    &filter_lua,
     NULL,
 };

@@ -18,6 +18,7 @@
 #include "base/user.h"
 #include "edge/access/shield.h"
 #include "edge/limit/limiter.h"
+#include "edge/script/dict.h"
 #include "edge/manager/admin.h"
 #include "edge/tls/tls_check.h"
 #include "process/limits.h"
@@ -248,10 +249,7 @@ static bool start_workers(struct manager *m)
             .stats = m->stats,
             .ring = access_ring(m->log, w),
             .home = &m->home,
-            .env = {.workers = m->worker_count,
-                    .limiter = m->limiter,
-                    .keys = m->key_store,
-                    .shield = m->shield},
+            .env = manager_env(m),
             .edge_name = {m->edge_name, strlen(m->edge_name)},
             .id_prefix = prefix << 8 | w,
             .memory_limit = m->memory_max / m->worker_count,
@@ -263,16 +261,6 @@ static bool start_workers(struct manager *m)
             return false;
     }
     return true;
-}
-
-static void tell_limits(struct manager *m)
-{
-    bool is_degraded = manager_shared(m) == SHARED_DEGRADED;
-
-    if (is_degraded == m->was_degraded)
-        return;
-    m->was_degraded = is_degraded;
-    admin_event(m->admin, "limit", "{\"shared\":\"%s\"}", is_degraded ? "degraded" : "up");
 }
 
 static void on_second(uv_timer_t *timer)
@@ -288,8 +276,7 @@ static void on_second(uv_timer_t *timer)
         manager_keep_last_good(m);
     certificates_tick(m);
     manager_tick_discovery(m);
-    tell_limits(m);
-    keys_tick(m->keys);
+    manager_tick_stores(m);
     admin_tick(m->admin);
 }
 
@@ -359,17 +346,6 @@ static struct health_memory *open_memory(struct manager *m)
     return health_memory_open(fd);
 }
 
-/* The same of the buckets of rate limits, which then begin full. */
-static struct limiter *open_limiter(struct manager *m)
-{
-    char error[LINK_ERROR_SIZE] = "no memory";
-    int fd = -1;
-
-    if (link_memory(m->options.link, STR(LIMITER_MEMORY_NAME), LIMITER_SIZE, &fd, error))
-        fprintf(stderr, "sluice: edge: rate limits will not outlive this process: %s\n", error);
-    return limiter_open(fd);
-}
-
 static void on_unreached(void *owner, const struct endpoint *endpoint)
 {
     struct manager *m = owner;
@@ -392,35 +368,6 @@ static bool open_checks(struct manager *m)
     return m->checks != NULL;
 }
 
-/* A filter names keys that are not known: the manager is woken to read them. */
-static void wake_manager(void *owner)
-{
-    struct manager *m = owner;
-
-    mailbox_wake(&m->home);
-}
-
-static bool open_keys(struct manager *m)
-{
-    const char *error;
-    struct key_ring *ring;
-
-    m->key_store = key_store_new(m->worker_count);
-    if (!m->key_store)
-        return false;
-    m->key_book = key_book_open(m->state_dir, &error);
-    if (error)
-        fprintf(stderr, "sluice: edge: %s\n", error);
-    ring = m->key_book ? key_book_ring(m->key_book) : NULL;
-    if (!ring)
-        return false;
-    cell_write(&m->key_store->ring, ring);
-    m->key_store->wake = wake_manager;
-    m->key_store->owner = m;
-    m->keys = keys_open(&m->loop.uv, m->key_store);
-    return m->keys != NULL;
-}
-
 /* Everything a worker needs, sized by the first configuration. */
 static bool open_plane(struct manager *m, const struct conf *conf)
 {
@@ -433,12 +380,8 @@ static bool open_plane(struct manager *m, const struct conf *conf)
     if (!m->log)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
-    m->limiter = open_limiter(m);
-    m->shield = shield_new();
-    if (m->shield)
-        shield_set(m->shield, overlay_shield(m->overlay));
-    return m->stats && m->own_stats && m->registry && m->log && m->limiter && m->shield &&
-           open_checks(m) && open_keys(m) && certificates_open(m) && manager_open_discovery(m) &&
+    return m->stats && m->own_stats && m->registry && m->log && open_checks(m) &&
+           manager_open_stores(m) && certificates_open(m) && manager_open_discovery(m) &&
            start_workers(m);
 }
 
@@ -505,6 +448,7 @@ static void free_plane(struct manager *m)
     health_memory_close(&m->memory);
     limiter_close(&m->limiter);
     shield_free(&m->shield);
+    dict_close(&m->dicts);
     manager_close_discovery(m);
     if (m->overlay)
         overlay_close(&m->overlay);

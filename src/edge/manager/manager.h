@@ -81,6 +81,7 @@ struct manager {
     struct limiter *limiter;
     bool was_degraded; /* rate limits, as the last event said */
     struct shield *shield;
+    struct dict_store *dicts; /* what scripts share */
     struct discovery *discovery;
     struct hosts *hosts;
     struct certificates certificates;

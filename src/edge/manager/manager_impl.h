@@ -20,6 +20,14 @@ void manager_take_letter(void *owner, struct letter *letter);
 /* Prints every diagnostic to stderr. */
 void manager_print(const struct diag *diag);
 
+/* --- manager_stores.c */
+/* What filters keep for the process; before the workers, after the mailbox. False: memory. */
+bool manager_open_stores(struct manager *m);
+/* What of it workers lend filters. */
+struct filter_env manager_env(const struct manager *m);
+/* A second has passed. */
+void manager_tick_stores(struct manager *m);
+
 /* --- manager_discover.c */
 /* Before the first build. False: memory. Blocking. */
 bool manager_open_discovery(struct manager *m);
