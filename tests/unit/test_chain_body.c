@@ -15,7 +15,7 @@
 /* What a filter of these does; its conf. */
 struct plan {
     char letter;
-    bool edits_request, edits_response;
+    bool edits_request, edits_response, sees_request;
     enum reason fails;
 };
 
@@ -35,6 +35,7 @@ struct bench {
 static enum verdict ask(struct visit *visit)
 {
     visit->edits_request = ((const struct plan *)visit->conf)->edits_request;
+    visit->sees_request = ((const struct plan *)visit->conf)->sees_request;
     return VERDICT_PASS;
 }
 
@@ -246,6 +247,19 @@ static void test_nobody_wants_to_see_it(void **state)
     assert_int_equal(bench->lasting, 2);
 }
 
+/* Who only looks gets every piece, and the length stays. */
+static void test_one_that_only_looks(void **state)
+{
+    struct bench *bench = *state;
+
+    bench->plans[0].edits_request = false;
+    bench->plans[0].sees_request = true;
+    start(bench, &marks[0], NULL);
+    assert_true(bench->walk.edits_request);
+    assert_int_equal(bench->request.content_length, 5);
+    send_request(bench, "x", true, "ax|.|");
+}
+
 static void test_one_of_two(void **state)
 {
     struct bench *bench = *state;
@@ -344,6 +358,7 @@ int main(void)
         TEST(test_order),
         TEST(test_length_goes_with_the_change),
         TEST(test_nobody_wants_to_see_it),
+        TEST(test_one_that_only_looks),
         TEST(test_one_of_two),
         TEST(test_trailers),
         TEST(test_trailers_pass_a_filter_that_leaves_them),
