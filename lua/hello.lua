@@ -15,7 +15,7 @@ function on_request(request)
 end
 
 function on_response(request, response)
-  response:set_header("X-Hello", "from " .. request.host)
+  response:set_header("X-Hello", "from " .. (request.host or "here"))
   if response.status == 200 and request.path:match("^/assets/.*%.%x%x%x%x%x%x%x%x%.") then
     response:set_header("Cache-Control", "public, max-age=31536000, immutable") -- the name changes with the content
   end

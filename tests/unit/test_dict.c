@@ -42,7 +42,7 @@ static enum status put(struct dict_store *store, const char *key, const char *te
 
 static const char *get(struct dict_store *store, const char *key, uint64_t now_ms)
 {
-    static char text[DICT_VALUE_MAX + 1];
+    static _Thread_local char text[DICT_VALUE_MAX + 1];
     struct dict_value value;
 
     if (dict_get(store, (struct str){key, strlen(key)}, now_ms, text, &value))

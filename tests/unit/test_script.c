@@ -401,6 +401,45 @@ static void test_c_cannot_be_nested_too_deep(void **state)
     assert_non_null(strstr(bench->script->message, "stack overflow"));
 }
 
+static void test_odd_calls_are_errors_or_nothing(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const wrong[] = {
+        "unpack({}, 1, 1e8)",
+        "unpack({}, -2^31, 2^31 - 1)",
+        "string.char(256)",
+        "string.format('%d', 'x')",
+        "table.concat({1}, '', 1, 2^31 - 1)",
+        "table.sort({3, 1, 'x', 2})",
+        "('x'):gsub('x', function() coroutine.yield() end)",
+        "setmetatable(sluice.shared('x'), {})",
+        "sluice.json.encode(coroutine.create(print))",
+        "error(('x'):rep(100000))",
+        "local t = setmetatable({}, {__index = function() error('x') end}) local x = t.y",
+        "pairs(nil)",
+        "string.find('x')",
+        "string.rep()",
+        "os.date(7)(1)",
+    };
+    static const char *const nothing[] = {
+        "local x = (''):rep(2^31 - 1) x = ('x'):rep(-1) x = ('x'):rep(0, ('y'):rep(1000))",
+        "local x = tonumber(('1'):rep(100000)) x = tonumber(('z'):rep(100000), 36)",
+        "local x = (('a'):rep(100000)):find(('a'):rep(50000) .. 'b', 1, true)",
+        "setmetatable(_G, {__index = function(t, k) return k end}) _G._G = nil on_request = nil",
+        "local x = tostring(setmetatable({}, {__tostring = function() return 'x' end}))",
+        "local c = coroutine.create(string.find) coroutine.resume(c, 'x', 'x')",
+        "for k in pairs(string) do string[k] = nil end for k in pairs(sluice) do sluice[k] = nil "
+        "end",
+        "string.format = nil pcall = nil error = nil getmetatable = nil",
+    };
+
+    bench->time_ms = 1000;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        failure(bench, wrong[i], SCRIPT_ERROR);
+    for (size_t i = 0; i < ARRAY_LEN(nothing); i++)
+        run(bench, nothing[i]);
+}
+
 static void test_errors_have_file_and_line(void **state)
 {
     struct bench *bench = *state;
@@ -437,6 +476,7 @@ int main(void)
         TEST(test_garbage_is_no_use_of_memory),
         TEST(test_deep_recursion_is_an_error),
         TEST(test_c_cannot_be_nested_too_deep),
+        TEST(test_odd_calls_are_errors_or_nothing),
         TEST(test_errors_have_file_and_line),
 #undef TEST
     };

@@ -202,7 +202,7 @@ int lua_fetch(lua_State *lua)
     struct caller caller = *visit->caller;
     struct question question;
 
-    if (state->thread.lua != lua || !lua_isyieldable(lua))
+    if (state->thread.lua != lua || state->errand || !lua_isyieldable(lua))
         return luaL_error(lua, "fetch works in on_request alone, in no coroutine or callback");
     if (++state->fetches > LUA_FETCHES_MAX)
         return luaL_error(lua, "a request may fetch %d times", LUA_FETCHES_MAX);

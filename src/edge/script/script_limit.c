@@ -62,11 +62,12 @@ static void latch(struct script *script, enum script_fault fault)
     watch(script, 1);
 }
 
-/* The library will raise an error that knows no place. */
+/* The library will raise an error that knows no place. Compiled code does not keep up its frames.
+ */
 static void *refuse(struct script *script)
 {
     latch(script, SCRIPT_MEMORY);
-    if (script->running)
+    if (script->running && !script->source.jit)
         note_place(script, script->running);
     return NULL;
 }

@@ -4,7 +4,8 @@
  * no loading of code from text or bytecode, no debug, no control of the collector, no environments.
  * Three functions are replaced because C runs them where no hook looks: xpcall, whose handler runs
  * within the hook that ends a script; table.sort, which an order can make quadratic; table.move,
- * whose range has no bound. What replaces them is Lua, where instructions are counted.
+ * whose range has no bound. coroutine.running is not there, since the coroutine that waits for an
+ * answer is not the script's to resume. What replaces them is Lua, where instructions are counted.
  */
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +26,8 @@ static const char *const globals[] = {"assert",    "error",    "getmetatable", "
                                       "coroutine", "table",    "string",       "math",
                                       "bit",       "_G",       "_VERSION",     NULL};
 static const char *const tables[] = {"concat", "insert", "maxn", "remove", NULL};
+static const char *const coroutines[] = {"create", "isyieldable", "resume", "status",
+                                         "wrap",   "yield",       NULL};
 static const char *const strings[] = {"byte", "char",    "format", "len",   "lower",
                                       "rep",  "reverse", "sub",    "upper", NULL};
 
@@ -259,6 +262,7 @@ void script_open_libraries(lua_State *lua)
     lua_getfield(lua, -1, "sort");
     lua_remove(lua, -2);
     prune_table(lua, "_G", globals);
+    prune_table(lua, LUA_COLIBNAME, coroutines);
     prune_table(lua, LUA_TABLIBNAME, tables);
     prune_table(lua, LUA_STRLIBNAME, strings);
     replace(lua);
