@@ -143,7 +143,8 @@ static int make_bench(void **state)
     *state = bench;
     arena_init(&bench->arena, NULL, 0);
     for (unsigned i = 0; i < ARRAY_LEN(bench->plans); i++) {
-        bench->plans[i] = (struct plan){(char)('a' + i), true, true, REASON_NONE};
+        bench->plans[i] =
+            (struct plan){.letter = (char)('a' + i), .edits_request = true, .edits_response = true};
         bench->items[i].conf = &bench->plans[i];
     }
     assert_int_equal(head_init(&bench->request, &bench->arena, 4), OK);
