@@ -49,7 +49,8 @@ static void fill(char *bytes, size_t len)
     size_t row_len;
     for (unsigned i = 0; len > 0; i++, bytes += row_len, len -= row_len) {
         unsigned draw = i * 2654435761u;
-        int n = snprintf(row, sizeof row, "{\"id\":%u,\"name\":\"item %u\",\"price\":%u,\"sold\":%s},\n", i + 1000,
+        int n = snprintf(row, sizeof row,
+                         "{\"id\":%u,\"name\":\"item %u\",\"price\":%u,\"sold\":%s},\n", i + 1000,
                          draw % 9973, (draw >> 8) % 5003, draw % 3 ? "true" : "false");
         row_len = (size_t)n < len ? (size_t)n : len;
         memcpy(bytes, row, row_len);
