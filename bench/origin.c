@@ -42,6 +42,21 @@ struct origin {
     unsigned long long requests;
 };
 
+/* Text that compresses as that of an API does. */
+static void fill(char *bytes, size_t len)
+{
+    char row[128];
+    size_t row_len;
+    for (unsigned i = 0; len > 0; i++, bytes += row_len, len -= row_len) {
+        unsigned draw = i * 2654435761u;
+        int n = snprintf(row, sizeof row,
+                         "{\"id\":%u,\"name\":\"item %u\",\"price\":%u,\"sold\":%s},\n", i + 1000,
+                         draw % 9973, (draw >> 8) % 5003, draw % 3 ? "true" : "false");
+        row_len = (size_t)n < len ? (size_t)n : len;
+        memcpy(bytes, row, row_len);
+    }
+}
+
 static struct page make_page(size_t body_len)
 {
     char head[512];
@@ -59,7 +74,7 @@ static struct page make_page(size_t body_len)
     if (!page.bytes)
         exit(1);
     memcpy(page.bytes, head, (size_t)head_len);
-    memset(page.bytes + head_len, 'x', body_len);
+    fill(page.bytes + head_len, body_len);
     return page;
 }
 

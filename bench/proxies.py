@@ -2,6 +2,7 @@
 """Those that are compared, each with one worker on the first core, configured for the same job: keep-alive to the
 client and to the origin, the usual forwarding headers, where asked for a JSON access log into a file, TLS or HTTP/2."""
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import subprocess
 import tools
 
 ORDER = ["sluice", "nginx", "haproxy", "nghttpx"]
+ORIGIN = "https://app.example.com"  # whose pages may read answers, with `rate`
 PLAIN = ["sluice", "nginx", "haproxy"]  # in the scenarios without TLS
 H2C = ["sluice", "haproxy", "nghttpx"]  # that can speak HTTP/2 to an origin
 
@@ -16,7 +18,9 @@ H2C = ["sluice", "haproxy", "nghttpx"]  # that can speak HTTP/2 to an origin
 class Proxy:
     """One running proxy. `options`: log (bool), routes (how many; 0: everything goes to the origin), large (bool:
     buffers fit for large bodies), certificate (folder of cert.pem, key.pem and both.pem: TLS and HTTP/2 to the client),
-    h2c (bool: HTTP/2 to the origin), check (bool: active checks of the origin), env (more environment)."""
+    h2c (bool: HTTP/2 to the origin), check (bool: active checks of the origin), env (more environment), rate (requests
+    a second from one address: more are refused, pages of ORIGIN get CORS, clients the request's id; goes with log),
+    filters (Sluice alone: filters by name, each with a route for the host of that name, beside one for `bare`)."""
     name = ""
 
     def __init__(self, folder, origin_port, options):
@@ -75,12 +79,24 @@ class Sluice(Proxy):
             protocol = ", protocol: h2"
         lines = ["workers: 1", f"state: {self.path('state')}",
                  f'listeners: [{{bind: "127.0.0.1:{self.port}"{tls}}}]',
-                 f'admin: {{bind: "127.0.0.1:{self.admin}"}}', f"log: {log}", "filters: [{rate_limit: off}]",
+                 f'admin: {{bind: "127.0.0.1:{self.admin}"}}', f"log: {log}", f"filters: {self.policies()}",
                  f'services: {{origin: {{targets: ["127.0.0.1:{self.origin}"]{protocol}}}}}']
         if self.options.get("routes"):
             lines.append("routes:")
             lines += [f"  - {{paths: [/r{i}/*], service: origin}}" for i in range(self.options["routes"])]
+        if self.options.get("filters"):
+            lines += ["routes:", "  - {hosts: [bare], service: origin}"]
+            lines += [f"  - {{hosts: [{name}], service: origin, filters: {json.dumps([filters])}}}"
+                      for name, filters in self.options["filters"].items()]
         return "\n".join(lines) + "\n"
+
+    def policies(self):
+        rate = self.options.get("rate")
+        if self.options.get("filters"):
+            return "[{rate_limit: off}, {shield: off}]"
+        if not rate:
+            return "[{rate_limit: off}]"
+        return f"[{{rate_limit: {{rate: {rate}/s, burst: {rate}}}}}, {{cors: {{origins: ['{ORIGIN}']}}}}]"
 
     def command(self):
         return [self.BINARY, "run", self.write("sluice.yaml", self.config())]
@@ -104,6 +120,19 @@ class Nginx(Proxy):
         access_log access.log json buffer=64k flush=1s;
         proxy_set_header X-Request-Id $request_id;"""
 
+    def policies(self):
+        rate = self.options.get("rate")
+        if not rate:
+            return ""
+        return f"""
+    limit_req_zone $binary_remote_addr zone=clients:10m rate={rate}r/s;
+    limit_req zone=clients burst={rate} nodelay;
+    limit_req_status 429;
+    map $http_origin $cors {{ "{ORIGIN}" $http_origin; }}
+    add_header Access-Control-Allow-Origin $cors always;
+    add_header Vary Origin always;
+    add_header X-Request-Id $request_id always;"""
+
     def config(self):
         count = self.options.get("routes", 0)
         routes = "".join(f"location /r{i}/ {{ proxy_pass http://origin; }}\n" for i in range(count))
@@ -121,7 +150,7 @@ events {{ worker_connections 19000; }}
 http {{
     client_body_temp_path {self.path("body")}; proxy_temp_path {self.path("proxy")};
     fastcgi_temp_path {self.path("f")}; uwsgi_temp_path {self.path("u")}; scgi_temp_path {self.path("s")};
-    {self.LOG if self.options.get("log") else "access_log off;"}
+    {self.LOG if self.options.get("log") else "access_log off;"}{self.policies()}
     keepalive_timeout 75s; keepalive_requests 1000000000; client_body_timeout 60s; client_header_timeout 60s;
     proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme;
@@ -161,6 +190,19 @@ class Haproxy(Proxy):
     http-request capture req.hdr(User-Agent) len 256
     http-request capture req.hdr(Referer) len 256"""
 
+    def policies(self):
+        rate = self.options.get("rate")
+        if not rate:
+            return ""
+        return f"""
+    stick-table type ip size 100k expire 10s store http_req_rate(1s)
+    http-request track-sc0 src
+    http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {rate} }}
+    http-request set-var(txn.origin) req.hdr(Origin) if {{ req.hdr(Origin) -m str {ORIGIN} }}
+    http-response set-header Access-Control-Allow-Origin %[var(txn.origin)] if {{ var(txn.origin) -m found }}
+    http-response add-header Vary Origin
+    http-response set-header X-Request-Id %[unique-id]"""
+
     def config(self):
         count = self.options.get("routes", 0)
         route = ""
@@ -187,7 +229,8 @@ frontend front
     bind 127.0.0.1:{self.port} backlog 4096{tls}
     option forwardfor
     http-request set-header X-Forwarded-Proto {scheme}
-    http-request set-header X-Forwarded-Host %[req.hdr(Host)]{self.LOG if self.options.get("log") else ""}
+    http-request set-header X-Forwarded-Host %[req.hdr(Host)]{self.LOG if self.options.get("log") else ""}\
+{self.policies()}
     {route or "default_backend origin"}
 backend origin
     server one 127.0.0.1:{self.origin} pool-max-conn 256{" proto h2" if self.options.get("h2c") else ""}\

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import tempfile
 
+import policies
 import proxies
 import ready
 import scenarios
 import secure
 import tools
 
-ALL = {**scenarios.ALL, **secure.ALL, **ready.ALL}
+ALL = {**scenarios.ALL, **policies.ALL, **secure.ALL, **ready.ALL}
 
 
 def against_nginx(rows):
@@ -33,6 +34,7 @@ def against_best(rows):
 MARKS = {
     "keepalive": ("CPU a request, of nginx's", against_nginx, 1.0, 0.84),
     "log": ("CPU a request with the JSON log on, of nginx's", against_nginx, 1.0, 0.84),
+    "features": ("CPU a request with limit, CORS, log and request id, of the best peer's", against_best, 1.0, 0.84),
     "newconn": ("CPU a request on a new connection, of nginx's", against_nginx, None, 0.84),
     "body1m": ("CPU for 1 MiB, of nginx's", against_nginx, 1.0, 0.67),
     "routes": ("CPU with 10,000 routes, of that with 10", lambda rows: rows["sluice"]["ratio"], 1.1, 1.0),
@@ -76,11 +78,11 @@ def print_table(name, rows):
     ratio = next((c for c in RATIO_OF if c in columns), None)
     peers = [p for p in rows if p != "sluice"] if ratio else []
     print(f"\n{name}: {' '.join((ALL[name].__doc__ or '').split())}".rstrip(": "))
-    print("  " + f"{'':10}" + "".join(f"{c:>22}" for c in columns) + "".join(f"{'of ' + p + chr(39) + 's':>14}" for p in peers))
+    print("  " + f"{'':14}" + "".join(f"{c:>22}" for c in columns) + "".join(f"{'of ' + p + chr(39) + 's':>14}" for p in peers))
     for proxy, row in rows.items():
         cells = [FORMATS.get(c, "{:.2f}").format(row[c]) if c in row else "-" for c in columns]
         ratios = [f"{row[ratio] / rows[p][ratio]:.2f}" if rows[p][ratio] else "-" for p in peers]
-        print("  " + f"{proxy:10}" + "".join(f"{c:>22}" for c in cells) + "".join(f"{r:>14}" for r in ratios),
+        print("  " + f"{proxy:14}" + "".join(f"{c:>22}" for c in cells) + "".join(f"{r:>14}" for r in ratios),
               flush=True)
     for proxy, row in rows.items():
         if "note" in row:
