@@ -15,7 +15,7 @@ struct caller {
     struct str scheme; /* "http" or "https" */
     struct str host;   /* that the client asked for; absent: the request's authority */
     uint64_t hash;     /* of what counts as one client: an IPv4 address, an IPv6 /64; 0: none */
-    bool is_told;      /* a hop before us said it, and is believed */
+    bool is_told;      /* fields of the request said it, whose word is believed */
 };
 
 #endif

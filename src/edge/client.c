@@ -282,7 +282,6 @@ static enum status on_preface(struct conn *conn, struct str in, size_t *used)
     if (header.is_local)
         return OK;
     memcpy(client->origin.peer.ip, header.ip, IP_LEN);
-    client->origin.peer.is_told = true;
     set_peer(client);
     return OK;
 }

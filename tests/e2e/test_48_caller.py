@@ -254,6 +254,17 @@ def test_what_is_no_proxy_header_ends_the_connection(origin, proxied, name):
         assert client.get().status == 200
 
 
+def test_a_proxy_header_vouches_for_no_field(origin, proxied):
+    gw = proxied()
+    with gw.connect() as client:
+        client.send(HEADERS["v2"][0])
+        assert client.get("/", SPOOFS).status == 200
+    request = origin.requests[-1]
+    assert request.all("X-Forwarded-For") == ["192.0.2.9"] and request.all("X-Forwarded-Proto") == ["http"]
+    for name, _ in SPOOFS:
+        assert name in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host") or not request.all(name), name
+
+
 def test_only_the_version_that_is_asked_for(proxied):
     gw = proxied("v1")
     refused(gw, HEADERS["v2"][0] + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
