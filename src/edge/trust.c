@@ -268,11 +268,11 @@ static bool is_host(struct str host)
     return host.len && host.len <= HOST_MAX;
 }
 
-/* Something that logs and headers can carry on. */
+/* Something that logs, headers and pages can carry on. */
 static bool is_id(struct str id)
 {
     for (size_t i = 0; i < id.len; i++)
-        if (id.p[i] <= ' ' || id.p[i] > '~' || id.p[i] == '"' || id.p[i] == '\\')
+        if (id.p[i] <= ' ' || id.p[i] > '~' || strchr("\"\\<>&'", id.p[i]))
             return false;
     return id.len && id.len <= ID_MAX;
 }

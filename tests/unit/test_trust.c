@@ -246,7 +246,7 @@ static void test_only_what_can_be_carried_on(void **state)
 {
     static const char *const schemes[] = {"ftp", "HTTPS ", "", "https;", "httpss"};
     static const char *const hosts[] = {"", "a b", "a/b", "a\"b", "a,b c", "\x80"};
-    static const char *const ids[] = {"", "a b", "a\"b", "a\\b", "\x80"};
+    static const char *const ids[] = {"", "a b", "a\"b", "a\\b", "\x80", "<b>", "a&b", "a'b"};
     struct row row = {"", {"10.0.0.0/8"}, "10.0.0.1", SAID("https"), ""};
 
     (void)state;
