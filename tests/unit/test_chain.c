@@ -379,6 +379,30 @@ static void test_without_memory(void **state)
     assert_journal("");
 }
 
+/* Memory that ends in the middle of it leaves nothing half made: the refusal still goes through. */
+static void test_without_memory_for_the_last(void **state)
+{
+    static const struct filter large = {.name = "large",
+                                        .state_size = 1 << 20,
+                                        .on_response = tell,
+                                        .on_done = finish};
+    struct bench *bench = *state;
+    struct conf_filters none = own(bench, "");
+    struct visit common = {.request = &bench->request};
+    const struct chain *chain;
+    struct arena small;
+
+    bench->items[1].filter = &large;
+    chain = chain_build(&bench->global, &none, &bench->arena);
+    arena_init(&small, NULL, 64 * 1024);
+    common.arena = &small;
+    assert_int_equal(chain_start(&bench->walk, chain, &common), E_NOMEM);
+    assert_int_equal(response(bench, true), VERDICT_PASS);
+    chain_end(&bench->walk);
+    assert_journal("");
+    arena_reset(&small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +420,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_filter_without_hooks, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_walk_that_never_began, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_without_memory, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_without_memory_for_the_last, make_bench, remove_bench),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

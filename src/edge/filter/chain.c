@@ -141,17 +141,18 @@ bool chain_look(const struct conf *conf, bool has_to)
 enum status chain_start(struct chain_walk *walk, const struct chain *chain,
                         const struct visit *common)
 {
+    struct visit *visits;
     struct vars *vars;
 
     *walk = (struct chain_walk){.chain = chain, .ends = walk->ends, .owner = walk->owner};
     if (!chain->count)
         return OK;
-    walk->visits = arena_zero(common->arena, chain->count, sizeof(struct visit));
+    visits = arena_zero(common->arena, chain->count, sizeof(struct visit));
     vars = arena_zero(common->arena, 1, sizeof(*vars));
-    if (!walk->visits || !vars)
+    if (!visits || !vars)
         return E_NOMEM;
     for (unsigned i = 0; i < chain->count; i++) {
-        struct visit *visit = &walk->visits[i];
+        struct visit *visit = &visits[i];
         size_t size = chain->links[i].filter->state_size;
 
         *visit = *common;
@@ -162,6 +163,7 @@ enum status chain_start(struct chain_walk *walk, const struct chain *chain,
         if (size && !visit->state)
             return E_NOMEM;
     }
+    walk->visits = visits; // whole, or none: the refusal goes through them too
     return OK;
 }
 
