@@ -61,6 +61,9 @@ bool exchange_wait_on(struct exchange *x);
 uint64_t exchange_target_hash(const struct exchange *x);
 
 /* --- exchange_target.c */
+/* Whose certificate the client showed, as a field of the request; what it claims itself goes.
+ * E_NOMEM: the arena is full. */
+MUST_USE enum status exchange_say_subject(struct exchange *x);
 /* Sends the head of the request, as that target gets it. */
 MUST_USE enum status exchange_say_head(struct exchange *x, struct stream *up,
                                        const struct endpoint *endpoint);

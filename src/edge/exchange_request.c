@@ -172,7 +172,7 @@ enum step exchange_step_head(struct exchange *x)
 
     x->path = request->path;
     note_grpc(x);
-    if (find_caller(x) || !exchange_make_id(x))
+    if (find_caller(x) || !exchange_make_id(x) || exchange_say_subject(x))
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (request->method == METHOD_CONNECT || request->method == METHOD_OTHER)
         return exchange_refused(x, REASON_METHOD_UNKNOWN); // no forward proxy, no tunnels by wish
@@ -272,6 +272,7 @@ enum status exchange_start_walk(struct exchange *x)
         .route = x->route_label,
         .id = x->id,
         .request = x->request,
+        .has_body = !x->came_whole,
         .is_static = route && (route->redirect.is_set || route->respond.is_set),
     };
 

@@ -60,15 +60,16 @@ static struct str host_for(const struct exchange *x, const struct endpoint *endp
     return x->request->authority;
 }
 
-/* Whose certificate the client showed; what it claims itself is never passed on. */
-static enum status add_subject(struct exchange *x, struct head *head)
+enum status exchange_say_subject(struct exchange *x)
 {
     const struct exchange_origin *origin = x->origin;
 
-    head_remove_name(head, origin->cert_header);
+    if (!origin->cert_header.len)
+        return OK;
+    head_remove_name(x->request, origin->cert_header);
     if (!origin->cert_subject.len)
         return OK;
-    return head_set(head, &x->arena, origin->cert_header, origin->cert_subject);
+    return head_add(x->request, &x->arena, origin->cert_header, origin->cert_subject);
 }
 
 /* What every target is told (INTERFACE: headers to the target). What the client claims itself is
@@ -84,7 +85,7 @@ static enum status add_forwarded(struct exchange *x, struct head *head)
         trust_strip_addresses(head, x->vouched);
     else
         trust_strip(head);
-    if (x->origin->cert_header.len && add_subject(x, head))
+    if (exchange_say_subject(x)) // again: Connection may have listed it
         return E_NOMEM;
     if (had.p)
         via = arena_format(arena, "%.*s, %.*s", STR_FMT(had), STR_FMT(via));

@@ -5,6 +5,8 @@ import threading
 
 import pytest
 
+from lib.pki import Authority
+from lib.tls import Secure
 from lib.wait import until
 
 
@@ -96,6 +98,53 @@ def test_a_yes_is_kept_for_the_same_question(guarded, origin):
         assert len(guard.requests) == before + 1, change
     assert gw.post("/a", b"", [("Cookie", "sid=1")]).status == 200
     assert len(guard.requests) == 5
+
+
+def test_a_yes_to_one_client_is_no_yes_to_another(guarded, origin):
+    gw, guard = guarded({"cache": "1h"})
+
+    @guard.on("/verify")
+    def judge(conn, request):
+        conn.respond(200 if request.header("X-Forwarded-For") == "127.0.0.1" else 403)
+
+    assert [gw.get("/a").status for _ in range(2)] == [200, 200] and len(guard.heads) == 1
+    with gw.connect(source="127.0.0.2") as client:
+        assert client.get("/a").status == 403
+    assert len(origin.requests) == 2
+
+
+def test_a_yes_to_https_is_no_yes_to_http(guarded, origin):
+    gw, guard = guarded({"cache": "1h"}, trusted_proxies=["127.0.0.1"])
+
+    @guard.on("/verify")
+    def judge(conn, request):
+        is_good = request.header("X-Forwarded-Proto") == "https" and request.header("X-Forwarded-Host") == "a.example"
+        conn.respond(200 if is_good else 403)
+
+    def ask(proto, host):
+        return gw.get("/a", [("X-Forwarded-For", "192.0.2.9"), ("X-Forwarded-Proto", proto), ("X-Forwarded-Host", host)]).status
+
+    assert [ask("https", "a.example"), ask("http", "a.example"), ask("https", "b.example")] == [200, 403, 403]
+
+
+def test_nobody_makes_up_a_certificate_for_it(origin, origins, gateway, home):
+    guard, leaf = origins(), Authority(home).leaf("a.example.com")
+    people = Authority(home, "People")
+    gw = gateway(run=False, services={"app": {"targets": [origin.address]}, "auth": {"targets": [guard.address]}},
+                 routes=[{"name": "r", "service": "app"}],
+                 filters=[{"forward_auth": {"url": "http://auth/verify", "send": ["X-Subject"]}}, {"mirror": {"service": "auth"}}])
+    tls = {"certificates": [leaf.pair], "client_ca": str(people.file), "client_auth": "optional", "client_header": "X-Subject"}
+    gw.change(listeners=[{"bind": f"127.0.0.1:{gw.port}", "tls": tls}])
+    gw.start()
+    with Secure(gw.port, "a.example.com") as client:
+        assert client.get("/x", headers={"X-Subject": "CN=root"}).status == 200
+    until(lambda: len(guard.requests) == 2, "a question and a copy")
+    assert [r.all("X-Subject") for r in guard.requests] == [[], []]
+    with Secure(gw.port, "a.example.com", pair=people.leaf("alice", client=True)) as client:
+        assert client.get("/x", headers={"X-Subject": "CN=root"}).status == 200
+    until(lambda: len(guard.requests) == 4, "a question and a copy")
+    assert [r.all("X-Subject") for r in guard.requests[2:]] == [["CN=alice"]] * 2
+    assert origin.requests[-1].all("X-Subject") == ["CN=alice"]
 
 
 def test_a_no_is_not_kept(guarded):

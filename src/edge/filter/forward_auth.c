@@ -59,7 +59,7 @@ static const struct field fields[] = {
      .element = &field_text_element,
      FIELD_ITEMS(struct auth_conf, forward.items, forward.count)},
     {.name = "cache",
-     .doc = "How long a yes holds for the same fields, method and URI.",
+     .doc = "How long a yes holds for the same client address, fields, method and URI.",
      .standard = "off",
      .type = FIELD_DURATION,
      .flags = FIELD_OFF,
@@ -305,12 +305,15 @@ static bool is_known(struct visit *visit, const struct head *question, struct st
 {
     struct auth_state *state = visit->state;
     struct answer_cache *cache = cache_of(visit);
-    struct str parts[2 * QUESTION_MAX + 1];
+    struct str parts[2 * QUESTION_MAX + 4];
     size_t count = 0;
 
     if (!cache || question->count > QUESTION_MAX)
         return false;
     parts[count++] = visit->request->authority;
+    parts[count++] = visit->caller->text; // it is told of these, and may judge by them
+    parts[count++] = visit->caller->scheme;
+    parts[count++] = visit->caller->host.p ? visit->caller->host : STR("");
     for (unsigned i = 0; i < question->count; i++) {
         const struct header *header = &question->headers[i];
 
