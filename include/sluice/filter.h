@@ -75,6 +75,7 @@ struct visit {
     struct visit_reply reply;
     enum reason reason;
     enum verdict verdict; /* what it said; one that waited sets it before filter_resume() */
+    bool has_body;        /* the request did not end with its head, though nothing may follow */
     bool is_static;       /* the route is answered by the gateway itself: no target will be asked */
     bool is_own;          /* the answer is the gateway's own */
     bool is_bodiless;     /* no body follows the answer's head, also because it answers a HEAD */

@@ -97,7 +97,7 @@ static void on_request(struct stream *down, struct head *head, bool last)
     struct exchange *x = exchange_of(down);
 
     x->request = head;
-    x->held_last = x->down_ended = last;
+    x->held_last = x->down_ended = x->came_whole = last;
     exchange_run(x, STEP_HEAD);
 }
 

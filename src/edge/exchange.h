@@ -95,6 +95,7 @@ struct exchange {
     bool answer_began : 1;             /* the target's answer head is in */
     bool wants_fresh : 1;              /* the next connection may not be a kept one */
     bool down_ended : 1, up_ended : 1; /* that end said its last byte */
+    bool came_whole : 1;               /* the request ended with its head */
     bool is_routed : 1;                /* counted as in flight of its route */
     bool is_only_announced : 1;        /* a preflight, for whose own method there is no route */
     bool is_prepared : 1;              /* the request is as the target gets it */

@@ -222,7 +222,7 @@ enum reason exchange_edit_held(struct exchange *x)
                           .last = x->held_last};
     enum reason why;
 
-    if (!came.len && !x->held_trailers)
+    if (!came.len && !x->held_trailers && (!x->held_last || x->came_whole))
         return REASON_NONE;
     x->held = (struct buf){0};
     x->held_trailers = NULL;

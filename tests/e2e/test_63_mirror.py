@@ -127,6 +127,44 @@ def test_a_client_that_goes_away_in_its_body(mirrored, origin):
     assert not copy.requests
 
 
+def test_a_client_that_goes_away_before_its_body(mirrored, origin):
+    gw, copy = mirrored()
+    client = RawClient(("127.0.0.1", gw.port))
+    client.request("POST", "/x", end=False)
+    until(lambda: origin.heads, "its head")
+    client.close()
+    until(lambda: not gw.status()["workers"][0]["in_flight"], "its end")
+    assert not copy.requests
+
+
+def test_a_body_that_turns_out_empty(mirrored, origin, origins):
+    gw, copy = mirrored()
+    guard = origins()
+    gw.change(services={"auth": {"targets": [guard.address]}},
+              filters=[{"forward_auth": {"url": "http://auth/verify"}}, {"mirror": {"service": "shadow"}}])
+    gw.reload()
+    go = threading.Event()
+
+    @guard.on("/verify")
+    def wait(conn, request):
+        go.wait(30)
+        conn.respond(200)
+
+    with RawClient(("127.0.0.1", gw.port)) as client:
+        for name in ("/while it is asked", "/after"):
+            path = name.replace(" ", "-")
+            stream = client.request("POST", path, end=False)
+            until(lambda: len(guard.heads) > (path == "/after"), "a question")
+            if path == "/after":
+                until(lambda: len(origin.heads) == 2, "its head")
+            client.data(stream, b"", True)
+            client.ping()
+            go.set()
+            assert client.reply(stream).status == 200
+    until(lambda: len(copy.requests) == 2, "copies")
+    assert [(r.target, r.body) for r in copy.requests] == [("/while-it-is-asked", b""), ("/after", b"")]
+
+
 def test_a_reload_and_a_stop_while_copies_are_under_way(mirrored, origin):
     gw, copy = mirrored({"timeout": "60s"}, timeouts={"drain": "300ms"})
     go = threading.Event()

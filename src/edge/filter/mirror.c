@@ -23,7 +23,7 @@ struct mirror_conf {
 };
 
 struct mirror_state {
-    bool is_chosen, is_sent, is_dropped;
+    bool is_sent, is_dropped;
     struct head head; /* as it was here: later steps change the request */
     struct buf body;
 };
@@ -115,15 +115,11 @@ static bool copy_head(struct visit *visit, struct head *copy)
 static enum verdict on_request(struct visit *visit)
 {
     struct mirror_state *state = visit->state;
-    const struct head *request = visit->request;
-    bool may_have_body = request->content_length > 0 || request->chunked ||
-                         (request->minor == HEAD_HTTP2 && request->content_length < 0);
 
     if (!is_chosen(visit) || !copy_head(visit, &state->head))
         return VERDICT_PASS;
-    state->is_chosen = true;
-    visit->sees_request = may_have_body;
-    if (!may_have_body)
+    visit->sees_request = visit->has_body;
+    if (!visit->has_body)
         copy(visit);
     return VERDICT_PASS;
 }
@@ -145,15 +141,10 @@ static enum reason on_request_body(struct visit *visit, const struct piece *piec
     return filter_pass_body(way, piece);
 }
 
-/* A request over HTTP/2 may turn out to have no body. */
 static void on_done(struct visit *visit)
 {
     struct mirror_state *state = visit->state;
-    bool is_bodiless = state->is_chosen && !state->is_sent && !state->is_dropped &&
-                       !state->body.len && visit->sees_request;
 
-    if (is_bodiless && !visit->is_own)
-        copy(visit);
     buf_drop(&state->body, &visit->env->loop->partials);
 }
 
