@@ -172,7 +172,7 @@ enum step exchange_step_head(struct exchange *x)
 
     x->path = request->path;
     note_grpc(x);
-    if (find_caller(x) || !exchange_make_id(x) || exchange_say_subject(x))
+    if (find_caller(x) || !exchange_make_id(x))
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (request->method == METHOD_CONNECT || request->method == METHOD_OTHER)
         return exchange_refused(x, REASON_METHOD_UNKNOWN); // no forward proxy, no tunnels by wish
@@ -180,6 +180,9 @@ enum step exchange_step_head(struct exchange *x)
         return exchange_refused(x, REASON_MISDIRECTED); // RFC 9110 15.5.20
     x->awaits_continue = request->expects_continue && !x->down_ended;
     refuse_h2c(x->request);
+    head_strip_hop_by_hop(x->request, request->is_upgrade); // before filters add what it may list
+    if (exchange_say_subject(x))
+        return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (is_health_check(x))
         return answer_health(x);
     trust_look(&x->host->watch, x->caller, x->request, x->vouched);

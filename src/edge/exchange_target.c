@@ -85,7 +85,7 @@ static enum status add_forwarded(struct exchange *x, struct head *head)
         trust_strip_addresses(head, x->vouched);
     else
         trust_strip(head);
-    if (exchange_say_subject(x)) // again: Connection may have listed it
+    if (exchange_say_subject(x)) // again: nor what filters claim
         return E_NOMEM;
     if (had.p)
         via = arena_format(arena, "%.*s, %.*s", STR_FMT(had), STR_FMT(via));

@@ -127,6 +127,13 @@ def test_a_yes_to_https_is_no_yes_to_http(guarded, origin):
     assert [ask("https", "a.example"), ask("http", "a.example"), ask("https", "b.example")] == [200, 403, 403]
 
 
+def test_a_client_cannot_have_what_it_says_removed(guarded, origin):
+    gw, guard = guarded({"forward": ["X-User"]})
+    guard.answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-User: ann\r\n\r\nok")
+    assert gw.get("/a", [("Connection", "keep-alive, X-User, X-Mine"), ("X-Mine", "1"), ("X-User", "root")]).status == 200
+    assert origin.requests[0].all("X-User") == ["ann"] and not origin.requests[0].has("X-Mine")
+
+
 def test_nobody_makes_up_a_certificate_for_it(origin, origins, gateway, home):
     guard, leaf = origins(), Authority(home).leaf("a.example.com")
     people = Authority(home, "People")
