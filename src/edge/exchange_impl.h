@@ -20,8 +20,7 @@ enum step exchange_step_head(struct exchange *x); /* exchange_request.c */
 bool exchange_make_id(struct exchange *x);
 enum step exchange_step_route(struct exchange *x);
 enum step exchange_step_ask(struct exchange *x);
-/* Readies the walk of the route's filters, or of those of every route. E_NOMEM: the arena is full.
- */
+/* Readies the walk of the route's filters, or of those of every route. E_NOMEM: no room. */
 MUST_USE enum status exchange_start_walk(struct exchange *x);
 /* A filter that waited has decided; `owner` is the exchange. */
 void exchange_resume_ask(void *owner);
@@ -61,8 +60,7 @@ bool exchange_wait_on(struct exchange *x);
 uint64_t exchange_target_hash(const struct exchange *x);
 
 /* --- exchange_target.c */
-/* Whose certificate the client showed, as a field of the request; what it claims itself goes.
- * E_NOMEM: the arena is full. */
+/* Whose certificate the client showed, as a field in place of what it claims. E_NOMEM: no room. */
 MUST_USE enum status exchange_say_subject(struct exchange *x);
 /* Sends the head of the request, as that target gets it. */
 MUST_USE enum status exchange_say_head(struct exchange *x, struct stream *up,
@@ -74,8 +72,7 @@ static inline struct endpoint *exchange_endpoint(const struct exchange *x)
 }
 
 /* --- exchange_retry.c */
-/* Drops or gives back the target's connection, the place under the cap and the counts; idempotent.
- */
+/* Drops or gives back the target's connection, the place under the cap, the counts; idempotent. */
 void exchange_let_go(struct exchange *x, bool is_good);
 /* The target failed before its answer began: the next step, another try or a refusal. */
 enum step exchange_retry(struct exchange *x, enum reason why);
