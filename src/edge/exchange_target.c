@@ -3,6 +3,7 @@
  * The middle steps once there is a target: a connection to it (CONNECT), the request on its way
  * (SEND).
  */
+#include "edge/auth/credential.h"
 #include "edge/exchange_impl.h"
 #include "edge/trust.h"
 
@@ -65,7 +66,7 @@ static enum status add_subject(struct exchange *x, struct head *head)
 {
     const struct exchange_origin *origin = x->origin;
 
-    head_remove_name(head, origin->cert_header);
+    credential_clear_field(head, origin->cert_header);
     if (!origin->cert_subject.len)
         return OK;
     return head_set(head, &x->arena, origin->cert_header, origin->cert_subject);
