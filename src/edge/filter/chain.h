@@ -59,8 +59,8 @@ void chain_dispose(const struct conf *conf);
  * time. `has_to` false: only says. */
 bool chain_look(const struct conf *conf, bool has_to);
 
-/* Starts a walk; E_NOMEM when the arena is at its limit. `common` is copied into each visit; `walk`
- * has its ends and their owner set. */
+/* Starts a walk; E_NOMEM when the arena is at its limit: it has no filters then. `common` is copied
+ * into each visit; `walk` has its ends and their owner set. */
 MUST_USE enum status chain_start(struct chain_walk *walk, const struct chain *chain,
                                  const struct visit *common);
 /* Asks from where it stands; *visit is the filter that did not PASS. Call again when ends->resume()
@@ -69,6 +69,9 @@ enum verdict chain_request(struct chain_walk *walk, struct visit **visit);
 /* Tells all that were asked (all filters on an own answer), in reverse; PASS or FAIL. */
 enum verdict chain_response(struct chain_walk *walk, struct head *response, bool is_own,
                             struct visit **visit);
+/* Whether there are filters that saw neither the request nor an answer to it: what they would have
+ * hidden of it is still there. */
+bool chain_is_cut(const struct chain_walk *walk);
 /* Sends a piece of the request's body through the hooks, and what they make of it to the ends. */
 MUST_USE enum reason chain_request_body(struct chain_walk *walk, const struct piece *piece);
 /* The same of the answer's, the other way. */
