@@ -139,6 +139,19 @@ def test_fast_rates_take_some_ahead(origin, gateway, redis):
     assert int(line.split(b"calls=")[1].split(b",")[0]) < 100
 
 
+def test_assets_leave_sound_numbers_where_tokens_are_taken_ahead(origin, gateway, redis):
+    @origin.on("/app.js")
+    def asset(conn, request):
+        conn.respond(200, b"js", [("Cache-Control", "public, max-age=31536000, immutable")])
+
+    gw = shared(gateway, origin, redis.url, rate="6000/min")
+    with gw.connect() as client:
+        replies = [client.get("/app.js") for _ in range(200)]
+    assert {r.status for r in replies} == {200}
+    assert max(int(r.header("RateLimit-Reset")) for r in replies) <= 60
+    assert max(int(r.header("RateLimit-Remaining")) for r in replies) <= 6000
+
+
 def test_killed_half_way(origin, gateway, redis):
     """No 5xx, no delay, and each gateway by itself lets the whole limit through at most."""
     gateways = [shared(gateway, origin, redis.url) for _ in range(2)]
@@ -296,6 +309,17 @@ def test_a_client_that_leaves_while_it_waits(origin, gateway, fakes):
         client.request("GET", "/")
     until(lambda: gw.metric("sluice_http_requests_in_flight", route="app") == 0, "the request gone")
     assert ask(gw).status == 200
+
+
+def test_credentials_are_not_logged_of_a_client_that_leaves_while_it_waits(origin, gateway, fakes):
+    """api_key, which would have hidden it, was not asked yet."""
+    gw = gateway(origin, redis={"url": fakes().url},
+                 filters=[{"rate_limit": {"store_wait": "2s"}}, {"api_key": {"query": "key"}}])
+    until(lambda: gw.status()["rate_limits"]["shared"] == "up", "the shared limits")
+    with gw.connect() as client:
+        client.request("GET", "/?a=1&key=slk_secret")
+    assert gw.logs(1)[0]["path"] == "/"
+    assert "slk_secret" not in gw.log_file.read_text()
 
 
 def test_bodies_and_streams_wait_too(origin, gateway, redis):

@@ -155,6 +155,14 @@ static void refund_undoes(void **state)
         assert_int_equal(gcra_refund(&rate, answer.tat_ns, cost), tat_ns);
     }
     // never more than a full bucket
+    {
+        struct gcra_answer full = gcra_ask(&rate, 0, 1000, 0), some = gcra_ask(&rate, 0, 1000, 60);
+
+        gcra_undo(&full, &rate, 1);
+        assert_true(full.remaining == 100 && !full.reset_ns);
+        gcra_undo(&some, &rate, 20);
+        assert_true(some.remaining == 60 && some.reset_ns == 40 * rate.interval_ns);
+    }
     assert_int_equal(gcra_refund(&rate, 5, 100), 0);
     assert_int_equal(gcra_ask(&rate, gcra_refund(&rate, 5, 100), 1000, 0).remaining, 100);
 }

@@ -249,8 +249,7 @@ static void refund(const struct visit *visit, struct rate_limit_state *state)
         limiter_refund(visit->env->limiter, &state->asks[i]);
         if (state->store)
             shared_refund(visit->env->shared, &state->asks[i], &state->store->names[i]);
-        state->answers[i].remaining += conf->cost; // as it was before
-        state->answers[i].reset_ns -= conf->cost * state->asks[i].rate.interval_ns;
+        gcra_undo(&state->answers[i], &state->asks[i].rate, conf->cost);
     }
 }
 

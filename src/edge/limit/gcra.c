@@ -41,6 +41,14 @@ struct gcra_answer gcra_ask(const struct gcra_rate *rate, uint64_t tat_ns, uint6
     return answer;
 }
 
+void gcra_undo(struct gcra_answer *answer, const struct gcra_rate *rate, uint64_t cost)
+{
+    uint64_t back_ns = cost * rate->interval_ns, room = rate->burst - answer->remaining;
+
+    answer->remaining += cost < room ? cost : room;
+    answer->reset_ns -= back_ns < answer->reset_ns ? back_ns : answer->reset_ns;
+}
+
 uint64_t gcra_refund(const struct gcra_rate *rate, uint64_t tat_ns, uint64_t cost)
 {
     uint64_t back_ns = cost * rate->interval_ns;

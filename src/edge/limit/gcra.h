@@ -36,6 +36,8 @@ MUST_USE enum status gcra_rate_init(struct gcra_rate *rate, uint64_t count, uint
 /* May `cost` tokens be taken? Asks of cost 0 always pass and say how things stand. */
 struct gcra_answer gcra_ask(const struct gcra_rate *rate, uint64_t tat_ns, uint64_t now_ns,
                             uint64_t cost);
+/* Makes an answer say how things stand once `cost` tokens are given back. */
+void gcra_undo(struct gcra_answer *answer, const struct gcra_rate *rate, uint64_t cost);
 /* The TAT once `cost` tokens, at most the burst, are given back. */
 uint64_t gcra_refund(const struct gcra_rate *rate, uint64_t tat_ns, uint64_t cost);
 

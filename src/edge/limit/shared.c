@@ -304,8 +304,7 @@ static void give_back(struct shared *shared, const struct shared_wait *wait)
     for (unsigned i = 0; i < wait->count; i++)
         if (wait->answers[i].passes) {
             shared_refund(shared, &wait->asks[i], &wait->names[i]);
-            wait->answers[i].remaining += wait->asks[i].cost;
-            wait->answers[i].reset_ns -= wait->asks[i].cost * wait->asks[i].rate.interval_ns;
+            gcra_undo(&wait->answers[i], &wait->asks[i].rate, wait->asks[i].cost);
         }
 }
 
