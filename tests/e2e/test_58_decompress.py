@@ -77,8 +77,17 @@ def test_codings_that_are_unknown(origin, gateway, name):
     assert origin.untouched
 
 
-def test_a_coding_twice(origin, gateway):
-    reply = post(gateway(origin, filters=on()), gzip.compress(b"a"), "gzip", more=[("Content-Encoding", "gzip")])
+@pytest.mark.parametrize("first", ["gzip", "identity", ""])
+def test_a_coding_twice(origin, gateway, first):
+    """A target may go by the second."""
+    reply = post(gateway(origin, filters=on()), gzip.compress(b"a"), first, more=[("Content-Encoding", "gzip")])
+    assert reply.status == 415 and origin.untouched
+
+
+@pytest.mark.parametrize("step", [None, 10])
+def test_a_wish_for_another_protocol_is_no_way_around(origin, gateway, step):
+    gw = gateway(origin, filters=on())
+    reply = post(gw, gzip.compress(b"hello"), "gzip", step, [("Connection", "upgrade"), ("Upgrade", "other")])
     assert reply.status == 415 and origin.untouched
 
 

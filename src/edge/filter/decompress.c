@@ -4,6 +4,8 @@
  * need not know the codings, nor fear them: what grows beyond a size, or by more than a ratio, is
  * refused where it passes that, and what came of it went to a request that breaks off.
  */
+#include <strings.h>
+
 #include "base/arena.h"
 #include "config/field.h"
 #include "edge/loop.h"
@@ -51,8 +53,17 @@ static enum verdict refuse(struct visit *visit, enum reason why)
 /* The one coding there is; COUNT for others, and for several. */
 static enum coding read_coding(const struct head *request)
 {
-    struct str value = head_value_name(request, STR("content-encoding"));
+    static const struct str name = STR_INIT("content-encoding");
+    struct str value = head_value_name(request, name);
+    unsigned count = 0;
 
+    for (unsigned i = 0; value.p && i < request->count; i++) {
+        const struct header *field = &request->headers[i];
+
+        count += field->name_len == name.len && !strncasecmp(field->name, name.p, name.len);
+    }
+    if (count > 1)
+        return CODING_COUNT;
     return value.len ? coding_find(value) : CODING_IDENTITY;
 }
 
@@ -62,12 +73,13 @@ static enum verdict on_request(struct visit *visit)
     struct head *request = visit->request;
     enum coding coding = read_coding(request);
 
-    if (coding == CODING_IDENTITY || request->is_upgrade)
+    if (coding == CODING_IDENTITY)
         return VERDICT_PASS;
-    state->is_unknown =
-        coding == CODING_COUNT || head_remove_name(request, STR("content-encoding")) != 1;
+    // What follows a wish for another protocol may be a body all the same, or none: not to be told.
+    state->is_unknown = coding == CODING_COUNT || request->is_upgrade;
     if (state->is_unknown)
         return refuse(visit, REASON_CONTENT_CODING_UNKNOWN);
+    head_remove_name(request, STR("content-encoding"));
     state->decoder = decoder_new(coding, &visit->env->loop->heap);
     if (!state->decoder)
         return refuse(visit, REASON_MEMORY_LIMIT);
