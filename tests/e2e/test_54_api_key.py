@@ -155,6 +155,9 @@ def test_a_key_that_ends_by_itself(origin, gateway):
         ('{"consumer": "a", "expires_in": "soon"}', 422),
         ('{"consumer": "a", "expires_in": 60}', 422),
         ('{"consumer": "a", "expires_in": "0s"}', 422),
+        ('{"consumer": "a", "expires_in": "876601h"}', 422),
+        ('{"consumer": "a", "expires_in": "4000000000000h"}', 422),
+        ('{"consumer": "a", "expires_in": "18446744073709551615ms"}', 422),
         ('{"consumer": "a", "key": "slk_mine"}', 422),
     ],
 )

@@ -13,6 +13,7 @@
 #include "edge/manager/key_book.h"
 
 enum { NAME_MAX_BYTES = 128 };
+#define EXPIRES_MAX_MS (UINT64_C(876600) * 3600 * 1000) /* a century */
 
 static struct key_book *book_of(const struct admin_call *call)
 {
@@ -147,8 +148,9 @@ static const char *check_member(struct admin_call *call, const char *key, const 
     }
     if (strcmp(key, "expires_in") != 0)
         return "the members are consumer, tier and expires_in";
-    if (!text.p || units_duration(text, &call->deadline_ms) || !call->deadline_ms)
-        return "\"expires_in\" is a duration: \"720h\"";
+    if (!text.p || units_duration(text, &call->deadline_ms) || !call->deadline_ms ||
+        call->deadline_ms > EXPIRES_MAX_MS)
+        return "\"expires_in\" is a duration, a century at most: \"720h\"";
     return NULL;
 }
 
