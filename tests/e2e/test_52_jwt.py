@@ -127,6 +127,36 @@ def test_two_tokens_are_none(guarded):
 # -- where it is
 
 
+@pytest.mark.parametrize("name", ["authorization", "x-token", "cookie"])
+def test_what_a_target_would_take_for_the_token_is_one(guarded, name):
+    """Targets forgive more than the standards do: a token that they would find is looked at, too."""
+    good, bad = hs(), hs(secret="another secret, as long as it has to be")
+    if name == "cookie":
+        gw = guarded(secret=SECRET, header="off", cookie="session", optional=True)
+        odd = [("Cookie", f"session ={bad}")]
+        right = [("Cookie", f"session={good}")]
+    elif name == "x-token":
+        gw = guarded(secret=SECRET, header=name, optional=True)
+        odd, right = [("X_Token", bad)], [("X-Token", good)]
+    else:
+        gw = guarded(secret=SECRET, optional=True)
+        odd, right = [("Authorization", f"Bearer\t{bad}")], bearer(good)
+    assert gw.get(headers=right).status == 200
+    refused(gw.get(headers=odd), 401, "token_invalid")
+    refused(gw.get(headers=odd + right), 401, "token_invalid")
+    refused(gw.get(headers=right + odd), 401, "token_invalid")
+
+
+def test_a_name_in_the_query_may_be_encoded(guarded, origin):
+    gw = guarded(secret=SECRET, header="off", query="token", optional=True)
+    good, bad = hs(), hs(secret="another secret, as long as it has to be")
+    assert gw.get(f"/?a=1&%74o%6Ben={good}&toke=2&%74okens=3&%74oken").status == 200
+    assert origin.request.target == "/?a=1&toke=2&%74okens=3&%74oken"
+    refused(gw.get(f"/?%74oken={bad}"), 401, "token_invalid")
+    refused(gw.get(f"/?%74oken={bad}&token={good}"), 401, "token_invalid")
+    assert bad[-20:] not in str([r.get("query") for r in gw.logs(3)])
+
+
 def test_a_token_in_a_cookie(guarded):
     gw = guarded(header="off", cookie="session")
     assert gw.get(headers=[("Cookie", f"a=b; session={ES256.sign()}; c=d")]).status == 200
@@ -225,6 +255,17 @@ def test_claims_are_forwarded_and_cannot_be_forged(guarded, origin):
         request = origin.requests[-1]
         assert [request.header(n) for n in ("x-user", "x-groups", "x-org")] == ["ann", "a,b", "7"]
         assert "root" not in str(request.fields)
+
+
+def test_forwarded_claims_cannot_be_taken_away(gateway, origin):
+    """A client lists them as fields of its connection alone (RFC 9110 7.6.1)."""
+    gw = gateway(origin, filters=[{"jwt": {"secret": SECRET, "forward": {"sub": "X-User"}}},
+                                  {"headers": {"request": {"set": {"X-Known": "${consumer}"}}}}])
+    listed = [("Connection", "X-User, x-known, X-Mine"), ("X-Mine", "1"), ("X-User", "root")]
+    assert gw.get(headers=bearer(hs()) + listed).status == 200
+    seen = origin.request
+    assert (seen.header("X-User"), seen.header("X-Known")) == ("ann", "ann")
+    assert not seen.has("X-Mine")
 
 
 def test_a_claim_that_would_break_a_header_is_refused(guarded, origin):

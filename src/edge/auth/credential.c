@@ -44,23 +44,85 @@ static bool next_part(struct str *rest, char separator, struct str *part)
     return true;
 }
 
-/* The value of "name=value"; absent when it is another name. */
+static unsigned hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+/* The first character, and how long it is as it is written: "%41" is an A. */
+static size_t read_char(struct str s, char *c)
+{
+    unsigned high = s.len > 2 ? hex_value(s.p[1]) : 16, low = s.len > 2 ? hex_value(s.p[2]) : 16;
+
+    *c = s.p[0];
+    if (*c != '%' || high > 15 || low > 15)
+        return 1;
+    *c = (char)(high << 4 | low);
+    return 3;
+}
+
+/* The value of "name=value" in a query; absent when it is another name. */
 static struct str value_of(struct str part, struct str name)
 {
-    if (part.len <= name.len || memcmp(part.p, name.p, name.len) != 0 || part.p[name.len] != '=')
+    for (size_t i = 0; i < name.len; i++) {
+        size_t len;
+        char c;
+
+        if (!part.len)
+            return STR_NONE;
+        len = read_char(part, &c);
+        if (c != name.p[i])
+            return STR_NONE;
+        part = (struct str){part.p + len, part.len - len};
+    }
+    if (!part.len || part.p[0] != '=')
         return STR_NONE;
-    return (struct str){part.p + name.len + 1, part.len - name.len - 1};
+    return (struct str){part.p + 1, part.len - 1};
+}
+
+/* The same of a cookie, by RFC 6265 section 5.2: space around the name and the value is not theirs.
+ */
+static struct str cookie_of(struct str part, struct str name)
+{
+    const char *mark = part.len ? memchr(part.p, '=', part.len) : NULL;
+
+    if (!mark || !str_same(trim((struct str){part.p, (size_t)(mark - part.p)}), name))
+        return STR_NONE;
+    return trim((struct str){mark + 1, part.len - (size_t)(mark - part.p) - 1});
 }
 
 /* --- fields */
 
-/* What follows the scheme; absent: it is another. */
+/* Whether a target may take the field for that one: CGI makes an underscore of a dash. */
+static bool is_taken_for(const struct header *field, struct str name)
+{
+    if (field->name_len != name.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = field->name[i] == '_' ? '-' : field->name[i];
+        char wanted = name.p[i] == '_' ? '-' : name.p[i];
+
+        if (strncasecmp(&c, &wanted, 1) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* What follows the scheme; absent: it is another. A tab is not what ends a scheme, but targets take
+ * it for that: it stays, and so nothing good follows it. */
 static struct str after_scheme(struct str value, struct str scheme)
 {
-    if (value.len <= scheme.len || strncasecmp(value.p, scheme.p, scheme.len) != 0 ||
-        value.p[scheme.len] != ' ')
+    struct str rest;
+
+    if (value.len <= scheme.len || strncasecmp(value.p, scheme.p, scheme.len) != 0)
         return STR_NONE;
-    return trim((struct str){value.p + scheme.len, value.len - scheme.len});
+    rest = (struct str){value.p + scheme.len, value.len - scheme.len};
+    if (rest.p[0] == '\t')
+        return rest;
+    return rest.p[0] == ' ' ? trim(rest) : STR_NONE;
 }
 
 static void look_at_fields(const struct credential_places *places, const struct head *head,
@@ -72,7 +134,7 @@ static void look_at_fields(const struct credential_places *places, const struct 
         const struct header *field = &head->headers[i];
         struct str value = {field->value, field->value_len};
 
-        if (!same_fold((struct str){field->name, field->name_len}, places->header))
+        if (!is_taken_for(field, places->header))
             continue;
         if (has_scheme)
             value = after_scheme(value, places->scheme);
@@ -89,7 +151,7 @@ static void look_at_cookies(const struct credential_places *places, const struct
         struct str rest = {field->value, field->value_len}, part;
 
         while (field->id == HDR_COOKIE && next_part(&rest, ';', &part)) {
-            struct str value = value_of(trim(part), places->cookie);
+            struct str value = cookie_of(part, places->cookie);
 
             if (value.p)
                 note(search, value);
@@ -151,20 +213,6 @@ enum status credential_hide(const struct credential_places *places, struct head 
 }
 
 /* --- names */
-
-static bool is_taken_for(const struct header *field, struct str name)
-{
-    if (field->name_len != name.len)
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = field->name[i] == '_' ? '-' : field->name[i];
-        char wanted = name.p[i] == '_' ? '-' : name.p[i];
-
-        if (strncasecmp(&c, &wanted, 1) != 0)
-            return false;
-    }
-    return true;
-}
 
 void credential_clear_field(struct head *head, struct str name)
 {

@@ -11,9 +11,9 @@
 
 /* Names; empty: not looked at. */
 struct credential_places {
-    struct str header;
+    struct str header; /* and what a target would take for it: "x_key" for "x-key" */
     struct str scheme; /* that Authorization must have (RFC 9110 section 11.4): "Bearer" */
-    struct str query;  /* compared as written, without decoding */
+    struct str query;  /* its name may be encoded; the value is as it is written */
     struct str cookie; /* case matters (RFC 6265 section 5.4) */
 };
 
