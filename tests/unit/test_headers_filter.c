@@ -216,6 +216,23 @@ static void test_names_without_value(void **state)
     assert_head(bench, "x-tier=theirs;");
 }
 
+/* Nor under a name that CGI and its kin cannot tell from the field's (RFC 3875 4.1.18). */
+static void test_names_that_look_alike(void **state)
+{
+    struct bench *bench = *state;
+
+    know(bench);
+    assert_true(
+        load(bench, "request: {set: {x-user: '${consumer}', x-edge: e}, remove: [x-gone]}"));
+    add(bench, "X_User", "root");
+    add(bench, "x-user", "root");
+    add(bench, "X_Edge", "theirs");
+    add(bench, "X_GONE", "1");
+    add(bench, "x_users", "stays");
+    assert_int_equal(filter(bench)->on_request(&bench->visit), VERDICT_PASS);
+    assert_head(bench, "x_users=stays;x-user=ann;x-edge=e;");
+}
+
 static void test_security(void **state)
 {
     struct bench *bench = *state;
@@ -297,6 +314,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_response, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_names, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_names_without_value, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_names_that_look_alike, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_security, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_names_without_memory, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_without_memory, make_bench, remove_bench),

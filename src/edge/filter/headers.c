@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "config/field.h"
+#include "edge/auth/credential.h"
 #include "edge/shape/header_rule.h"
 #include "edge/shape/template.h"
 
@@ -156,6 +157,15 @@ static bool fill(const struct conf_pairs *pairs, const struct template **values,
 
 /* --- the work */
 
+/* What CGI would take for a field of the request is one: "x_user" beside "x-user". */
+static void clear(const struct visit *visit, struct head *head, struct str name)
+{
+    if (head == visit->request)
+        credential_clear_field(head, name);
+    else
+        head_remove_name(head, name);
+}
+
 static bool set_all(const struct edit *edit, const struct visit *visit, struct head *head)
 {
     for (uint32_t i = 0; i < edit->set.count; i++) {
@@ -163,9 +173,8 @@ static bool set_all(const struct edit *edit, const struct visit *visit, struct h
 
         if (!fill(&edit->set, edit->set_values, i, visit, &value))
             return false;
-        if (!value.p)
-            head_remove_name(head, name);
-        else if (head_set(head, visit->arena, name, value))
+        clear(visit, head, name);
+        if (value.p && head_add(head, visit->arena, name, value))
             return false;
     }
     return true;
@@ -187,7 +196,7 @@ static bool add_all(const struct edit *edit, const struct visit *visit, struct h
 static bool apply(const struct edit *edit, const struct visit *visit, struct head *head)
 {
     for (uint32_t i = 0; i < edit->remove.count; i++)
-        head_remove_name(head, edit->remove.items[i].s);
+        clear(visit, head, edit->remove.items[i].s);
     return set_all(edit, visit, head) && add_all(edit, visit, head);
 }
 
