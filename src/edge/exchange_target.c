@@ -3,6 +3,7 @@
  * The middle steps once there is a target: a connection to it (CONNECT), the request on its way
  * (SEND).
  */
+#include "edge/auth/credential.h"
 #include "edge/exchange_impl.h"
 #include "edge/trust.h"
 
@@ -66,7 +67,7 @@ enum status exchange_say_subject(struct exchange *x)
 
     if (!origin->cert_header.len)
         return OK;
-    head_remove_name(x->request, origin->cert_header);
+    credential_clear_field(x->request, origin->cert_header);
     if (!origin->cert_subject.len)
         return OK;
     return head_add(x->request, &x->arena, origin->cert_header, origin->cert_subject);
