@@ -65,7 +65,7 @@ static void log_it(const struct exchange *x, uint64_t total_us)
     if (request) {
         record.method = request->method_name;
         record.path = x->path;
-        record.query = request->query;
+        record.query = chain_is_cut(&x->walk) ? STR_NONE : request->query;
         record.user_agent = head_value(request, HDR_USER_AGENT);
         record.referer = head_value(request, HDR_REFERER);
     }

@@ -298,12 +298,8 @@ enum step exchange_step_ask(struct exchange *x)
 
     if (!x->rule->chain->count)
         return after_filters(x);
-    if (!x->walk.chain) {
-        // What filters say to the target is not the client's to take away: "Connection: x-user".
-        head_strip_hop_by_hop(x->request, x->request->is_upgrade);
-        if (exchange_start_walk(x))
-            return exchange_refused(x, REASON_MEMORY_LIMIT);
-    }
+    if (!x->walk.chain && exchange_start_walk(x))
+        return exchange_refused(x, REASON_MEMORY_LIMIT);
     switch (chain_request(&x->walk, &visit)) {
     case VERDICT_PASS:
         return passed(x);

@@ -167,6 +167,14 @@ enum status chain_start(struct chain_walk *walk, const struct chain *chain,
     return OK;
 }
 
+bool chain_is_cut(const struct chain_walk *walk)
+{
+    const struct chain *chain = walk->chain;
+
+    return chain && chain->count &&
+           (!walk->visits || (walk->at < chain->count && walk->asked < chain->count));
+}
+
 /* A changed body has another length. */
 static void drop_length(struct head *head)
 {

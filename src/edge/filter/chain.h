@@ -69,6 +69,9 @@ enum verdict chain_request(struct chain_walk *walk, struct visit **visit);
 /* Tells all that were asked (all filters on an own answer), in reverse; PASS or FAIL. */
 enum verdict chain_response(struct chain_walk *walk, struct head *response, bool is_own,
                             struct visit **visit);
+/* Whether there are filters that saw neither the request nor an answer to it: what they would have
+ * hidden of it is still there. */
+bool chain_is_cut(const struct chain_walk *walk);
 /* Sends a piece of the request's body through the hooks, and what they make of it to the ends. */
 MUST_USE enum reason chain_request_body(struct chain_walk *walk, const struct piece *piece);
 /* The same of the answer's, the other way. */
