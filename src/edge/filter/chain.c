@@ -138,12 +138,15 @@ bool chain_look(const struct conf *conf, bool has_to)
 
 /* --- a walk */
 
-static enum status make_visits(struct chain_walk *walk, const struct visit *common)
+enum status chain_start(struct chain_walk *walk, const struct chain *chain,
+                        const struct visit *common)
 {
-    const struct chain *chain = walk->chain;
     struct visit *visits;
     struct vars *vars;
 
+    *walk = (struct chain_walk){.chain = chain, .ends = walk->ends, .owner = walk->owner};
+    if (!chain->count)
+        return OK;
     visits = arena_zero(common->arena, chain->count, sizeof(struct visit));
     vars = arena_zero(common->arena, 1, sizeof(*vars));
     if (!visits || !vars)
@@ -162,17 +165,6 @@ static enum status make_visits(struct chain_walk *walk, const struct visit *comm
     }
     walk->visits = visits; // whole, or none: the refusal goes through them too
     return OK;
-}
-
-enum status chain_start(struct chain_walk *walk, const struct chain *chain,
-                        const struct visit *common)
-{
-    enum status status = OK;
-
-    *walk = (struct chain_walk){.chain = chain, .ends = walk->ends, .owner = walk->owner};
-    if (chain->count)
-        status = make_visits(walk, common);
-    return status;
 }
 
 bool chain_is_cut(const struct chain_walk *walk)
