@@ -8,7 +8,12 @@
 
 #define BIT(id) (UINT64_C(1) << HDR_##id)
 
-enum { HOPS_MAX = 32, ID_MAX = 128, HOST_MAX = 255 };
+enum {
+    HOPS_MAX = 32,
+    ID_MAX = 128,
+    HOST_MAX = 255,
+    NAME_MAX_LEN = 19 /* of the fields that are removed */
+};
 
 /* --- networks */
 
@@ -351,14 +356,44 @@ static const uint64_t ways = BIT(X_FORWARDED_PORT) | BIT(X_FORWARDED_SSL) |
                              BIT(X_FORWARDED_SCHEME) | BIT(X_FORWARDED_PREFIX) |
                              BIT(X_FORWARDED_SERVER);
 
+/* What CGI and its kin take for a field of these: X_Forwarded_For becomes HTTP_X_FORWARDED_FOR, too
+ * (RFC 3875 4.1.18). */
+static bool is_alike(const struct header *header, uint64_t ids)
+{
+    char name[NAME_MAX_LEN];
+
+    if (header->id != HDR_OTHER || header->name_len > sizeof(name) ||
+        !memchr(header->name, '_', header->name_len))
+        return false;
+    for (unsigned i = 0; i < header->name_len; i++)
+        name[i] = (char)(header->name[i] == '_' ? '-' : header->name[i]);
+    return ids >> head_id((struct str){name, header->name_len}) & 1;
+}
+
+static void strip(struct head *request, uint64_t ids)
+{
+    static const uint64_t ours =
+        BIT(X_FORWARDED_FOR) | BIT(X_FORWARDED_PROTO) | BIT(X_FORWARDED_HOST) | BIT(X_REQUEST_ID);
+
+    head_remove_all(request, ids);
+    for (unsigned i = request->count; i-- > 0;) {
+        const struct header *header = &request->headers[i];
+
+        if (is_alike(header, ids | ours)) {
+            head_remove_name(request, (struct str){header->name, header->name_len});
+            i = i < request->count ? i : request->count;
+        }
+    }
+}
+
 void trust_strip(struct head *request)
 {
-    head_remove_all(request, addresses | ways);
+    strip(request, addresses | ways);
 }
 
 void trust_strip_addresses(struct head *request, uint64_t kept)
 {
-    head_remove_all(request, addresses & ~kept);
+    strip(request, addresses & ~kept);
 }
 
 /* --- PROXY protocol */
