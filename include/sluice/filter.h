@@ -117,6 +117,9 @@ struct filter {
      * itself. Every few seconds while the configuration serves, one call at a time, on a helper
      * thread that may block. NULL: nothing to look at. */
     void (*look)(void *conf);
+    /* Whether it has nothing to say to a request that begins now: it is not visited then. Any
+     * worker. NULL: it always may have. */
+    bool (*is_idle)(const void *conf, const struct filter_env *env);
     enum verdict (*on_request)(struct visit *visit);
     enum verdict (*on_response)(struct visit *visit); /* PASS or FAIL */
     enum reason (*on_request_body)(struct visit *visit, const struct piece *piece,

@@ -296,9 +296,9 @@ enum step exchange_step_ask(struct exchange *x)
     struct visit *visit;
     struct exchange_reply reply;
 
-    if (!x->rule->chain->count)
-        return after_filters(x);
     if (!x->walk.chain) {
+        if (!chain_now(x->rule->chain, &x->host->env)->count)
+            return after_filters(x);
         // What filters say to the target is not the client's to take away: "Connection: x-user".
         head_strip_hop_by_hop(x->request, x->request->is_upgrade);
         if (exchange_start_walk(x))

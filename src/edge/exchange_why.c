@@ -216,7 +216,7 @@ static void put_targets(struct note *note, const struct exchange *x)
     const struct service *service = x->service;
     const struct balancer_target *ours;
 
-    if (!service || x->walk.at < x->rule->chain->count)
+    if (!service || (x->walk.chain && x->walk.at < x->walk.chain->count))
         return;
     put_member(note, STR("balance"), word(service->balancer->name));
     put(note, STR(",\"targets\":["));

@@ -39,18 +39,48 @@ static void note_hooks(struct chain *chain)
     }
 }
 
+static struct chain *make(size_t most, struct arena *arena)
+{
+    return arena_zero(arena, 1, sizeof(struct chain) + most * sizeof(struct chain_link));
+}
+
+static bool may_idle(const struct chain *chain)
+{
+    for (unsigned i = 0; i < chain->count; i++)
+        if (chain->links[i].filter->is_idle)
+            return true;
+    return false;
+}
+
+/* False: no memory. */
+static bool make_calm(struct chain *chain, struct arena *arena)
+{
+    struct chain *calm;
+
+    if (!may_idle(chain))
+        return true;
+    calm = make(chain->count - 1, arena);
+    if (!calm)
+        return false;
+    for (unsigned i = 0; i < chain->count; i++)
+        if (!chain->links[i].filter->is_idle)
+            calm->links[calm->count++] = chain->links[i];
+    note_hooks(calm);
+    chain->calm = calm;
+    return true;
+}
+
 const struct chain *chain_build(const struct conf_filters *global, const struct conf_filters *own,
                                 struct arena *arena)
 {
-    size_t most = (size_t)global->count + own->count;
-    struct chain *chain = arena_zero(arena, 1, sizeof(*chain) + most * sizeof(struct chain_link));
+    struct chain *chain = make((size_t)global->count + own->count, arena);
 
     if (!chain)
         return NULL;
     merge(chain, global);
     merge(chain, own);
     note_hooks(chain);
-    return chain;
+    return make_calm(chain, arena) ? chain : NULL;
 }
 
 /* --- once a configuration */
@@ -138,16 +168,30 @@ bool chain_look(const struct conf *conf, bool has_to)
 
 /* --- a walk */
 
+const struct chain *chain_now(const struct chain *chain, const struct filter_env *env)
+{
+    if (!chain->calm)
+        return chain;
+    for (unsigned i = 0; i < chain->count; i++) {
+        const struct chain_link *link = &chain->links[i];
+
+        if (link->filter->is_idle && !link->filter->is_idle(link->conf, env))
+            return chain;
+    }
+    return chain->calm;
+}
+
 enum status chain_start(struct chain_walk *walk, const struct chain *chain,
                         const struct visit *common)
 {
     struct visit *visits;
     struct vars *vars;
 
+    chain = chain_now(chain, common->env);
     *walk = (struct chain_walk){.chain = chain, .ends = walk->ends, .owner = walk->owner};
     if (!chain->count)
         return OK;
-    visits = arena_zero(common->arena, chain->count, sizeof(struct visit));
+    visits = arena_alloc(common->arena, chain->count * sizeof(struct visit));
     vars = arena_zero(common->arena, 1, sizeof(*vars));
     if (!visits || !vars)
         return E_NOMEM;

@@ -165,14 +165,18 @@ static enum verdict take(struct visit *visit, const struct shield_conf *conf)
     return state->answer.passes ? VERDICT_PASS : VERDICT_FAIL;
 }
 
+static bool is_idle(const void *conf, const struct filter_env *env)
+{
+    (void)conf;
+    return !shield_until_ms(env->shield);
+}
+
 static enum verdict on_request(struct visit *visit)
 {
     const struct shield_conf *conf = visit->conf;
     struct shield_state *state = visit->state;
     uint64_t until_ms = shield_until_ms(visit->env->shield), now_ms;
 
-    if (!until_ms)
-        return VERDICT_PASS;
     now_ms = loop_wall_ms(visit->env->loop);
     if (now_ms >= until_ms)
         return VERDICT_PASS;
@@ -240,6 +244,7 @@ const struct filter filter_shield = {
     .is_standard = true,
     .check = check,
     .prepare = prepare,
+    .is_idle = is_idle,
     .on_request = on_request,
     .on_response = on_response,
     .describe = describe,
