@@ -363,6 +363,45 @@ static void test_walk_that_never_began(void **state)
     assert_journal("");
 }
 
+/* Idle while there are no workers to speak of. */
+static bool is_idle(const void *conf, const struct filter_env *env)
+{
+    (void)conf;
+    return !env->workers;
+}
+
+/* One that is idle when the request begins is not visited, though it wakes meanwhile; one that is
+ * awake is, to the end. */
+static void test_idle(void **state)
+{
+    static const struct filter drowsy = {.name = "drowsy",
+                                         .state_size = sizeof(struct state),
+                                         .on_request = ask,
+                                         .on_response = tell,
+                                         .on_done = finish,
+                                         .is_idle = is_idle};
+    struct bench *bench = *state;
+    struct filter_env env = {.workers = 0};
+    struct visit common = {.arena = &bench->arena, .env = &env, .request = &bench->request};
+    struct conf_filters none = own(bench, "");
+    const struct chain *chain;
+
+    bench->items[1].filter = &drowsy;
+    chain = chain_build(&bench->global, &none, &bench->arena);
+    assert_non_null(chain);
+    assert_int_equal(chain->count, 3);
+    for (unsigned workers = 0; workers < 2; workers++) {
+        env.workers = workers;
+        assert_int_equal(chain_now(chain, &env)->count, workers ? 3 : 2);
+        assert_int_equal(chain_start(&bench->walk, chain, &common), OK);
+        env.workers = !workers;
+        assert_int_equal(request(bench), VERDICT_PASS);
+        assert_int_equal(response(bench, false), VERDICT_PASS);
+        chain_end(&bench->walk);
+    }
+    assert_journal("?a ?c !c !a .c .a ?a ?b ?c !c !b !a .c .b .a ");
+}
+
 static void test_without_memory(void **state)
 {
     struct bench *bench = *state;
@@ -424,6 +463,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failing_answer, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_filter_without_hooks, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_walk_that_never_began, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_idle, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_without_memory, make_bench, remove_bench),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ struct chain_link {
 struct chain {
     unsigned count;
     bool has_request_body, has_response_body; /* a filter has such a hook */
-    const struct chain *calm; /* without those that may be idle; NULL: none may */
+    const struct chain *calm;                 /* without those that may be idle; NULL: none may */
     struct chain_link links[];
 };
 
@@ -62,8 +62,8 @@ bool chain_look(const struct conf *conf, bool has_to);
 
 /* What of the chain a request that begins now is asked by: all of it, or the calm one. */
 const struct chain *chain_now(const struct chain *chain, const struct filter_env *env);
-/* Starts a walk of what chain_now() says; E_NOMEM when the arena is at its limit: it has no filters then. `common` is copied
- * into each visit; `walk` has its ends and their owner set. */
+/* Starts a walk of what chain_now() says; E_NOMEM when the arena is at its limit: it has no filters
+ * then. `common` is copied into each visit; `walk` has its ends and their owner set. */
 MUST_USE enum status chain_start(struct chain_walk *walk, const struct chain *chain,
                                  const struct visit *common);
 /* Asks from where it stands; *visit is the filter that did not PASS. Call again when ends->resume()
