@@ -48,14 +48,15 @@ struct vars {
 
 /* What a worker lends filters. Stores are the process's: shared by the workers, safe from each. */
 struct filter_env {
-    struct loop *loop;           /* of the worker: its time, memory and timers */
-    unsigned worker;             /* index */
-    unsigned workers;            /* how many there are */
-    struct limiter *limiter;     /* buckets of tokens */
-    struct key_store *keys;      /* that tokens are verified with */
-    struct shared *shared;       /* those that gateways share; the worker's own */
-    const struct shield *shield; /* whether there is an emergency */
-    struct dict_store *dicts;    /* what scripts share */
+    struct loop *loop;             /* of the worker: its time, memory and timers */
+    unsigned worker;               /* index */
+    unsigned workers;              /* how many there are */
+    struct limiter *limiter;       /* buckets of tokens */
+    struct key_store *keys;        /* that tokens are verified with */
+    struct shared *shared;         /* those that gateways share; the worker's own */
+    struct encoder_pool *encoders; /* the worker's own */
+    const struct shield *shield;   /* whether there is an emergency */
+    struct dict_store *dicts;      /* what scripts share */
 };
 
 /* What a hook sees of one request. Valid until on_done. */

@@ -172,3 +172,17 @@ char *text_json(char *out, struct str s)
     memcpy(out - back, &eight, 8);
     return out + s.len;
 }
+
+bool text_is_token(struct str s)
+{
+    static const char more[] = "!#$%&'*+-.^_`|~";
+
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
+        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+        if (!is_alnum && !memchr(more, c, sizeof(more) - 1))
+            return false;
+    }
+    return s.len > 0;
+}

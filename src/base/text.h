@@ -42,4 +42,7 @@ char *text_json(char *out, struct str s);
  * none. */
 size_t text_utf8(struct str s);
 
+/* Whether `s` is a token (RFC 9110 5.6.2), as the names of fields and of cookies are. */
+bool text_is_token(struct str s);
+
 #endif

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "config/conf_check.h"
 #include "config/names.h"
 
@@ -78,15 +79,12 @@ static void check_rewrite(struct review *review, const struct conf_route *route)
 static void check_header(struct review *review, const struct conf_text *name)
 {
     char *p = (char *)name->s.p; /* the conf's own copy */
-    size_t n = p ? strspn(p, "!#$%&'*+-.^_`|~0123456789"
-                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-                 : 0;
 
-    if (p && (!n || n != name->s.len)) {
+    if (p && !text_is_token(name->s)) {
         diag_error(review->diag, name->at, "\"%.*s\" is not a header name", STR_FMT(name->s));
         return;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < name->s.len; i++)
         if (p[i] >= 'A' && p[i] <= 'Z')
             p[i] = (char)(p[i] | 0x20);
 }

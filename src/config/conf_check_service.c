@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/text.h"
 #include "config/conf_check.h"
 #include "config/names.h"
 
@@ -101,8 +102,7 @@ static void check_sticky(struct diag *diag, const struct conf_sticky *sticky)
 {
     struct str name = sticky->cookie.s;
 
-    if (name.len && strspn(name.p, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != name.len)
+    if (name.len && !text_is_token(name))
         diag_error(diag, sticky->cookie.at, "\"%.*s\" is not a name for a cookie", STR_FMT(name));
 }
 

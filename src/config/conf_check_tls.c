@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "config/names.h"
 
 enum { DOMAIN_MAX = 253, LABEL_MAX = 63, HEADER_MAX = 64 };
@@ -121,22 +122,13 @@ static void check_acme(struct decoder *decoder, const struct conf_acme *acme)
     check_domains(decoder, acme);
 }
 
-/* RFC 9110 5.6.2 */
-static bool is_token(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (!is_letter(s.p[i]) && !memchr("!#$%&'*+-.^_`|~", s.p[i], 15))
-            return false;
-    return s.len > 0 && s.len <= HEADER_MAX;
-}
-
 static void check_clients(struct decoder *decoder, const struct conf_tls *tls)
 {
     const struct conf_text *header = &tls->client_header;
 
     if (header->s.p) {
         fold(header->s);
-        if (!is_token(header->s))
+        if (!text_is_token(header->s) || header->s.len > HEADER_MAX)
             diag_error(decoder->diag, header->at, "\"%.*s\" is not the name of a header",
                        STR_FMT(header->s));
     }

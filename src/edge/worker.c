@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "edge/limit/shared.h"
+#include "edge/shape/encoder_pool.h"
 
 enum { LISTENERS_MAX = 64, UPSTREAM_SHARE = 2 };
 
@@ -31,6 +32,7 @@ struct worker_letter {
 struct worker {
     struct loop loop;
     struct exchange_host host;
+    struct encoder_pool encoders;
     struct client_list clients;
     struct listener_home listening;
     pthread_mutex_t listeners_lock; /* taken to change the list, and by other threads to read it */
@@ -194,6 +196,7 @@ static void stop(struct worker *worker)
         for (uint32_t k = 0; k < snapshot->services[i].count; k++)
             pool_close_idle(&worker->loop, snapshot->services[i].targets[k].endpoint, true);
     shared_close(worker->host.env.shared);
+    encoder_pool_close(&worker->encoders);
     // The loop ends when the connections are closed; others may wake us until all have ended.
     uv_unref((uv_handle_t *)&worker->mailbox.async);
     uv_unref((uv_handle_t *)&worker->loop.tick);
@@ -314,6 +317,8 @@ enum status worker_start(struct worker **worker, const struct worker_conf *conf)
     }
     fill(w, conf);
     w->host.env.shared = shared_open(&w->loop);
+    w->host.env.encoders = &w->encoders;
+    encoder_pool_init(&w->encoders, &w->loop);
     if (!w->host.env.shared || mailbox_open(&w->mailbox, &w->loop.uv) ||
         pthread_create(&w->thread, NULL, run, w)) {
         if (w->host.env.shared)

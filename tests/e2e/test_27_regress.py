@@ -276,6 +276,7 @@ def test_first_byte_may_be_off(origin, gateway):
     assert gateway(origin, timeouts={"first_byte": "off"}).get("/late").text == "ok"
 
 
+@pytest.mark.long
 def test_a_late_100_is_no_slow_body(origin, gateway):
     @origin.on("/late")
     def late(conn, request):

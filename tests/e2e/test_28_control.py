@@ -14,6 +14,9 @@ from lib.fake_edge import FakeEdge
 from lib.gateway import run
 from lib.wait import DEADLINE, stays, until
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture
 def control(home, ports):
     made = []

@@ -24,6 +24,7 @@ def start_load(port, requests):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+@pytest.mark.long
 def test_certificates_are_swapped_and_reloaded_under_load(gateway, origin, ca):
     gw = gateway(origin, run=False, workers=2)
     gw.change(listeners=[{"bind": f"127.0.0.1:{gw.port}", "tls": {"acme": {

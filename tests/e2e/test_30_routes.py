@@ -235,6 +235,7 @@ def test_routes_explains(origins, gateway):
     assert listed.code == 0 and "post" in listed.out
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_routes(origins, gateway):
     hosts = [f"h{n}.example.com" for n in range(10_000)]
     routes = [{"hosts": [h], "paths": [f"/p{k}/*"], "service": "app"} for h in hosts for k in range(10)]

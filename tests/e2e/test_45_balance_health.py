@@ -183,6 +183,7 @@ def test_few_requests_say_nothing(moody, gateway):
     stays(lambda: state(gw, made[2]) == "up", "not judged", 2.5 * SLOW)
 
 
+@pytest.mark.long
 def test_one_that_is_slower_than_its_peers_is_ejected(origins, faulties, gateway):
     made = numbered(origins, 4)
     proxies = faulties(*made)

@@ -85,6 +85,7 @@ def test_the_second_head_has_its_time_too(origin, gateway):
     assert timed(client.reply).reason == "header_timeout"
 
 
+@pytest.mark.long
 def test_a_body_that_stops_coming(origin, gateway):
     gw = gateway(origin, timeouts={"body_rate": "100KiB/s"})
     client = gw.send("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nsome")
@@ -94,6 +95,7 @@ def test_a_body_that_stops_coming(origin, gateway):
     assert not origin.requests
 
 
+@pytest.mark.long
 def test_a_body_below_the_rate(origin, gateway):
     gw = gateway(origin, timeouts={"body_rate": "100KiB/s"})
     client = gw.connect()
@@ -303,6 +305,7 @@ def test_memory_past_the_limit_is_refused_not_killed(origin, gateway):
     assert len(gw.edges()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", ["head", "body", "reading"])
 def test_slow_connections_end_by_their_timeouts(origin, gateway, part):
     """The short form of the soak: 200 connections at a few bytes a second, beside normal traffic."""

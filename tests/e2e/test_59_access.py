@@ -180,6 +180,7 @@ def test_a_database_that_changes_is_read_again_under_load(asked, databases):
     assert gw.stderr().count("country.mmdb was read again") == 1
 
 
+@pytest.mark.long
 def test_a_database_that_is_damaged_or_gone_leaves_the_one_before(asked, databases):
     gw, who = asked({**databases, "countries": {"deny": ["FR"]}})
     with open(databases["country_db"], "r+b") as file:  # under the eyes of whoever has it open

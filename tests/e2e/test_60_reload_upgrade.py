@@ -393,6 +393,7 @@ def crasher(home):
     return library
 
 
+@pytest.mark.long
 def test_after_a_crash_loop_the_last_good_configuration_serves(origin, gateway, crasher):
     gw = gateway(origin, run=False)
     gw.start(env={"LD_PRELOAD": crasher, "CRASH_FILE": str(gw.file), "ASAN_OPTIONS": "verify_asan_link_order=0"})

@@ -202,6 +202,7 @@ def test_a_second_replacement_counts_anew(origins, gateway):
 # -- the last good configuration
 
 
+@pytest.mark.long
 def test_a_reload_takes_the_users_file_while_the_last_good_one_serves(origins, gateway, crasher):
     old, new = origins(), origins()
     gw = gateway(old, run=False)

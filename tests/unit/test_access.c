@@ -2,97 +2,22 @@
  *
  * Tests of access.c: workers, sampling, the thread's sleep, and every way a sink can fail it.
  */
+#include "test_access_rig.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "base/clock.h"
 #include "edge/metric/access.h"
-#include "edge/metric/access_ring.h"
 
 static struct conf_log conf_of(const char *path, enum conf_log_format format, uint32_t sample_ppm)
 {
     return (struct conf_log){.path = {.s = {path, strlen(path)}},
                              .format = format,
                              .sample_ppm = sample_ppm};
-}
-
-static struct access_record record_of(uint64_t number)
-{
-    return (struct access_record){.time_ms = 1795379388123,
-                                  .total_us = 1234,
-                                  .phase_us = {[ACCESS_ANSWER] = 1000},
-                                  .bytes_out = number,
-                                  .generation = 7,
-                                  .status = 200,
-                                  .attempts = 1,
-                                  .minor = 1,
-                                  .request_id = STR("id1"),
-                                  .client = STR("192.0.2.1"),
-                                  .method = STR("GET"),
-                                  .host = STR("a.example"),
-                                  .path = STR("/x"),
-                                  .route = STR("api"),
-                                  .service = STR("shop"),
-                                  .target = STR("127.0.0.1:1")};
-}
-
-/* --- files */
-
-static char *temporary(void **state)
-{
-    return *state;
-}
-
-static int make_path(void **state)
-{
-    char path[] = "/tmp/test_access.XXXXXX";
-    int fd = mkstemp(path);
-    if (fd < 0)
-        return -1;
-    close(fd);
-    *state = strdup(path);
-    return 0;
-}
-
-static int drop_path(void **state)
-{
-    unlink(*state);
-    free(*state);
-    return 0;
-}
-
-/* The whole file, terminated; to be freed. */
-static char *slurp(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    char *text = NULL;
-    size_t len = 0;
-    assert_non_null(file);
-    if (getdelim(&text, &len, '\0', file) < 0) {
-        free(text);
-        text = strdup("");
-    }
-    fclose(file);
-    return text;
-}
-
-static unsigned count_lines(const char *text)
-{
-    unsigned lines = 0;
-    for (; (text = strchr(text, '\n')); text++)
-        lines++;
-    return lines;
 }
 
 /* Lets the other threads run until `is_done` says so; false after 10 s. */

@@ -2,44 +2,9 @@
  *
  * Tests of access_format.c and access_ring.c: lines as they must be, and records that go round.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "test_access_rig.h"
 
 #include "edge/metric/access_format.h"
-#include "edge/metric/access_ring.h"
-
-static struct access_record record_of(uint64_t number)
-{
-    return (struct access_record){.time_ms = 1795379388123,
-                                  .total_us = 1234,
-                                  .phase_us = {[ACCESS_ANSWER] = 1000},
-                                  .bytes_out = number,
-                                  .generation = 7,
-                                  .status = 200,
-                                  .attempts = 1,
-                                  .minor = 1,
-                                  .request_id = STR("id1"),
-                                  .client = STR("192.0.2.1"),
-                                  .method = STR("GET"),
-                                  .host = STR("a.example"),
-                                  .path = STR("/x"),
-                                  .route = STR("api"),
-                                  .service = STR("shop"),
-                                  .target = STR("127.0.0.1:1")};
-}
-
-static unsigned count_lines(const char *text)
-{
-    unsigned lines = 0;
-    for (; (text = strchr(text, '\n')); text++)
-        lines++;
-    return lines;
-}
 
 /* --- formats */
 

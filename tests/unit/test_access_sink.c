@@ -2,56 +2,12 @@
  *
  * Tests of access_sink.c: what is said and done when a sink fails.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "test_access_rig.h"
 
-#include <cmocka.h>
+#include <errno.h>
+#include <sys/stat.h>
 
 #include "edge/metric/access_sink.h"
-
-static char *temporary(void **state)
-{
-    return *state;
-}
-
-static int make_path(void **state)
-{
-    char path[] = "/tmp/test_access.XXXXXX";
-    int fd = mkstemp(path);
-    if (fd < 0)
-        return -1;
-    close(fd);
-    *state = strdup(path);
-    return 0;
-}
-
-static int drop_path(void **state)
-{
-    unlink(*state);
-    free(*state);
-    return 0;
-}
-
-/* The whole file, terminated; to be freed. */
-static char *slurp(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    char *text = NULL;
-    size_t len = 0;
-    assert_non_null(file);
-    if (getdelim(&text, &len, '\0', file) < 0) {
-        free(text);
-        text = strdup("");
-    }
-    fclose(file);
-    return text;
-}
 
 /* --- sink; its clock is given, so that a second passes at once */
 

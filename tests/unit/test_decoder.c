@@ -3,68 +3,19 @@
  * Tests of shape/decoder.c: the other way of the encoder, in pieces of any size; broken streams,
  * and memory that ends midway.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "test_coding_rig.h"
 
 #include "edge/shape/decoder.h"
-#include "edge/shape/encoder.h"
 
-enum { SIZE = 200 * 1000 };
+enum { LONGEST = 200 * 1000 };
 
-struct bench {
-    struct budget budget;
-    struct heap heap;
-    char *plain, *coded, *undone;
-    size_t coded_len, undone_len;
-};
-
-static int make_bench(void **state)
-{
-    struct bench *bench = calloc(1, sizeof(*bench));
-    uint32_t seed = 7;
-
-    *state = bench;
-    heap_init(&bench->heap, &bench->budget);
-    bench->plain = malloc(SIZE);
-    bench->coded = malloc(2 * SIZE);
-    bench->undone = malloc(2 * SIZE);
-    for (size_t i = 0; i < SIZE; i++) {
-        seed = seed * 1664525 + 1013904223;
-        bench->plain[i] = (char)(i / 500 % 2 ? seed >> 24 & 0x1f : i % 11);
-    }
-    return 0;
-}
-
-static int remove_bench(void **state)
-{
-    struct bench *bench = *state;
-
-    heap_fini(&bench->heap);
-    assert_int_equal(bench->budget.used, 0);
-    free(bench->plain);
-    free(bench->coded);
-    free(bench->undone);
-    free(bench);
-    return 0;
-}
-
-static void encode(struct bench *bench, enum coding coding, size_t size)
+static void make_stream(struct bench *bench, enum coding coding, size_t size)
 {
     struct encoder *encoder = encoder_new(coding, 4, -1, &bench->heap);
-    struct str in = {bench->plain, size};
-    bool is_done = false;
 
     assert_non_null(encoder);
-    for (bench->coded_len = 0; !is_done;) {
-        int len = encoder_run(encoder, ENCODER_END, &in, bench->coded + bench->coded_len, &is_done);
-
-        assert_true(len >= 0);
-        bench->coded_len += (size_t)len;
-    }
+    bench->coded_len = 0;
+    assert_true(put(bench, encoder, ENCODER_END, (struct str){bench->plain, size}));
     encoder_free(&encoder);
 }
 
@@ -85,7 +36,7 @@ static enum decoder_state decode(struct bench *bench, enum coding coding, size_t
             now = decoder_run(decoder, &in, bench->undone + bench->undone_len, &len);
             assert_true(len <= DECODER_OUT);
             bench->undone_len += len;
-            assert_true(bench->undone_len + DECODER_OUT <= 2 * SIZE);
+            assert_true(bench->undone_len + DECODER_OUT <= SIZE);
         } while (now == DECODER_FULL);
         if (in.len && now != DECODER_WRONG)
             now = DECODER_WRONG; // more behind the end
@@ -96,13 +47,13 @@ static enum decoder_state decode(struct bench *bench, enum coding coding, size_t
 
 static void test_pieces(void **state)
 {
-    static const size_t sizes[] = {0, 1, 4091, 4092, 4093, 50000, SIZE};
-    static const size_t steps[] = {1, 17, 1000, SIZE * 2};
+    static const size_t sizes[] = {0, 1, 4091, 4092, 4093, 50000, LONGEST};
+    static const size_t steps[] = {1, 17, 1000, SIZE};
     struct bench *bench = *state;
 
     for (enum coding coding = CODING_GZIP; coding < CODING_COUNT; coding++) {
         for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-            encode(bench, coding, sizes[i]);
+            make_stream(bench, coding, sizes[i]);
             for (size_t j = 0; j < ARRAY_LEN(steps); j++) {
                 assert_int_equal(decode(bench, coding, steps[j]), DECODER_ENDED);
                 assert_int_equal(bench->undone_len, sizes[i]);
@@ -117,7 +68,7 @@ static void test_cut(void **state)
     struct bench *bench = *state;
 
     for (enum coding coding = CODING_GZIP; coding < CODING_COUNT; coding++) {
-        encode(bench, coding, 3000);
+        make_stream(bench, coding, 3000);
         for (size_t whole = bench->coded_len, cut = 1; cut < whole; cut += 1 + whole / 200) {
             bench->coded_len = whole - cut;
             assert_int_not_equal(decode(bench, coding, 50), DECODER_ENDED);
@@ -130,7 +81,7 @@ static void test_flipped(void **state)
     struct bench *bench = *state;
 
     for (enum coding coding = CODING_GZIP; coding < CODING_COUNT; coding++) {
-        encode(bench, coding, 3000);
+        make_stream(bench, coding, 3000);
         for (size_t i = 0; i < bench->coded_len; i++) {
             bench->coded[i] ^= (char)(1 << i % 8);
             (void)decode(bench, coding, 100); // whatever it says: no fault, and all given back
@@ -148,7 +99,7 @@ static void test_without_memory(void **state)
         unsigned wrong = 0, good = 0;
 
         bench->budget.limit = 0;
-        encode(bench, coding, SIZE);
+        make_stream(bench, coding, LONGEST);
         for (size_t limit = 100; limit < DECODER_MEMORY_MAX; limit = limit * 3 / 2) {
             bench->budget.limit = limit;
             if (decode(bench, coding, 3000) == DECODER_ENDED)

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/file_mark.h"
 
 struct folder {
     char path[64], file[96], temporary[128];
@@ -219,6 +220,31 @@ static void test_make_directory_failures(void **state)
     assert_int_not_equal(file_make_directory(longest), OK);
 }
 
+/* Every way in which a file can be another one. */
+static void test_marks(void **state)
+{
+    const struct timespec then[] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    struct folder *folder = *state;
+    struct file_mark none = file_mark_of(folder->file), first, now;
+
+    assert_int_equal(file_write(folder->file, STR("abc"), 0), OK);
+    first = file_mark_of(folder->file);
+    assert_false(file_mark_same(&none, &first));
+    now = file_mark_of(folder->file);
+    assert_true(file_mark_same(&first, &now));
+    assert_int_equal(utimensat(AT_FDCWD, folder->file, then, 0), 0);
+    now = file_mark_of(folder->file);
+    assert_false(file_mark_same(&first, &now));
+    first = now;
+    assert_int_equal(file_write(folder->file, STR("abd"), 0), OK); // in another file's place
+    assert_int_equal(utimensat(AT_FDCWD, folder->file, then, 0), 0);
+    now = file_mark_of(folder->file);
+    assert_false(file_mark_same(&first, &now));
+    assert_int_equal(unlink(folder->file), 0);
+    now = file_mark_of(folder->file);
+    assert_true(file_mark_same(&none, &now));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +258,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_write_failures, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_make_directory, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_make_directory_failures, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_marks, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

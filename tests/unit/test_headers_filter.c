@@ -2,53 +2,13 @@
  *
  * Tests of filter/headers.c, from its YAML to the head it leaves.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "base/arena.h"
-#include "config/conf.h"
-#include "sluice/filter.h"
-
-struct bench {
-    struct arena arena, small;
-    struct diag diag;
-    const struct conf *conf;
-    struct head head;
-    struct visit visit;
-    struct caller caller;
-    struct vars vars;
-};
+#include "test_head_rig.h"
 
 static const char *no_env(void *owner, const char *name)
 {
     (void)owner;
     (void)name;
     return NULL;
-}
-
-static int make_bench(void **state)
-{
-    struct bench *bench = calloc(1, sizeof(*bench));
-
-    *state = bench;
-    arena_init(&bench->arena, NULL, 0);
-    diag_init(&bench->diag, &bench->arena);
-    return head_init(&bench->head, &bench->arena, 4);
-}
-
-static int remove_bench(void **state)
-{
-    struct bench *bench = *state;
-
-    arena_reset(&bench->arena);
-    arena_reset(&bench->small);
-    free(bench);
-    return 0;
 }
 
 static bool prepare(struct bench *bench)

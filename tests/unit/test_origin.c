@@ -2,42 +2,10 @@
  *
  * Tests of shape/origin.c and shape/vary.c.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
+#include "test_head_rig.h"
 
-#include <cmocka.h>
-
-#include "base/arena.h"
 #include "edge/shape/origin.h"
 #include "edge/shape/vary.h"
-
-struct bench {
-    struct arena arena, small;
-    struct diag diag;
-    struct head head;
-};
-
-static int make_bench(void **state)
-{
-    struct bench *bench = calloc(1, sizeof(*bench));
-
-    *state = bench;
-    arena_init(&bench->arena, NULL, 0);
-    diag_init(&bench->diag, &bench->arena);
-    return head_init(&bench->head, &bench->arena, 4);
-}
-
-static int remove_bench(void **state)
-{
-    struct bench *bench = *state;
-
-    arena_reset(&bench->arena);
-    arena_reset(&bench->small);
-    free(bench);
-    return 0;
-}
 
 static struct str text(const char *s)
 {

@@ -107,6 +107,20 @@ static void test_utf8_is_exact(void **state)
     assert_int_equal(text_utf8(STR_NONE), 0);
 }
 
+static void test_tokens(void **state)
+{
+    (void)state;
+    assert_true(text_is_token(STR("a")) && text_is_token(STR("X-Client_1!#$%&'*+.^`|~")));
+    assert_false(text_is_token(STR("")));
+    for (int c = 0; c < 256; c++) {
+        char three[] = {'a', (char)c, 'Z'};
+        bool is_token = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                        (c >= 'A' && c <= 'Z') || (c && strchr("!#$%&'*+-.^_`|~", c));
+
+        assert_int_equal(text_is_token((struct str){three, sizeof(three)}), is_token);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_json_replaces_what_is_not_utf8),
         cmocka_unit_test(test_json_finds_each_special_byte),
         cmocka_unit_test(test_utf8_is_exact),
+        cmocka_unit_test(test_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,20 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
+#include "base/file_mark.h"
 #include "edge/metric/stat.h"
 
 enum { YIELD_NS = 50 * 1000 };
-
-/* What tells one state of the file from another; all zero: it is not there. */
-struct signature {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec written, changed;
-};
 
 struct slot {
     const struct geo_db *db; /* atomic: its worker looks at it now */
@@ -29,30 +21,9 @@ struct geo_file {
     struct geo_db *current; /* atomic */
     uint32_t refs;          /* atomic */
     enum geo_kind kind;
-    struct signature read, seen; /* before it was read last; at the last look */
+    struct file_mark read, seen; /* before it was read last; at the last look */
     char path[];
 };
-
-static struct signature signature_of(const char *path)
-{
-    struct signature signature;
-    struct stat file;
-
-    memset(&signature, 0, sizeof(signature)); // compared as bytes
-    if (stat(path, &file))
-        return signature;
-    signature.device = file.st_dev;
-    signature.inode = file.st_ino;
-    signature.size = file.st_size;
-    signature.written = file.st_mtim;
-    signature.changed = file.st_ctim;
-    return signature;
-}
-
-static bool is_same(const struct signature *a, const struct signature *b)
-{
-    return !memcmp(a, b, sizeof(*a));
-}
 
 struct geo_file *geo_file_open(struct str path, enum geo_kind kind, char error[GEO_ERROR_SIZE])
 {
@@ -67,7 +38,7 @@ struct geo_file *geo_file_open(struct str path, enum geo_kind kind, char error[G
     memcpy(file->path, path.p, path.len);
     file->refs = 1;
     file->kind = kind;
-    file->read = file->seen = signature_of(file->path);
+    file->read = file->seen = file_mark_of(file->path);
     file->current = geo_db_open(file->path, kind, error);
     if (file->current)
         return file;
@@ -126,9 +97,9 @@ static void read_again(struct geo_file *file)
 
 void geo_file_look(struct geo_file *file)
 {
-    struct signature now = signature_of(file->path);
+    struct file_mark now = file_mark_of(file->path);
 
-    if (!is_same(&now, &file->read) && is_same(&now, &file->seen)) {
+    if (!file_mark_same(&now, &file->read) && file_mark_same(&now, &file->seen)) {
         file->read = now;
         read_again(file);
     }

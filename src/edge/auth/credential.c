@@ -228,16 +228,7 @@ void credential_clear_field(struct head *head, struct str name)
 
 bool credential_is_name(struct str name)
 {
-    static const char more[] = "!#$%&'*+-.^_`|~";
-
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.p[i];
-        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-
-        if (!is_alnum && (!c || !strchr(more, c)))
-            return false;
-    }
-    return name.len > 0 && name.len < 256;
+    return text_is_token(name) && name.len < 256;
 }
 
 bool credential_is_quotable(struct str text)

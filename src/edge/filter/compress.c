@@ -10,8 +10,7 @@
 
 #include "base/arena.h"
 #include "config/field.h"
-#include "edge/loop.h"
-#include "edge/shape/encoder.h"
+#include "edge/shape/encoder_pool.h"
 #include "edge/shape/media.h"
 #include "edge/shape/vary.h"
 #include "sluice/filter.h"
@@ -273,14 +272,15 @@ static bool start(struct visit *visit, enum coding coding)
 {
     const struct compress_conf *conf = visit->conf;
     struct compress_state *state = visit->state;
+    struct encoder_pool *pool = visit->env->encoders;
 
-    encoder_free(&state->encoder); // of an answer that another filter refused
+    encoder_pool_give(pool, &state->encoder); // of an answer that another filter refused
     state->coding = CODING_IDENTITY;
     if (coding == CODING_IDENTITY)
         return false;
     if (!visit->is_bodiless) {
-        state->encoder = encoder_new(coding, level_of(conf, coding),
-                                     visit->response->content_length, &visit->env->loop->heap);
+        state->encoder = encoder_pool_take(pool, coding, level_of(conf, coding),
+                                           visit->response->content_length);
         if (!state->encoder)
             return false; // memory is short: the plain answer needs none
     }
@@ -372,7 +372,7 @@ static enum reason on_response_body(struct visit *visit, const struct piece *pie
     why = encode(state, piece, way);
     if (why || !piece->last)
         return why;
-    encoder_free(&state->encoder);
+    encoder_pool_give(visit->env->encoders, &state->encoder);
     return filter_pass_body(way, &end);
 }
 
@@ -380,7 +380,7 @@ static void on_done(struct visit *visit)
 {
     struct compress_state *state = visit->state;
 
-    encoder_free(&state->encoder);
+    encoder_pool_give(visit->env->encoders, &state->encoder);
 }
 
 static struct str describe(struct visit *visit)

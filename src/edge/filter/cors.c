@@ -79,18 +79,6 @@ static const struct field fields[] = {
 
 /* --- the configuration */
 
-static bool is_token(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.p[i];
-        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-
-        if (!is_alnum && (!c || !strchr("!#$%&'*+-.^_`|~", c)))
-            return false;
-    }
-    return s.len > 0;
-}
-
 static bool is_any(const struct conf_texts *texts)
 {
     for (uint32_t i = 0; i < texts->count; i++)
@@ -104,7 +92,7 @@ static bool check_tokens(const struct conf_texts *texts, const char *noun, struc
     bool is_good = true;
 
     for (uint32_t i = 0; i < texts->count; i++) {
-        if (is_token(texts->items[i].s))
+        if (text_is_token(texts->items[i].s))
             continue;
         diag_error(diag, texts->items[i].at, "\"%.*s\" is not a %s", STR_FMT(texts->items[i].s),
                    noun);
@@ -258,7 +246,7 @@ static struct str mirror_list(const struct head *request)
     struct str value = head_value_name(request, wanted_headers);
 
     for (size_t i = 0; i < value.len; i++)
-        if (value.p[i] != ' ' && value.p[i] != ',' && !is_token((struct str){value.p + i, 1}))
+        if (value.p[i] != ' ' && value.p[i] != ',' && !text_is_token((struct str){value.p + i, 1}))
             return STR_NONE;
     return value;
 }
@@ -267,7 +255,7 @@ static struct str mirror_method(const struct head *request)
 {
     struct str value = head_value_name(request, wanted_method);
 
-    return is_token(value) ? value : STR_NONE;
+    return text_is_token(value) ? value : STR_NONE;
 }
 
 /* Fetch 3.2.3: what a preflight asks for is answered whether or not it is in the lists; the browser

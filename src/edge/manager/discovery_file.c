@@ -6,19 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/file_mark.h"
 
 enum { LOOK_MS = 1000, SETTLE_MS = 100, SETTLE_LOOKS_MAX = 10 };
-
-/* What tells one state of a file from another; all zero: it is not there. */
-struct signature {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec written, changed;
-};
 
 struct discovery_file {
     uv_fs_event_t folder;
@@ -28,7 +20,7 @@ struct discovery_file {
     bool is_reading, is_closed;
     discovery_file_read *on_read;
     void *owner;
-    struct signature seen, read; /* at the last look; before it was read last */
+    struct file_mark seen, read; /* at the last look; before it was read last */
     unsigned looks;              /* since it began to change */
     /* the work's */
     struct arena arena;
@@ -131,27 +123,6 @@ static void begin_reading(struct discovery_file *file)
 
 /* --- looking */
 
-static struct signature look_at(const struct discovery_file *file)
-{
-    struct signature signature;
-    struct stat st;
-
-    memset(&signature, 0, sizeof(signature)); // compared as bytes
-    if (stat(file->path, &st))
-        return signature;
-    signature.device = st.st_dev;
-    signature.inode = st.st_ino;
-    signature.size = st.st_size;
-    signature.written = st.st_mtim;
-    signature.changed = st.st_ctim;
-    return signature;
-}
-
-static bool is_same(const struct signature *a, const struct signature *b)
-{
-    return !memcmp(a, b, sizeof(*a));
-}
-
 static void on_event(uv_fs_event_t *event, const char *name, int events, int failed);
 
 /* A folder that is not there, or no longer the same, is left to the looks. */
@@ -172,16 +143,16 @@ static void watch_folder(struct discovery_file *file)
 static void look(uv_timer_t *timer)
 {
     struct discovery_file *file = timer->data;
-    struct signature now = look_at(file);
-    bool is_quiet = is_same(&now, &file->seen) || ++file->looks > SETTLE_LOOKS_MAX;
+    struct file_mark now = file_mark_of(file->path);
+    bool is_quiet = file_mark_same(&now, &file->seen) || ++file->looks > SETTLE_LOOKS_MAX;
 
     watch_folder(file);
     file->seen = now;
-    if (!is_same(&now, &file->read) && is_quiet && !file->is_reading) {
+    if (!file_mark_same(&now, &file->read) && is_quiet && !file->is_reading) {
         file->read = now;
         begin_reading(file);
     }
-    if (!is_same(&now, &file->read)) {
+    if (!file_mark_same(&now, &file->read)) {
         uv_timer_start(timer, look, SETTLE_MS, 0);
         return;
     }
@@ -192,7 +163,7 @@ static void look(uv_timer_t *timer)
 static void on_event(uv_fs_event_t *event, const char *name, int events, int failed)
 {
     struct discovery_file *file = event->data;
-    bool is_settling = !is_same(&file->seen, &file->read);
+    bool is_settling = !file_mark_same(&file->seen, &file->read);
 
     (void)events;
     if (failed) {
@@ -220,7 +191,7 @@ struct discovery_file *discovery_file_watch(uv_loop_t *loop, const char *path,
     uv_timer_init(loop, &file->timer);
     file->folder.data = file->timer.data = file;
     file->holds = 2;
-    file->seen = file->read = look_at(file);
+    file->seen = file->read = file_mark_of(file->path);
     watch_folder(file);
     begin_reading(file);
     uv_timer_start(&file->timer, look, LOOK_MS, 0);

@@ -11,13 +11,15 @@
  * is little to win on what a gateway sends. */
 enum { GZIP_WINDOW = 15, BR_WINDOW = 16, ZSTD_WINDOW = 17, SMALLEST_WINDOW = 10 };
 
-/* Of zlib's two kinds of memory: the default of 8 needs 256 KiB in all. */
-enum { GZIP_MEMORY = 8 };
+/* Of zlib's two kinds of memory: the default of 8 needs 256 KiB in all. A smaller window needs
+ * less, and to clear that would take longer than to compress a small message. */
+enum { GZIP_MEMORY = 8, GZIP_MEMORY_BELOW_WINDOW = 5 };
 
 struct encoder {
     struct heap *heap;
     enum coding coding;
     size_t charged; /* to the budget, for all that br will take */
+    int window;     /* of gzip, which cannot change it */
     union {
         z_stream gzip;
         BrotliEncoderState *br;
@@ -57,11 +59,19 @@ static int window(int64_t size, int most)
 static bool open_gzip(struct encoder *encoder, int level, int64_t size)
 {
     z_stream *stream = &encoder->as.gzip;
-    int bits = window(size, GZIP_WINDOW);
+    int bits = window(size, GZIP_WINDOW), memory = bits - GZIP_MEMORY_BELOW_WINDOW;
 
+    encoder->window = bits;
     *stream = (z_stream){.zalloc = take_items, .zfree = give, .opaque = encoder->heap};
-    return deflateInit2(stream, level, Z_DEFLATED, bits + 16, GZIP_MEMORY, Z_DEFAULT_STRATEGY) ==
-           Z_OK;
+    return deflateInit2(stream, level, Z_DEFLATED, bits + 16,
+                        memory < GZIP_MEMORY ? memory : GZIP_MEMORY, Z_DEFAULT_STRATEGY) == Z_OK;
+}
+
+static bool reset_gzip(struct encoder *encoder, int level)
+{
+    z_stream *stream = &encoder->as.gzip;
+
+    return deflateReset(stream) == Z_OK && deflateParams(stream, level, Z_DEFAULT_STRATEGY) == Z_OK;
 }
 
 static int run_gzip(struct encoder *encoder, enum encoder_wish wish, struct str *in, char *out,
@@ -149,19 +159,32 @@ static bool is_set(ZSTD_CCtx *zstd, ZSTD_cParameter parameter, int value)
     return !ZSTD_isError(ZSTD_CCtx_setParameter(zstd, parameter, value));
 }
 
-static bool open_zstd(struct encoder *encoder, int level, int64_t size)
+static bool begin_zstd(ZSTD_CCtx *zstd, int level, int64_t size)
 {
-    ZSTD_customMem memory = {take, give, encoder->heap};
-    ZSTD_CCtx *zstd = ZSTD_createCCtx_advanced(memory);
     ZSTD_inBuffer from = {"", 0, 0};
     ZSTD_outBuffer to = {NULL, 0, 0};
 
-    encoder->as.zstd = zstd;
     // The hint keeps tables small; the first call takes all memory, so that none is missing later.
-    return zstd && is_set(zstd, ZSTD_c_compressionLevel, level) &&
+    return is_set(zstd, ZSTD_c_compressionLevel, level) &&
            is_set(zstd, ZSTD_c_srcSizeHint, 1 << ZSTD_WINDOW) &&
            is_set(zstd, ZSTD_c_windowLog, window(size, ZSTD_WINDOW)) &&
            !ZSTD_isError(ZSTD_compressStream2(zstd, &to, &from, ZSTD_e_continue));
+}
+
+static bool open_zstd(struct encoder *encoder, int level, int64_t size)
+{
+    ZSTD_customMem memory = {take, give, encoder->heap};
+
+    encoder->as.zstd = ZSTD_createCCtx_advanced(memory);
+    return encoder->as.zstd && begin_zstd(encoder->as.zstd, level, size);
+}
+
+static bool reset_zstd(struct encoder *encoder, int level, int64_t size)
+{
+    ZSTD_CCtx *zstd = encoder->as.zstd;
+
+    return !ZSTD_isError(ZSTD_CCtx_reset(zstd, ZSTD_reset_session_and_parameters)) &&
+           begin_zstd(zstd, level, size);
 }
 
 static int run_zstd(struct encoder *encoder, enum encoder_wish wish, struct str *in, char *out,
@@ -204,6 +227,25 @@ struct encoder *encoder_new(enum coding coding, unsigned level, int64_t size, st
     if (!open(encoder, level, size))
         encoder_free(&encoder);
     return encoder;
+}
+
+bool encoder_is_lasting(const struct encoder *encoder)
+{
+    return encoder->coding != CODING_BR; // its making is a small part of what it costs
+}
+
+bool encoder_fits(const struct encoder *encoder, enum coding coding, int64_t size)
+{
+    if (encoder->coding != coding || coding == CODING_BR)
+        return false;
+    return coding != CODING_GZIP || encoder->window == window(size, GZIP_WINDOW);
+}
+
+bool encoder_reset(struct encoder *encoder, unsigned level, int64_t size)
+{
+    if (encoder->coding == CODING_GZIP)
+        return reset_gzip(encoder, (int)level);
+    return reset_zstd(encoder, (int)level, size);
 }
 
 void encoder_free(struct encoder **encoder)

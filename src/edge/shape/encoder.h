@@ -28,6 +28,13 @@ struct encoder; /* private */
 
 /* For a message of `size` bytes, -1 when that is not known. NULL: the budget says no. */
 struct encoder *encoder_new(enum coding coding, unsigned level, int64_t size, struct heap *heap);
+/* Whether it can ever serve another message; br cannot. */
+bool encoder_is_lasting(const struct encoder *encoder);
+/* Whether it can serve such a message. */
+bool encoder_fits(const struct encoder *encoder, enum coding coding, int64_t size);
+/* Readies one that fits for another message, wherever it was in the last: what comes out is to the
+ * byte what a new one would make. False: the budget says no, and it is to be freed. */
+MUST_USE bool encoder_reset(struct encoder *encoder, unsigned level, int64_t size);
 /* NULL is fine. */
 void encoder_free(struct encoder **encoder);
 

@@ -4,18 +4,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 bool header_rule_is_name(struct str name)
 {
-    static const char more[] = "!#$%&'*+-.^_`|~";
-
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.p[i];
-        bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-
-        if (!is_alnum && (!c || !strchr(more, c)))
-            return false;
-    }
-    return name.len > 0 && name.len < UINT16_MAX;
+    return text_is_token(name) && name.len < UINT16_MAX;
 }
 
 bool header_rule_is_value(struct str value)

@@ -13,6 +13,7 @@ from .h2peer import H2Client
 from .wait import DEADLINE, until
 
 MAY_GROW = 8 << 20
+PACE = 0.002  # seconds between two requests of a neighbour: it is to notice, not to be a load of its own
 SANITIZERS_COST = 8  # times: what is freed stays in quarantine for a while
 
 
@@ -92,6 +93,7 @@ class Neighbour:
                 reply = self.client.get("/neighbour")
                 assert reply.status == 200, reply
                 self.done += 1
+                self._stop.wait(PACE)
         except BaseException as error:
             self.failure = error
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every kind of client before every kind of target, through one gateway: plain or TLS, HTTP/1.1 or HTTP/2."""
 
+import functools
 import ssl
 import tempfile
 
@@ -16,13 +17,15 @@ from .wire import Wire, connect
 
 CLIENTS = ["http1", "h2", "https-http1", "https-h2"]
 TARGETS = ["http1", "h2c", "https-http1", "https-h2"]
+PATIENT = {"body_rate": "off", "connect": "30s"}  # a target in Python takes its time for many handshakes at once
 
 
 class Certificates:
     """An authority, the gateway's certificate and the target's, both for 127.0.0.1."""
 
-    def __init__(self, folder):
-        self.authority = Authority(folder)
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="sl-")
+        self.authority = Authority(self.folder.name)
         self.front = self.authority.leaf("127.0.0.1", "localhost", "example.com")
         self.back = self.authority.leaf("127.0.0.1", "localhost", kind="rsa")
 
@@ -37,6 +40,12 @@ class Certificates:
         context.load_verify_locations(self.authority.file)
         context.set_alpn_protocols(list(alpn))
         return context
+
+
+@functools.cache
+def certificates():
+    """Those of all pairings of this process: to make a key of RSA takes longer than most of the tests."""
+    return Certificates()
 
 
 class WireOrigin(Origin):
@@ -68,11 +77,10 @@ class Pairing:
     def __init__(self, gateway, ports, pair, piece=0):
         self.client_kind, self.target_kind = pair
         self.piece = piece
-        self.folder = tempfile.TemporaryDirectory(prefix="sl-")
-        self.certificates = Certificates(self.folder.name)
+        self.certificates = certificates()
         self.origin = self._origin()
         self.tls_port = ports.take()
-        self.gw = gateway(self.origin.address, service=self._service(), run=False, timeouts={"body_rate": "off"})
+        self.gw = gateway(self.origin.address, service=self._service(), run=False, timeouts=PATIENT)
         listeners = [*self.gw.config["listeners"],
                      {"bind": f"127.0.0.1:{self.tls_port}", "tls": {"certificates": [self.certificates.front.pair]}}]
         self.gw.change(listeners=listeners).start()
@@ -80,7 +88,6 @@ class Pairing:
 
     def close(self):
         self.origin.close()
-        self.folder.cleanup()
         assert not self.origin.errors, "\n".join(self.origin.errors)
 
     def _origin(self):

@@ -2,6 +2,7 @@
 """Keys and tokens as an issuer has them, made by PyJWT: what the gateway verifies another program has signed."""
 
 import base64
+import functools
 import json
 import time
 
@@ -20,17 +21,23 @@ def base64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-class Key:
-    """A private key for one algorithm, with a name."""
+@functools.cache
+def rsa_key(owner):
+    """One for all algorithms: to make one takes longer than most of the tests."""
+    return rsa.generate_private_key(65537, 2048)
 
-    def __init__(self, alg="ES256", kid="k1"):
+
+class Key:
+    """A private key for one algorithm, with a name. Keys of RSA are the same when their owner is."""
+
+    def __init__(self, alg="ES256", kid="k1", owner="issuer"):
         self.alg, self.kid = alg, kid
         if alg in CURVES:
             self.private = ec.generate_private_key(CURVES[alg]())
         elif alg == "EdDSA":
             self.private = ed25519.Ed25519PrivateKey.generate()
         else:
-            self.private = rsa.generate_private_key(65537, 2048)
+            self.private = rsa_key(owner)
         self.public = self.private.public_key()
 
     def sign(self, claims=None, alg=None, **more):
