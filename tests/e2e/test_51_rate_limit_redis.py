@@ -352,6 +352,6 @@ def test_an_event_says_so(origin, gateway, redis):
         client.request("GET", "/api/v1/events", host="localhost")
         client.until(b"\r\n\r\n", "the head of the events")
         redis.kill()
-        client.until(b'{"shared":"degraded"}', "the event")
+        client.until(b'{"shared":"degraded","reason":"127.0.0.1:', "the event")
         redis.start()
         client.until(b'{"shared":"up"}', "the event")

@@ -104,7 +104,6 @@ static void wrong_ones(void **state)
         "*65537\r\n:1\r\n",
         ":12x\r\n",
         "\r\n",
-        "$9999999999999\r\n",
         "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
     };
 

@@ -228,6 +228,11 @@ static bool choose(void *owner, unsigned i, struct redis_address *address)
     return false;
 }
 
+static void on_fail(void *owner)
+{
+    redis_nodes_tell(owner);
+}
+
 static const char *terminated(struct arena *arena, struct str text)
 {
     return text.len ? arena_copy(arena, text).p : NULL;
@@ -244,6 +249,7 @@ static void begin_scout(struct redis *redis, const struct conf_redis *conf)
                                   .owner = redis,
                                   .choose = choose,
                                   .take = take_map,
+                                  .on_fail = on_fail,
                                   .period_ms = MAP_MS};
     scout->manner.database = 0;
     scout->manner.script = STR_NONE;

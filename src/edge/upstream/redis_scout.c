@@ -25,6 +25,7 @@ static void go_on(struct redis_scout *scout, const char *why)
     scout->is_asking = false;
     scout->next++;
     scout->due_us = scout->loop->now_us;
+    scout->on_fail(scout->owner);
     if (scout->choose(scout->owner, scout->next, &ignored))
         return;
     if (!scout->was_told)

@@ -20,6 +20,8 @@ struct redis_scout {
     bool (*choose)(void *owner, unsigned i, struct redis_address *address);
     /* What is wrong with it, printable; NULL: it is good. May not end the scout. */
     const char *(*take)(void *owner, const struct redis_reply *reply);
+    /* One could not be asked, or did not say: `why` is new. May not end the scout. */
+    void (*on_fail)(void *owner);
     uint32_t period_ms; /* between two questions */
     struct redis_link *link;
     struct redis_address address; /* who is asked */
