@@ -3,6 +3,7 @@
 
 import pytest
 
+from lib.pki import Authority
 from lib.redis_fleet import FLEET, Cluster, Table, short, slots
 from lib.shared_limits import Load, ask, degraded, reason, share, statuses, wait_up
 from lib.wait import stays, until
@@ -77,6 +78,34 @@ def test_one_seed_and_passwords(origin, gateway, clusters):
     wrong = by_user(gateway, origin, url.replace("s3cret", "wrong"), up=False)
     until(lambda: "WRONGPASS" in wrong.stderr(), "what is wrong")
     assert statuses(wrong, 2) == [200] * 2 and degraded(wrong) == 1
+
+
+def test_what_redis_6_has_is_enough(origin, gateway, clusters):
+    cluster = clusters()
+    for node in cluster.nodes:
+        commands = ["+auth", "+cluster|slots", "+script|load", "+evalsha", "+time", "+get", "+set", "+asking"]
+        assert node.ask("ACL", "SETUSER", "edge", "on", ">s3cret", "~sl:*", "-@all", *commands) == b"+OK\r\n"
+    gw = by_user(gateway, origin, cluster.url.replace("//", "//edge:s3cret@"))
+    assert len(users_of(gw, cluster)) == 3
+
+
+def test_over_tls(origin, gateway, home, ports):
+    """Nodes say TLS ports of theirs, and each is checked."""
+    roots = Authority(home)
+    cluster = Cluster(home, ports, tls=roots)
+    try:
+        cluster.start()
+        url = cluster.url
+        gateways = [by_user(gateway, origin, url, tls={"ca": str(roots.file)}) for _ in range(2)]
+        for user, _ in users_of(gateways[0], cluster).values():
+            passed = [s for gw in gateways for s in statuses(gw, 53, headers=as_user(user))]
+            assert passed.count(200) == 99
+        other = Authority(home, name="Other Root")
+        wrong = by_user(gateway, origin, url, up=False, tls={"ca": str(other.file)})
+        until(lambda: "self-signed certificate in certificate chain" in reason(wrong), "what is wrong")
+        assert statuses(wrong, 2) == [200] * 2
+    finally:
+        cluster.kill()
 
 
 def test_a_slot_moves(origin, gateway, clusters):

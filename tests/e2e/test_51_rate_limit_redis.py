@@ -234,6 +234,18 @@ def test_password_and_database(origin, gateway, home, ports):
         server.kill()
 
 
+def test_what_redis_6_has_is_enough(origin, gateway, redis):
+    """A user who may do no more than what it is asked for, all of it older than Redis 6."""
+    commands = ["+auth", "+select", "+script|load", "+evalsha", "+time", "+get", "+set"]
+    assert redis.ask("ACL", "SETUSER", "edge", "on", ">s3cret", "~sl:*", "-@all", *commands) == b"+OK\r\n"
+    url = f"redis://edge:s3cret@127.0.0.1:{redis.port}"
+    gateways = [shared(gateway, origin, url) for _ in range(2)]
+    assert at_once(gateways, 105).count(200) == 100
+    assert redis.ask("ACL", "SETUSER", "edge", "-evalsha") == b"+OK\r\n"
+    assert statuses(gateways[0], 2, source=OTHER) == [200] * 2
+    until(lambda: "NOPERM" in gateways[0].stderr(), "what it lacks")
+
+
 def test_full(origin, gateway, home, ports):
     server = Redis(home, ports.take(), options=["--maxmemory", "1mb", "--maxmemory-policy", "noeviction"]).start()
     try:

@@ -3,8 +3,9 @@
 
 import pytest
 
+from lib.pki import Authority
 from lib.redis import Redis
-from lib.redis_fleet import FLEET, Table, Watched, short
+from lib.redis_fleet import FLEET, Table, TlsTable, Watched, short, tls_options
 from lib.shared_limits import Load, at_once, degraded, reason, share, statuses, wait_up
 from lib.wait import until
 
@@ -95,7 +96,27 @@ def test_passwords(origin, gateway, watch):
     without = share(gateway, origin, url, up=False)
     until(lambda: "NOAUTH" in reason(without), "what is wrong")
     assert statuses(wrong, 2) + statuses(without, 2) == [200] * 4
-    assert "WRONGPASS" in wrong.stderr() and "m%40ster" not in wrong.stderr()
+    until(lambda: "WRONGPASS" in wrong.stderr(), "the same in the log, once all have been asked")
+    assert "m%40ster" not in wrong.stderr()
+
+
+def test_over_tls(origin, gateway, home, ports):
+    """Sentinels and master are checked; the master takes TLS alone, under the port that they name."""
+    roots = Authority(home)
+    port, plain = ports.take(), ports.take()
+    master = Redis(home, plain, options=tls_options(port, roots.leaf("127.0.0.1").pair, roots.file)).start()
+    table = TlsTable(ports.take(), {NAME: MASTER % port}, roots.leaf("127.0.0.1"))
+    try:
+        url = f"rediss+sentinel://127.0.0.1:{table.port}/shop"
+        gateways = [share(gateway, origin, url, tls={"ca": str(roots.file)}) for _ in range(2)]
+        assert at_once(gateways, 105).count(200) == 100 and len(master.keys()) == 1
+        wrong = share(gateway, origin, url, up=False)
+        until(lambda: "self-signed certificate in certificate chain" in reason(wrong)
+              or "unable to get local issuer" in reason(wrong), "what is wrong")
+        assert statuses(wrong, 2) == [200] * 2
+    finally:
+        table.close()
+        master.kill()
 
 
 def test_sentinels_that_are_gone(origin, gateway, watch):

@@ -2,7 +2,7 @@
  *
  * Notes: what was written last is read, whole, while another thread writes.
  */
-#include "base/note.h"
+#include "edge/metric/note.h"
 
 #include <pthread.h>
 #include <setjmp.h>

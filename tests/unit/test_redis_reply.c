@@ -153,8 +153,9 @@ static void nested(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
-        assert_true(redis_parser_feed(
-            parser, str_of("*2\r\n*2\r\n:1\r\n$3\r\nabc\r\n*0\r\n*1\r\n-E x\r\n")));
+        assert_true(
+            redis_parser_feed(parser,
+                              str_of("*2\r\n*2\r\n:1\r\n$3\r\nabc\r\n*0\r\n*1\r\n-E x\r\n")));
         reply = take(parser);
         assert_int_equal(reply->count, 5);
         assert_int_equal(reply->items[0].kind, REDIS_LIST);

@@ -25,22 +25,14 @@ static void slots_of_keys(void **state)
         const char *key;
         unsigned slot;
     } samples[] = {
-        {"123456789", 0x31c3},
-        {"", 0},
-        {"foo", 12182},
-        {"bar", 5061},
-        {"hello", 866},
-        {"somekey", 11058},
-        {"foo{hash_tag}", 2515},
-        {"bar{hash_tag}", 2515},
-        {"hash_tag", 2515},
-        {"{user1000}.following", 3443},
-        {"user1000", 3443},
-        {"foo{}{bar}", 8363},
-        {"foo{{bar}}zap", 4015},
-        {"{bar", 4015},
-        {"foo{bar}{zap}", 5061},
-        {"foo{bar", 15278},
+        {"123456789", 0x31c3},   {"", 0},
+        {"foo", 12182},          {"bar", 5061},
+        {"hello", 866},          {"somekey", 11058},
+        {"foo{hash_tag}", 2515}, {"bar{hash_tag}", 2515},
+        {"hash_tag", 2515},      {"{user1000}.following", 3443},
+        {"user1000", 3443},      {"foo{}{bar}", 8363},
+        {"foo{{bar}}zap", 4015}, {"{bar", 4015},
+        {"foo{bar}{zap}", 5061}, {"foo{bar", 15278},
         {"foo}bar{", 11073},
     };
 
@@ -85,8 +77,7 @@ static void maps(void **state)
         redis_slots_read(
             read_reply(parser,
                        "*4\r\n"
-                       "*4\r\n:0\r\n:5460\r\n" NODE
-                       "*3\r\n$9\r\n127.0.0.1\r\n:7003\r\n$2\r\nid\r\n"
+                       "*4\r\n:0\r\n:5460\r\n" NODE "*3\r\n$9\r\n127.0.0.1\r\n:7003\r\n$2\r\nid\r\n"
                        "*3\r\n:5461\r\n:10922\r\n*4\r\n$3\r\n::1\r\n:7001\r\n$2\r\nid\r\n"
                        "*2\r\n$8\r\nhostname\r\n$1\r\nh\r\n"
                        "*3\r\n:10923\r\n:10923\r\n*3\r\n$-1\r\n:7002\r\n$2\r\nid\r\n"

@@ -7,12 +7,11 @@
 #include "edge/limit/shared.h"
 
 #include <openssl/sha.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "edge/upstream/redis.h"
+#include "edge/limit/shared_impl.h"
 
 enum {
     ENTRIES = 4096,
@@ -21,7 +20,6 @@ enum {
     LEASE_US = 1000 * 1000, /* what is not spent then is left to others */
     LATE_MAX = 64,          /* calls in flight to one that is late: enough to see that it is not */
     NS_A_US = 1000,
-    KEY_LEN = 3 + SHARED_NAME_LEN,
 };
 
 /* What Redis runs. KEYS: the bucket. ARGV: interval and span in microseconds, tokens wanted, and
@@ -66,29 +64,6 @@ struct flight {
     struct flight *next_free;
 };
 
-/* What is known of one that is asked. */
-struct node {
-    bool is_late;
-    unsigned in_flight;
-};
-
-struct shared {
-    struct loop *loop;
-    struct redis *redis;
-    uv_timer_t timer;          /* of the earliest deadline */
-    struct shared_wait *waits; /* any order */
-    struct flight *free;
-    struct entry *entries; /* NULL until there is a Redis */
-    struct node nodes[REDIS_NODES_MAX];
-    unsigned late_count;
-    uint64_t next_us;     /* that deadline */
-    uint64_t patience_us; /* of the last that asked */
-    bool is_used;
-    bool has_looked; /* sockets, since the timer ran out */
-    uint32_t state;  /* atomic: enum shared_state */
-    struct note reason;
-};
-
 /* --- names */
 
 void shared_digest(struct str bytes, unsigned char digest[32])
@@ -106,100 +81,6 @@ struct shared_name shared_name(struct str bytes)
     for (unsigned i = 0; i < SHARED_NAME_LEN; i++)
         name.text[i] = digits[(digest[i / 2] >> (i % 2 ? 0 : 4)) & 15];
     return name;
-}
-
-/* --- state */
-
-/* Of the first that is late. */
-static struct str say_late(const struct shared *shared, char *text, size_t size)
-{
-    unsigned i = 0;
-    struct str name;
-    int more;
-
-    while (i < REDIS_NODES_MAX && !shared->nodes[i].is_late)
-        i++;
-    if (i == REDIS_NODES_MAX)
-        return STR_NONE;
-    name = redis_node_name(shared->redis, i, text, size);
-    more = snprintf(text + name.len, size - name.len, ": it answers later than requests wait");
-    return (struct str){text, name.len + (size_t)more < size ? name.len + (size_t)more : size - 1};
-}
-
-static void tell_reason(struct shared *shared)
-{
-    char text[NOTE_MAX + 1];
-    struct str reason = STR_NONE;
-
-    if (shared->is_used)
-        reason = redis_reason(shared->redis, text, sizeof(text));
-    if (shared->is_used && !reason.len)
-        reason = say_late(shared, text, sizeof(text));
-    note_write(&shared->reason, reason);
-}
-
-static void tell_state(struct shared *shared)
-{
-    enum shared_state state = SHARED_NONE;
-
-    if (shared->is_used && shared->redis)
-        state = redis_is_up(shared->redis) && !shared->late_count ? SHARED_UP : SHARED_DEGRADED;
-    __atomic_store_n(&shared->state, state, __ATOMIC_RELAXED);
-}
-
-struct str shared_reason(const struct shared *shared, char *text)
-{
-    return note_read(&shared->reason, text);
-}
-
-static void set_late(struct shared *shared, unsigned at, bool is_late)
-{
-    struct node *node = &shared->nodes[at];
-
-    if (node->is_late == is_late)
-        return;
-    node->is_late = is_late;
-    shared->late_count = is_late ? shared->late_count + 1 : shared->late_count - 1;
-    tell_state(shared);
-    tell_reason(shared);
-}
-
-enum shared_state shared_state(const struct shared *shared)
-{
-    return (enum shared_state)__atomic_load_n(&shared->state, __ATOMIC_RELAXED);
-}
-
-/* --- who has a bucket */
-
-struct key {
-    char text[KEY_LEN];
-};
-
-static struct key key_of(const struct shared_name *name)
-{
-    struct key key = {{'s', 'l', ':'}};
-
-    memcpy(key.text + KEY_LEN - SHARED_NAME_LEN, name->text, SHARED_NAME_LEN);
-    return key;
-}
-
-/* Whether it can be asked for, by one that is waited for. */
-static bool is_reached(const struct shared *shared, const struct shared_name *name)
-{
-    struct key key = key_of(name);
-    int node = redis_find(shared->redis, (struct str){key.text, KEY_LEN});
-
-    return node >= 0 && !shared->nodes[node].is_late;
-}
-
-bool shared_is_cut_off(const struct shared *shared, const struct shared_name *names, unsigned count)
-{
-    if (shared_state(shared) != SHARED_DEGRADED)
-        return false;
-    for (unsigned i = 0; i < count; i++)
-        if (!is_reached(shared, &names[i]))
-            return true;
-    return false;
 }
 
 /* --- buckets */
@@ -303,7 +184,7 @@ static struct flight *dispatch(struct shared *shared, const struct wish *wish)
     uint64_t amount = (uint64_t)(wish->want < 0 ? -wish->want : wish->want);
     struct str words[4] = {{interval, 0}, {span, 0}, {want, 0}, {least, 0}};
     struct flight *flight = take_flight(shared);
-    struct key key = key_of(wish->name);
+    struct shared_key key = shared_key_of(wish->name);
 
     if (!flight)
         return NULL;
@@ -314,7 +195,7 @@ static struct flight *dispatch(struct shared *shared, const struct wish *wish)
     words[2].len = (size_t)(text_u64(at, amount) - want);
     words[3].len = (size_t)(text_u64(least, wish->least) - least);
     *flight = (struct flight){.call.on_answer = on_answer, .shared = shared, .ask = *wish->ask};
-    if (redis_ask(shared->redis, &flight->call, (struct str){key.text, KEY_LEN}, words, 4)) {
+    if (redis_ask(shared->redis, &flight->call, (struct str){key.text, SHARED_KEY_LEN}, words, 4)) {
         give_flight(shared, flight);
         return NULL;
     }
@@ -429,7 +310,7 @@ static void note_late(struct shared_wait *wait)
     wait->is_failed = true;
     for (unsigned i = 0; i < wait->count; i++)
         if (wait->flights[i])
-            set_late(wait->shared, wait->flights[i]->call.node, true);
+            shared_set_late(wait->shared, wait->flights[i]->call.node, true);
 }
 
 /* Timers come before sockets in a turn: answers that are there already are read first, and those
@@ -501,8 +382,8 @@ static void on_answer(struct redis_call *call, const struct redis_answer *answer
         entry_of(shared, flight->ask.key)->is_refilling = false;
     // Late no more: an answer took no longer than requests wait, or all begins anew.
     if (!answer || (is_good && now_us(shared) - call->sent_us < shared->patience_us))
-        set_late(shared, call->node, false);
-    tell_state(shared);
+        shared_set_late(shared, call->node, false);
+    shared_tell_state(shared);
     if (wait) {
         wait->flights[flight->index] = NULL;
         wait->is_failed |= !is_good;
@@ -569,8 +450,8 @@ static enum shared_result go_on_alone(struct shared *shared, struct shared_wait 
 {
     for (unsigned i = 0; i < wait->count; i++) {
         struct wish wish = {&wait->asks[i], &wait->names[i], (int64_t)wait->asks[i].cost, 1};
-        struct key key = key_of(wish.name);
-        int node = redis_find(shared->redis, (struct str){key.text, KEY_LEN});
+        struct shared_key key = shared_key_of(wish.name);
+        int node = redis_find(shared->redis, (struct str){key.text, SHARED_KEY_LEN});
 
         if (node >= 0 && shared->nodes[node].in_flight < LATE_MAX)
             (void)dispatch(shared, &wish);
@@ -587,9 +468,9 @@ enum shared_result shared_take(struct shared *shared, struct shared_wait *wait)
     wait->left = 0;
     wait->is_refused = wait->is_failed = false;
     memset(wait->flights, 0, sizeof(wait->flights));
-    tell_state(shared);
+    shared_tell_state(shared);
     for (unsigned i = 0; i < wait->count; i++)
-        if (!is_reached(shared, &wait->names[i]))
+        if (!shared_reaches(shared, &wait->names[i]))
             return go_on_alone(shared, wait);
     for (unsigned i = 0; i < wait->count; i++)
         wait->answers[i] = last_heard(shared, &wait->asks[i]);
@@ -619,8 +500,7 @@ enum shared_result shared_take(struct shared *shared, struct shared_wait *wait)
 
 static void on_change(void *owner)
 {
-    tell_state(owner);
-    tell_reason(owner);
+    shared_tell(owner);
 }
 
 struct shared *shared_open(struct loop *loop)

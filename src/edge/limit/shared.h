@@ -10,7 +10,7 @@
 #ifndef EDGE_LIMIT_SHARED_H
 #define EDGE_LIMIT_SHARED_H
 
-#include "base/note.h"
+#include "edge/metric/note.h"
 #include "config/conf_redis.h"
 #include "edge/limit/limiter.h"
 #include "edge/loop.h"

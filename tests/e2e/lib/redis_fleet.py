@@ -2,6 +2,7 @@
 """Several real Redis: over TLS, a master with replicas and sentinels, a cluster; and servers that answer by a table."""
 
 import socket
+import ssl
 import subprocess
 import threading
 from pathlib import Path
@@ -78,8 +79,8 @@ class Watched:
 class Cluster:
     """Three masters, and a replica of the first if wanted."""
 
-    def __init__(self, home, ports, replica=False, password=None):
-        self.home, self.password = home, password
+    def __init__(self, home, ports, replica=False, password=None, tls=None):
+        self.home, self.password, self.tls = home, password, tls
         self.nodes = [self._node(home, ports) for _ in range(4 if replica else 3)]
         self.replica = self.nodes[3] if replica else None
 
@@ -90,12 +91,20 @@ class Cluster:
                    "--cluster-require-full-coverage", "no", "--dbfilename", f"{port}.rdb"]
         if self.password:
             options += ["--masterauth", self.password]
-        return Redis(home, port, self.password, list(map(str, options)))
+        if not self.tls:
+            return Redis(home, port, self.password, list(map(str, options)))
+        tls_port = ports.take()
+        own = self.tls.leaf("127.0.0.1", client=True).pair  # for the others
+        options += [*tls_options(tls_port, self.tls.leaf("127.0.0.1").pair, self.tls.file), "--tls-cluster", "yes",
+                    "--tls-client-cert-file", own["cert"], "--tls-client-key-file", own["key"]]
+        node = Redis(home, port, self.password, list(map(str, options)))
+        node.tls_port = tls_port
+        return node
 
     def start(self):
         for node in self.nodes:
             node.start()
-        places = [f"127.0.0.1:{n.port}" for n in self.nodes]
+        places = [f"127.0.0.1:{n.tls_port if self.tls else n.port}" for n in self.nodes]
         self._cli("create", *places[:3], "--cluster-yes")
         self._wait(3)
         if self.replica:
@@ -113,6 +122,7 @@ class Cluster:
 
     def _cli(self, *words):
         auth = ["-a", self.password, "--no-auth-warning"] if self.password else []
+        auth += ["--tls", "--cacert", str(self.tls.file)] if self.tls else []
         done = subprocess.run(["redis-cli", *auth, "--cluster", *words], capture_output=True, text=True, timeout=60 * SLOW,
                               check=False)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -120,6 +130,8 @@ class Cluster:
     @property
     def url(self):
         user = f":{self.password}@" if self.password else ""
+        if self.tls:
+            return f"rediss+cluster://{user}" + ",".join(f"127.0.0.1:{n.tls_port}" for n in self.nodes[:3])
         return f"redis+cluster://{user}" + ",".join(f"127.0.0.1:{n.port}" for n in self.nodes[:3])
 
     def id(self, node):
@@ -157,9 +169,12 @@ class Table:
                 return
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
+    def _secure(self, sock):
+        return sock
+
     def _serve(self, sock):
         try:
-            with sock, sock.makefile("rb") as lines:
+            with self._secure(sock) as sock, sock.makefile("rb") as lines:
                 while words := self._command(lines):
                     self.asked.append(words)
                     answer = self.answers.get(" ".join(words[:2]), self.answers.get(words[0], b"+OK\r\n"))
@@ -182,6 +197,18 @@ class Table:
 
     def close(self):
         self.listener.close()
+
+
+class TlsTable(Table):
+    """The same over TLS."""
+
+    def __init__(self, port, answers, leaf):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(leaf.cert, leaf.key)
+        super().__init__(port, answers)
+
+    def _secure(self, sock):
+        return self.context.wrap_socket(sock, server_side=True)
 
 
 def slots(*ranges):

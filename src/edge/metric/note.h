@@ -3,8 +3,8 @@
  * A short text that one thread writes now and then and others read, without a lock: who reads while
  * it changes reads again. Zero bytes are the empty text.
  */
-#ifndef BASE_NOTE_H
-#define BASE_NOTE_H
+#ifndef EDGE_METRIC_NOTE_H
+#define EDGE_METRIC_NOTE_H
 
 #include "sluice/types.h"
 

@@ -3,7 +3,7 @@
  * A sequence lock whose data are words with an order of their own: a reader that saw a new word has
  * seen the odd turn, too.
  */
-#include "base/note.h"
+#include "edge/metric/note.h"
 
 #include <string.h>
 
