@@ -3,10 +3,12 @@
 
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
 from lib.client import Client
+from lib.gateway import run
 from lib.pki import Authority
 from lib.redis import Redis
 from lib.redis_fleet import tls_options
@@ -158,3 +160,15 @@ def test_other_roots_after_a_reload(origin, gateway, serve, roots, home):
     gw.reload()
     until(lambda: gw.status()["rate_limits"]["shared"] == "up", "the shared limits")
     assert statuses(gw, 2) == [200] * 2 and len(redis.keys()) == 1
+
+
+def test_files_that_are_not_there(home):
+    file = Path(home) / "wrong.yaml"
+    file.write_text("services: {app: {targets: ['127.0.0.1:3000']}}\n"
+                    "redis:\n"
+                    "  url: rediss://127.0.0.1\n"
+                    "  tls: {ca: none.pem, cert: none.pem, key: none.key}\n")
+    done = run("check", str(file))
+    assert done.returncode == 2
+    assert 'wrong.yaml:4:13: error: cannot read "none.pem"' in done.stderr
+    assert 'wrong.yaml:4:29: error: cannot read "none.pem"' in done.stderr
