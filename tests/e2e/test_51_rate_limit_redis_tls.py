@@ -169,6 +169,6 @@ def test_files_that_are_not_there(home):
                     "  url: rediss://127.0.0.1\n"
                     "  tls: {ca: none.pem, cert: none.pem, key: none.key}\n")
     done = run("check", str(file))
-    assert done.returncode == 2
-    assert 'wrong.yaml:4:13: error: cannot read "none.pem"' in done.stderr
-    assert 'wrong.yaml:4:29: error: cannot read "none.pem"' in done.stderr
+    assert done.code == 2
+    assert 'wrong.yaml:4:13: error: cannot read "none.pem"' in done.err
+    assert 'wrong.yaml:4:29: error: cannot read "none.pem"' in done.err

@@ -4,6 +4,7 @@
  */
 #include "edge/upstream/redis.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,6 +296,7 @@ void redis_use(struct redis *redis, const struct conf_redis *conf, struct tls_cl
 {
     uint64_t identity = conf ? identity_of(conf, tls) : 0;
 
+    assert(!conf || conf->is_tls == (tls != NULL)); // passwords must not leave in the plain
     if (redis->is_closed)
         return;
     if (redis->is_used && conf && str_same(redis->url, conf->url.s) &&
