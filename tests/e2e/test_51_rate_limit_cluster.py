@@ -157,6 +157,26 @@ def test_one_node_is_killed(origin, gateway, clusters):
         assert f"127.0.0.1:{dead.port}: " in reason(gw)
 
 
+def test_open_for_the_keys_of_a_dead_node_alone(origin, gateway, clusters):
+    cluster = clusters()
+    gw = by_user(gateway, origin, cluster.url, rate="3/h", on_store_down="open")
+    users = users_of(gw, cluster)
+    cluster.nodes[0].kill()
+    gw.wait_metric("sluice_rate_limit_degraded", 1)
+    assert statuses(gw, 6, headers=as_user(users[cluster.nodes[0]][0])) == [200] * 6
+    assert statuses(gw, 6, headers=as_user(users[cluster.nodes[1]][0])) == [200] * 2 + [429] * 4
+
+
+def test_closed_for_the_keys_of_a_dead_node_alone(origin, gateway, clusters):
+    cluster = clusters()
+    gw = by_user(gateway, origin, cluster.url, on_store_down="closed")
+    users = users_of(gw, cluster)
+    cluster.nodes[0].kill()
+    gw.wait_metric("sluice_rate_limit_degraded", 1)
+    assert statuses(gw, 3, headers=as_user(users[cluster.nodes[0]][0])) == [503] * 3
+    assert statuses(gw, 3, headers=as_user(users[cluster.nodes[1]][0])) == [200] * 3
+
+
 def test_one_node_is_stopped(origin, gateway, clusters):
     """It takes bytes and says nothing: the others' keys do not wait for it."""
     cluster = clusters()
