@@ -190,6 +190,32 @@ static void check_unix_targets(struct decoder *decoder, const struct conf_servic
     }
 }
 
+static void check_own_pair(struct diag *diag, const struct conf_target_tls *tls)
+{
+    if (tls->cert.s.len && !tls->key.s.len)
+        diag_error(diag, tls->cert.at, "cert without key");
+    if (tls->key.s.len && !tls->cert.s.len)
+        diag_error(diag, tls->key.at, "key without cert");
+}
+
+static void check_redis(struct diag *diag, const struct conf_redis *redis)
+{
+    const struct conf_text *user = &redis->sentinel_user, *password = &redis->sentinel_password;
+
+    check_own_pair(diag, &redis->tls);
+    if (!redis->place_count)
+        return; // the URL is wrong: that was said
+    if (redis->tls.at.source && !redis->is_tls) {
+        diag_error(diag, redis->tls.at, "tls means nothing with a URL that is not over TLS");
+        diag_hint(diag, "write rediss:// instead of redis:// in the URL");
+    }
+    if (redis->mode != CONF_REDIS_SENTINEL && (user->s.len || password->s.len))
+        diag_error(diag, password->s.len ? password->at : user->at,
+                   "a password for sentinels means nothing without redis+sentinel:// in the URL");
+    else if (user->s.len && !password->s.len)
+        diag_error(diag, user->at, "user without password");
+}
+
 static void check_service(struct decoder *decoder, const struct conf_service *service)
 {
     const struct conf_target_tls *tls = &service->tls;
@@ -200,10 +226,7 @@ static void check_service(struct decoder *decoder, const struct conf_service *se
         diag_hint(decoder->diag, "add \"tls: {}\", or write http1 or h2");
     }
     check_unix_targets(decoder, service);
-    if (tls->cert.s.len && !tls->key.s.len)
-        diag_error(decoder->diag, tls->cert.at, "cert without key");
-    if (tls->key.s.len && !tls->cert.s.len)
-        diag_error(decoder->diag, tls->key.at, "key without cert");
+    check_own_pair(decoder->diag, tls);
 }
 
 void conf_check_tls(struct decoder *decoder)
@@ -214,6 +237,8 @@ void conf_check_tls(struct decoder *decoder)
         check_listener(decoder, &conf->listeners[i]);
     for (uint32_t i = 0; i < conf->service_count; i++)
         check_service(decoder, &conf->services[i]);
+    if (conf->has_redis)
+        check_redis(decoder->diag, &conf->redis);
     if (decoder->world->check_tls)
         decoder->world->check_tls(conf, decoder->diag);
 }

@@ -19,7 +19,12 @@ struct conf_target {
 
 enum conf_balance { CONF_LEAST_REQUEST, CONF_ROUND_ROBIN, CONF_HASH, CONF_RANDOM };
 enum conf_hash_by { CONF_HASH_CLIENT_IP, CONF_HASH_PATH, CONF_HASH_HEADER, CONF_HASH_COOKIE };
-enum conf_protocol { CONF_HTTP1, CONF_H2, CONF_PROTOCOL_AUTO }; /* auto: by ALPN, so with tls */
+enum conf_protocol {
+    CONF_HTTP1,
+    CONF_H2,
+    CONF_PROTOCOL_AUTO, /* by ALPN, so with tls */
+    CONF_NO_PROTOCOL,   /* not to be written: what is no HTTP agrees on nothing */
+};
 enum conf_host { CONF_HOST_KEEP, CONF_HOST_TARGET, CONF_HOST_NAME };
 
 struct conf_service {

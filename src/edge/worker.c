@@ -94,7 +94,8 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
         .uri_bytes = limits->uri,
         .headers = (uint16_t)limits->headers,
     };
-    shared_use(worker->host.env.shared, conf->has_redis ? &conf->redis : NULL);
+    shared_use(worker->host.env.shared, conf->has_redis ? &conf->redis : NULL,
+               snapshot->doors.redis);
     snapshot_pin(snapshot, worker->loop.worker);
     snapshot_begin(snapshot, worker->loop.worker, worker->loop.now_us / 1000);
     for (unsigned i = 0; i < worker->listener_count; i++)
@@ -458,6 +459,11 @@ void worker_read(const struct worker *worker, struct worker_numbers *numbers)
         .shared = shared_state(worker->host.env.shared),
         .doubt = doubt_of(&worker->host.watch),
     };
+}
+
+struct str worker_shared_reason(const struct worker *worker, char *text)
+{
+    return shared_reason(worker->host.env.shared, text);
 }
 
 struct str worker_recall(const struct worker *worker, struct str id, char *out, uint64_t *when)

@@ -60,6 +60,8 @@ struct worker_numbers {
 /* Any thread: client connections that it had to end for this reason. */
 uint64_t worker_faults(const struct worker *worker, enum reason why);
 void worker_read(const struct worker *worker, struct worker_numbers *numbers);
+/* Any thread: see shared_reason(). */
+struct str worker_shared_reason(const struct worker *worker, char *text);
 /* Any thread: what is remembered of a request, see trail_find(). */
 struct str worker_recall(const struct worker *worker, struct str id, char *out, uint64_t *when);
 /* Clients that came by a listener. */

@@ -234,6 +234,18 @@ def test_password_and_database(origin, gateway, home, ports):
         server.kill()
 
 
+def test_what_redis_6_has_is_enough(origin, gateway, redis):
+    """A user who may do no more than what it is asked for, all of it older than Redis 6."""
+    commands = ["+auth", "+select", "+script|load", "+evalsha", "+time", "+get", "+set"]
+    assert redis.ask("ACL", "SETUSER", "edge", "on", ">s3cret", "~sl:*", "-@all", *commands) == b"+OK\r\n"
+    url = f"redis://edge:s3cret@127.0.0.1:{redis.port}"
+    gateways = [shared(gateway, origin, url) for _ in range(2)]
+    assert at_once(gateways, 105).count(200) == 100
+    assert redis.ask("ACL", "SETUSER", "edge", "-evalsha") == b"+OK\r\n"
+    assert statuses(gateways[0], 2, source=OTHER) == [200] * 2
+    until(lambda: "NOPERM" in gateways[0].stderr(), "what it lacks")
+
+
 def test_full(origin, gateway, home, ports):
     server = Redis(home, ports.take(), options=["--maxmemory", "1mb", "--maxmemory-policy", "noeviction"]).start()
     try:
@@ -352,6 +364,6 @@ def test_an_event_says_so(origin, gateway, redis):
         client.request("GET", "/api/v1/events", host="localhost")
         client.until(b"\r\n\r\n", "the head of the events")
         redis.kill()
-        client.until(b'{"shared":"degraded"}', "the event")
+        client.until(b'{"shared":"degraded","reason":"127.0.0.1:', "the event")
         redis.start()
         client.until(b'{"shared":"up"}', "the event")

@@ -100,14 +100,11 @@ static void wrong_ones(void **state)
 {
     static const char *const wrong[] = {
         "hello\r\n",
-        "*5\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n",
         "*1000000000\r\n",
-        "*2\r\n*1\r\n:1\r\n:1\r\n",
-        "*2\r\n$1\r\nx\r\n:1\r\n",
-        "*1\r\n$-1\r\n",
-        "*1\r\n+OK\r\n",
+        "*65537\r\n:1\r\n",
         ":12x\r\n",
         "\r\n",
+        "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
     };
 
     (void)state;
@@ -120,6 +117,79 @@ static void wrong_ones(void **state)
             fail_msg("%s is taken", wrong[i]);
         redis_parser_free(&parser);
     }
+}
+
+/* Whole replies that no script gives. */
+static void no_answers(void **state)
+{
+    static const char *const odd[] = {
+        "*5\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n",
+        "*2\r\n*1\r\n:1\r\n:1\r\n",
+        "*2\r\n$1\r\nx\r\n:1\r\n",
+        "*1\r\n$-1\r\n",
+        "*1\r\n+OK\r\n",
+        "+OK\r\n",
+        "$-1\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        struct redis_parser *parser = redis_parser_new();
+        const struct redis_reply *reply;
+
+        assert_true(redis_parser_feed(parser, str_of(odd[i])));
+        reply = take(parser);
+        if (reply->is_answer || reply->answer.count)
+            fail_msg("%s is an answer", odd[i]);
+        assert_more(parser);
+        redis_parser_free(&parser);
+    }
+}
+
+static void nested(void **state)
+{
+    struct redis_parser *parser = redis_parser_new();
+    const struct redis_reply *reply;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(
+            redis_parser_feed(parser,
+                              str_of("*2\r\n*2\r\n:1\r\n$3\r\nabc\r\n*0\r\n*1\r\n-E x\r\n")));
+        reply = take(parser);
+        assert_int_equal(reply->count, 5);
+        assert_int_equal(reply->items[0].kind, REDIS_LIST);
+        assert_int_equal(reply->items[1].count, 2);
+        assert_int_equal(reply->items[2].number, 1);
+        assert_true(str_same(redis_item_text(reply, &reply->items[3]), STR("abc")));
+        assert_int_equal(reply->items[4].kind, REDIS_LIST);
+        reply = take(parser);
+        assert_int_equal(reply->items[1].kind, REDIS_ERROR);
+        assert_false(reply->is_error);
+    }
+    redis_parser_free(&parser);
+}
+
+/* More than any map is. */
+static void too_many(void **state)
+{
+    static const char lists[] = "*8000\r\n", one[] = "*0\r\n";
+    struct redis_parser *parser = redis_parser_new();
+    const struct redis_reply *reply;
+    enum status status = E_AGAIN;
+
+    (void)state;
+    assert_true(redis_parser_feed(parser, str_of("*20\r\n")));
+    for (unsigned i = 0; i < 20 && status == E_AGAIN; i++) {
+        assert_true(redis_parser_feed(parser, str_of(lists)));
+        for (unsigned k = 0; k < 8000 && status == E_AGAIN; k++) {
+            assert_true(redis_parser_feed(parser, str_of(one)));
+            if (k % 100 == 99)
+                status = redis_parser_next(parser, &reply);
+        }
+    }
+    assert_int_equal(status, E_PROTOCOL);
+    redis_parser_free(&parser);
 }
 
 /* One that never ends takes no more memory than it may. */
@@ -146,6 +216,9 @@ int main(void)
         cmocka_unit_test(in_pieces),
         cmocka_unit_test(long_texts_are_cut),
         cmocka_unit_test(wrong_ones),
+        cmocka_unit_test(no_answers),
+        cmocka_unit_test(nested),
+        cmocka_unit_test(too_many),
         cmocka_unit_test(endless),
     };
 

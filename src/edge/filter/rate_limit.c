@@ -181,23 +181,35 @@ static struct store *make_store(struct visit *visit, const struct rate_limit_sta
     return store;
 }
 
+/* What is refused here passes where nobody could say that it must not. */
+static enum verdict refuse_or_open(struct visit *visit, struct rate_limit_state *state)
+{
+    const struct store *store = state->store;
+
+    state->store = NULL; // nothing was asked
+    if (!shared_is_cut_off(visit->env->shared, store->names, state->count))
+        return VERDICT_FAIL;
+    state->outcome = NOT_ASKED;
+    visit->reason = REASON_NONE;
+    return VERDICT_PASS;
+}
+
 static enum verdict take_shared(struct visit *visit, struct rate_limit_state *state)
 {
     const struct rate_limit_conf *conf = visit->conf;
-    bool is_degraded = shared_state(visit->env->shared) == SHARED_DEGRADED;
+    bool may_open = conf->on_store_down == STORE_DOWN_OPEN &&
+                    shared_state(visit->env->shared) == SHARED_DEGRADED;
     enum verdict verdict = take_local(visit, state);
 
-    if (is_degraded && state->outcome == REFUSED && conf->on_store_down == STORE_DOWN_OPEN) {
-        state->outcome = NOT_ASKED;
-        return VERDICT_PASS;
-    }
-    if (state->outcome != TAKEN)
+    if (state->outcome != TAKEN && (state->outcome != REFUSED || !may_open))
         return verdict;
     state->store = make_store(visit, state);
     if (!state->store) {
         visit->reason = REASON_MEMORY_LIMIT;
         return VERDICT_FAIL;
     }
+    if (state->outcome == REFUSED)
+        return refuse_or_open(visit, state);
     return settle(visit, shared_take(visit->env->shared, &state->store->wait));
 }
 

@@ -11,14 +11,14 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "edge/upstream/redis.h"
+#include "edge/limit/shared_impl.h"
 
 enum {
     ENTRIES = 4096,
     AHEAD_MS = 50,          /* for so long tokens are taken ahead */
     AHEAD_PART = 16,        /* and never more than this part of a burst */
     LEASE_US = 1000 * 1000, /* what is not spent then is left to others */
-    LATE_MAX = 64,          /* calls in flight while it is late: enough to see that it is not */
+    LATE_MAX = 64,          /* calls in flight to one that is late: enough to see that it is not */
     NS_A_US = 1000,
 };
 
@@ -58,24 +58,10 @@ struct flight {
     struct shared *shared;
     struct shared_wait *wait; /* NULL: nobody waits */
     unsigned index;           /* of the ask */
+    unsigned node;            /* that was asked first */
     struct limiter_ask ask;
     bool is_refill;
     struct flight *next_free;
-};
-
-struct shared {
-    struct loop *loop;
-    struct redis *redis;
-    uv_timer_t timer;          /* of the earliest deadline */
-    struct shared_wait *waits; /* any order */
-    struct flight *free;
-    struct entry *entries; /* NULL until there is a Redis */
-    unsigned in_flight;
-    uint64_t next_us;     /* that deadline */
-    uint64_t patience_us; /* of the last that asked */
-    bool is_used, is_late;
-    bool has_looked; /* sockets, since the timer ran out */
-    uint32_t state;  /* atomic: enum shared_state */
 };
 
 /* --- names */
@@ -95,22 +81,6 @@ struct shared_name shared_name(struct str bytes)
     for (unsigned i = 0; i < SHARED_NAME_LEN; i++)
         name.text[i] = digits[(digest[i / 2] >> (i % 2 ? 0 : 4)) & 15];
     return name;
-}
-
-/* --- state */
-
-static void tell_state(struct shared *shared)
-{
-    enum shared_state state = SHARED_NONE;
-
-    if (shared->is_used && shared->redis)
-        state = redis_is_up(shared->redis) && !shared->is_late ? SHARED_UP : SHARED_DEGRADED;
-    __atomic_store_n(&shared->state, state, __ATOMIC_RELAXED);
-}
-
-enum shared_state shared_state(const struct shared *shared)
-{
-    return (enum shared_state)__atomic_load_n(&shared->state, __ATOMIC_RELAXED);
 }
 
 /* --- buckets */
@@ -210,14 +180,14 @@ struct wish {
 static struct flight *dispatch(struct shared *shared, const struct wish *wish)
 {
     char interval[TEXT_MILLI_MAX], span[TEXT_MILLI_MAX], want[TEXT_U64_MAX + 1],
-        least[TEXT_U64_MAX], key[3 + SHARED_NAME_LEN] = "sl:", *at = want;
+        least[TEXT_U64_MAX], *at = want;
     uint64_t amount = (uint64_t)(wish->want < 0 ? -wish->want : wish->want);
     struct str words[4] = {{interval, 0}, {span, 0}, {want, 0}, {least, 0}};
     struct flight *flight = take_flight(shared);
+    struct shared_key key = shared_key_of(wish->name);
 
     if (!flight)
         return NULL;
-    memcpy(key + 3, wish->name->text, SHARED_NAME_LEN);
     words[0].len = (size_t)(text_milli(interval, wish->ask->rate.interval_ns) - interval);
     words[1].len = (size_t)(text_milli(span, wish->ask->rate.span_ns) - span);
     if (wish->want < 0)
@@ -225,11 +195,12 @@ static struct flight *dispatch(struct shared *shared, const struct wish *wish)
     words[2].len = (size_t)(text_u64(at, amount) - want);
     words[3].len = (size_t)(text_u64(least, wish->least) - least);
     *flight = (struct flight){.call.on_answer = on_answer, .shared = shared, .ask = *wish->ask};
-    if (redis_ask(shared->redis, &flight->call, (struct str){key, sizeof(key)}, words, 4)) {
+    if (redis_ask(shared->redis, &flight->call, (struct str){key.text, SHARED_KEY_LEN}, words, 4)) {
         give_flight(shared, flight);
         return NULL;
     }
-    shared->in_flight++;
+    flight->node = flight->call.node;
+    shared->nodes[flight->node].in_flight++;
     return flight;
 }
 
@@ -333,6 +304,15 @@ static struct shared_wait *find_overdue(const struct shared *shared)
     return wait;
 }
 
+/* Those that it still waits for. */
+static void note_late(struct shared_wait *wait)
+{
+    wait->is_failed = true;
+    for (unsigned i = 0; i < wait->count; i++)
+        if (wait->flights[i])
+            shared_set_late(wait->shared, wait->flights[i]->call.node, true);
+}
+
 /* Timers come before sockets in a turn: answers that are there already are read first, and those
  * that still wait then are out of time. */
 static void on_timer(uv_timer_t *timer)
@@ -347,10 +327,9 @@ static void on_timer(uv_timer_t *timer)
     } else {
         shared->has_looked = false;
         while ((wait = find_overdue(shared))) {
-            shared->is_late = wait->is_failed = true;
+            note_late(wait);
             end(wait);
         }
-        tell_state(shared);
         set_timer(shared);
     }
     loop_leave(shared->loop);
@@ -396,15 +375,15 @@ static void on_answer(struct redis_call *call, const struct redis_answer *answer
     struct shared_wait *wait = flight->wait;
     bool is_good = answer && answer->count == 2 && answer->values[1] >= 0;
 
-    shared->in_flight--;
+    shared->nodes[flight->node].in_flight--;
     if (is_good)
         take_answer(shared, flight, answer->values[0], (uint64_t)answer->values[1]);
     else if (flight->is_refill)
         entry_of(shared, flight->ask.key)->is_refilling = false;
     // Late no more: an answer took no longer than requests wait, or all begins anew.
     if (!answer || (is_good && now_us(shared) - call->sent_us < shared->patience_us))
-        shared->is_late = false;
-    tell_state(shared);
+        shared_set_late(shared, call->node, false);
+    shared_tell_state(shared);
     if (wait) {
         wait->flights[flight->index] = NULL;
         wait->is_failed |= !is_good;
@@ -465,13 +444,17 @@ static bool ask_for(struct shared *shared, struct shared_wait *wait, unsigned i)
     return true;
 }
 
-/* It is late: it is told what passes here, as far as it can take it, and nobody waits. */
+/* Who has a bucket is down or late: those that are there are told what passes here, as far as they
+ * can take it, and nobody waits. */
 static enum shared_result go_on_alone(struct shared *shared, struct shared_wait *wait)
 {
-    for (unsigned i = 0; i < wait->count && shared->in_flight < LATE_MAX; i++) {
+    for (unsigned i = 0; i < wait->count; i++) {
         struct wish wish = {&wait->asks[i], &wait->names[i], (int64_t)wait->asks[i].cost, 1};
+        struct shared_key key = shared_key_of(wish.name);
+        int node = redis_find(shared->redis, (struct str){key.text, SHARED_KEY_LEN});
 
-        (void)dispatch(shared, &wish);
+        if (node >= 0 && shared->nodes[node].in_flight < LATE_MAX)
+            (void)dispatch(shared, &wish);
     }
     return SHARED_UNKNOWN;
 }
@@ -485,11 +468,10 @@ enum shared_result shared_take(struct shared *shared, struct shared_wait *wait)
     wait->left = 0;
     wait->is_refused = wait->is_failed = false;
     memset(wait->flights, 0, sizeof(wait->flights));
-    tell_state(shared);
-    if (!redis_is_up(shared->redis))
-        return SHARED_UNKNOWN;
-    if (shared->is_late)
-        return go_on_alone(shared, wait);
+    shared_tell_state(shared);
+    for (unsigned i = 0; i < wait->count; i++)
+        if (!shared_reaches(shared, &wait->names[i]))
+            return go_on_alone(shared, wait);
     for (unsigned i = 0; i < wait->count; i++)
         wait->answers[i] = last_heard(shared, &wait->asks[i]);
     for (unsigned i = 0; i < wait->count; i++)
@@ -518,7 +500,7 @@ enum shared_result shared_take(struct shared *shared, struct shared_wait *wait)
 
 static void on_change(void *owner)
 {
-    tell_state(owner);
+    shared_tell(owner);
 }
 
 struct shared *shared_open(struct loop *loop)
@@ -539,14 +521,13 @@ struct shared *shared_open(struct loop *loop)
     return shared;
 }
 
-void shared_use(struct shared *shared, const struct conf_redis *conf)
+void shared_use(struct shared *shared, const struct conf_redis *conf, struct tls_client *tls)
 {
     if (conf && !shared->entries)
         shared->entries = calloc(ENTRIES, sizeof(*shared->entries));
     shared->is_used = conf && shared->entries;
-    shared->is_late = false;
-    redis_use(shared->redis, shared->is_used ? conf : NULL);
-    tell_state(shared);
+    redis_use(shared->redis, shared->is_used ? conf : NULL, tls);
+    on_change(shared);
 }
 
 void shared_close(struct shared *shared)

@@ -4,11 +4,13 @@
  * fast some are taken ahead and spent without asking; where they come slowly each request asks, and
  * waits for the answer as long as it is said to and no longer. What was refused is not asked for
  * again before it can be there. While Redis is down or late nobody waits: the caller goes by its
- * own buckets. One thread, the loop's.
+ * own buckets; of a cluster that holds for each node and the buckets it has. One thread, the
+ * loop's.
  */
 #ifndef EDGE_LIMIT_SHARED_H
 #define EDGE_LIMIT_SHARED_H
 
+#include "edge/metric/note.h"
 #include "config/conf_redis.h"
 #include "edge/limit/limiter.h"
 #include "edge/loop.h"
@@ -16,6 +18,7 @@
 enum { SHARED_NAME_LEN = 32, SHARED_ASKS_MAX = 8 };
 
 struct shared;
+struct tls_client;
 
 /* Of a bucket, the same in all gateways: a digest of what it goes by, in hexadecimal. */
 struct shared_name {
@@ -57,10 +60,15 @@ void shared_digest(struct str bytes, unsigned char digest[32]);
 
 /* NULL: no memory. */
 struct shared *shared_open(struct loop *loop);
-/* Which Redis from now on; copied; NULL: none. */
-void shared_use(struct shared *shared, const struct conf_redis *conf);
+/* Which Redis from now on, and how it is spoken to; see redis_use(). */
+void shared_use(struct shared *shared, const struct conf_redis *conf, struct tls_client *tls);
 /* Whether gateways share at all; any thread. */
 enum shared_state shared_state(const struct shared *shared);
+/* Why they are degraded, printable; empty: they are not. Into NOTE_MAX + 1 bytes; any thread. */
+struct str shared_reason(const struct shared *shared, char *text);
+/* Whether one of these buckets cannot be asked for now. */
+bool shared_is_cut_off(const struct shared *shared, const struct shared_name *names,
+                       unsigned count);
 
 /* Takes from all buckets, or from none. SHARED_WAITS: `wait` and what it points to stay until
  * on_end or shared_cancel(). */

@@ -100,13 +100,43 @@ static json_t *config_json(const struct admin *admin)
     return json;
 }
 
+/* Where it is, without what is secret. */
+static json_t *redis_json(const struct manager *m, const struct conf_redis *conf)
+{
+    static const char *const modes[] = {[CONF_REDIS_SINGLE] = "single",
+                                        [CONF_REDIS_SENTINEL] = "sentinel",
+                                        [CONF_REDIS_CLUSTER] = "cluster"};
+    json_t *places = json_array(), *json;
+    char reason[NOTE_MAX + 1];
+
+    for (uint32_t i = 0; i < conf->place_count; i++) {
+        const struct conf_redis_place *place = &conf->places[i];
+        bool is_v6 = memchr(place->host.p, ':', place->host.len) != NULL;
+
+        json_array_append_new(places, json_sprintf(is_v6 ? "[%s]:%u" : "%s:%u", place->host.p,
+                                                   (unsigned)place->port));
+    }
+    json = json_pack("{s:s,s:o,s:b}", "mode", modes[conf->mode], "endpoints", places, "tls",
+                     conf->is_tls);
+    if (conf->master.len)
+        json_object_set_new(json, "master", json_stringn(conf->master.p, conf->master.len));
+    if (manager_shared(m) == SHARED_DEGRADED)
+        json_object_set_new(json, "reason", json_string(manager_shared_reason(m, reason).p));
+    return json;
+}
+
 static json_t *rate_limits_json(const struct manager *m)
 {
     static const char *const words[] = {
         [SHARED_NONE] = "off", [SHARED_UP] = "up", [SHARED_DEGRADED] = "degraded"};
 
-    return json_pack("{s:s,s:I}", "shared", words[manager_shared(m)], "evicted",
-                     (json_int_t)limiter_evicted(m->limiter));
+    const struct conf *conf = m->snapshot->rules->conf;
+    json_t *json = json_pack("{s:s,s:I}", "shared", words[manager_shared(m)], "evicted",
+                             (json_int_t)limiter_evicted(m->limiter));
+
+    if (conf->has_redis)
+        json_object_set_new(json, "redis", redis_json(m, &conf->redis));
+    return json;
 }
 
 void api_status(struct admin_call *call)

@@ -51,6 +51,14 @@ static void mix_file(uint64_t *identity, struct str path)
                            (uint64_t)file.st_mtim.tv_nsec);
 }
 
+static void mix_target(uint64_t *identity, const struct conf_target_tls *tls)
+{
+    if (tls->is_set && !tls_trust_is_system(tls->ca.s))
+        mix_file(identity, tls->ca.s);
+    mix_file(identity, tls->cert.s);
+    mix_file(identity, tls->key.s);
+}
+
 uint64_t certificates_identity(const struct conf *conf)
 {
     uint64_t identity = 0;
@@ -64,14 +72,10 @@ uint64_t certificates_identity(const struct conf *conf)
         }
         mix_file(&identity, tls->client_ca.s);
     }
-    for (uint32_t i = 0; i < conf->service_count; i++) {
-        const struct conf_target_tls *tls = &conf->services[i].tls;
-
-        if (tls->is_set && !tls_trust_is_system(tls->ca.s))
-            mix_file(&identity, tls->ca.s);
-        mix_file(&identity, tls->cert.s);
-        mix_file(&identity, tls->key.s);
-    }
+    for (uint32_t i = 0; i < conf->service_count; i++)
+        mix_target(&identity, &conf->services[i].tls);
+    if (conf->has_redis)
+        mix_target(&identity, &conf->redis.tls);
     return identity;
 }
 

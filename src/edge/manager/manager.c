@@ -76,6 +76,15 @@ enum shared_state manager_shared(const struct manager *m)
     return worst;
 }
 
+struct str manager_shared_reason(const struct manager *m, char *text)
+{
+    struct str reason = STR("");
+
+    for (unsigned w = 0; w < m->worker_count && !reason.len; w++)
+        reason = worker_shared_reason(m->workers[w], text);
+    return reason;
+}
+
 /* --- what this process is and may use */
 
 static void name_edge(struct manager *m)

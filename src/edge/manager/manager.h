@@ -80,6 +80,7 @@ struct manager {
     struct health_memory *memory;
     struct limiter *limiter;
     bool was_degraded; /* rate limits, as the last event said */
+    char degraded_why[NOTE_MAX + 1];
     struct shield *shield;
     struct dict_store *dicts; /* what scripts share */
     struct discovery *discovery;
@@ -140,5 +141,7 @@ uint64_t manager_in_flight(const struct manager *manager);
 uint64_t manager_connections(const struct manager *manager);
 /* How rate limits are shared: degraded when one worker says so. */
 enum shared_state manager_shared(const struct manager *manager);
+/* Why, as the first worker that knows says; into NOTE_MAX + 1 bytes. Empty: they are not. */
+struct str manager_shared_reason(const struct manager *manager, char *text);
 
 #endif

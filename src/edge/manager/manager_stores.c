@@ -3,7 +3,10 @@
  * What filters keep for the whole process: buckets of rate limits, keys, dictionaries of scripts,
  * the shield. Opened before the workers, lent to them, looked after each second.
  */
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "edge/access/shield.h"
 #include "edge/limit/limiter.h"
@@ -75,13 +78,31 @@ struct filter_env manager_env(const struct manager *m)
     };
 }
 
-void manager_tick_stores(struct manager *m)
+/* The reason is told anew when it becomes another one while limits are degraded. */
+static void tell_shared(struct manager *m)
 {
     bool is_degraded = manager_shared(m) == SHARED_DEGRADED;
+    char text[NOTE_MAX + 1];
+    struct str reason = is_degraded ? manager_shared_reason(m, text) : STR("");
+    json_t *json;
+    char *said;
 
-    keys_tick(m->keys);
-    if (is_degraded == m->was_degraded)
+    if (is_degraded == m->was_degraded && (!reason.len || !strcmp(reason.p, m->degraded_why)))
         return;
     m->was_degraded = is_degraded;
-    admin_event(m->admin, "limit", "{\"shared\":\"%s\"}", is_degraded ? "degraded" : "up");
+    snprintf(m->degraded_why, sizeof(m->degraded_why), "%.*s", STR_FMT(reason));
+    json = json_pack("{s:s}", "shared", is_degraded ? "degraded" : "up");
+    if (reason.len)
+        json_object_set_new(json, "reason", json_stringn(reason.p, reason.len));
+    said = json_dumps(json, JSON_COMPACT);
+    if (said)
+        admin_event(m->admin, "limit", "%s", said);
+    free(said);
+    json_decref(json);
+}
+
+void manager_tick_stores(struct manager *m)
+{
+    keys_tick(m->keys);
+    tell_shared(m);
 }

@@ -33,6 +33,7 @@ void doors_fini(struct doors *doors)
         tls_server_unref(&doors->list[i].tls);
     for (uint32_t i = 0; i < doors->client_count; i++)
         tls_client_unref(&doors->clients[i]);
+    tls_client_unref(&doors->redis);
     for (uint32_t i = 0; i < doors->pushed_count; i++)
         free_pushed(&doors->pushed[i]);
     X509_STORE_free(doors->system);
@@ -132,43 +133,60 @@ static bool make_door(struct making *making, const struct conf_listener *listene
     return door->bind.p && door->tls;
 }
 
-static bool make_client(struct making *making, const struct conf_service *service, uint32_t i)
+/* NULL: an error. */
+static struct tls_client *keep_or_make(struct making *making, const struct conf_service *service,
+                                       struct tls_client *old)
 {
-    const struct doors_build *ask = making->ask;
-    struct doors *doors = making->doors;
-    struct tls_client *old = NULL;
+    struct tls_client *client;
     struct diag diag;
 
-    doors->client_count = i + 1;
+    if (!making->ask->keeps_old || !old)
+        return tls_client_new(service, making->doors->system, making->diag);
+    diag_init(&diag, making->diag->arena);
+    client = tls_client_new(service, making->doors->system, &diag);
+    soften(making, &diag);
+    if (client)
+        return client;
+    tls_client_ref(old);
+    return old;
+}
+
+static bool make_client(struct making *making, const struct conf_service *service, uint32_t i)
+{
+    const struct doors *before = making->ask->before;
+    struct tls_client **client = &making->doors->clients[i];
+
+    making->doors->client_count = i + 1;
     if (!service->tls.is_set)
         return true;
-    if (ask->keeps_old && ask->before && i < ask->before->client_count)
-        old = ask->before->clients[i];
-    if (!old) {
-        doors->clients[i] = tls_client_new(service, doors->system, making->diag);
-        return doors->clients[i] != NULL;
-    }
-    diag_init(&diag, making->diag->arena);
-    doors->clients[i] = tls_client_new(service, doors->system, &diag);
-    soften(making, &diag);
-    if (!doors->clients[i]) {
-        tls_client_ref(old);
-        doors->clients[i] = old;
-    }
-    return true;
+    *client = keep_or_make(making, service,
+                           before && i < before->client_count ? before->clients[i] : NULL);
+    return *client != NULL;
+}
+
+/* As a service that agrees on no protocol. */
+static bool make_redis(struct making *making, const struct conf_redis *redis)
+{
+    const struct doors *before = making->ask->before;
+    const struct conf_service service = {.protocol = CONF_NO_PROTOCOL, .tls = redis->tls};
+
+    making->doors->redis = keep_or_make(making, &service, before ? before->redis : NULL);
+    return making->doors->redis != NULL;
+}
+
+static bool needs_system(const struct conf_target_tls *tls)
+{
+    return tls->is_set && tls->verify && tls_trust_is_system(tls->ca.s);
 }
 
 /* Read once for all services, and again when the configuration is. */
 static bool find_system(struct making *making)
 {
     const struct doors_build *ask = making->ask;
-    bool is_needed = false;
+    bool is_needed = ask->conf->has_redis && needs_system(&ask->conf->redis.tls);
 
-    for (uint32_t i = 0; i < ask->conf->service_count; i++) {
-        const struct conf_target_tls *tls = &ask->conf->services[i].tls;
-
-        is_needed |= tls->is_set && tls->verify && tls_trust_is_system(tls->ca.s);
-    }
+    for (uint32_t i = 0; i < ask->conf->service_count; i++)
+        is_needed |= needs_system(&ask->conf->services[i].tls);
     if (!is_needed)
         return true;
     if (ask->keeps_old && ask->before && ask->before->system) {
@@ -189,6 +207,8 @@ static bool fill(struct making *making)
         is_good &= make_door(making, &conf->listeners[i]);
     for (uint32_t i = 0; i < conf->service_count; i++)
         is_good &= make_client(making, &conf->services[i], i);
+    if (conf->has_redis && conf->redis.is_tls)
+        is_good &= make_redis(making, &conf->redis);
     return is_good;
 }
 
@@ -224,6 +244,9 @@ bool doors_copy(struct doors *doors, const struct doors *from)
             tls_client_ref(from->clients[i]);
         doors->client_count = i + 1;
     }
+    doors->redis = from->redis;
+    if (from->redis)
+        tls_client_ref(from->redis);
     doors->system = from->system;
     if (from->system)
         X509_STORE_up_ref(from->system);

@@ -28,7 +28,8 @@ struct doors {
     uint32_t count;
     struct tls_client **clients; /* as conf->services: references; NULL: plain */
     uint32_t client_count;
-    X509_STORE *system;        /* a reference: the machine's roots, if a service trusts them */
+    struct tls_client *redis;  /* a reference; NULL: there is none, or in the plain */
+    X509_STORE *system;        /* a reference: the machine's roots, if someone trusts them */
     struct tls_pushed *pushed; /* all there are; owned */
     uint32_t pushed_count;
     struct arena arena; /* of the arrays and texts */

@@ -76,4 +76,6 @@ void tls_check(const struct conf *conf, struct diag *diag)
     }
     for (uint32_t i = 0; i < conf->service_count; i++)
         check_target(&conf->services[i].tls, diag);
+    if (conf->has_redis)
+        check_target(&conf->redis.tls, diag);
 }

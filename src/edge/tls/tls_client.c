@@ -104,9 +104,10 @@ static bool offer(SSL_CTX *context, enum conf_protocol protocol)
         [CONF_H2] = STR_INIT("\x02h2"),
         [CONF_PROTOCOL_AUTO] = STR_INIT("\x02h2\x08http/1.1"),
     };
-    struct str list = lists[protocol];
+    struct str list = protocol == CONF_NO_PROTOCOL ? STR_NONE : lists[protocol];
 
-    return !SSL_CTX_set_alpn_protos(context, (const unsigned char *)list.p, (unsigned)list.len);
+    return !list.len ||
+           !SSL_CTX_set_alpn_protos(context, (const unsigned char *)list.p, (unsigned)list.len);
 }
 
 struct tls_client *tls_client_new(const struct conf_service *service, X509_STORE *system,

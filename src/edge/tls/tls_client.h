@@ -13,9 +13,9 @@
 
 struct tls_client;
 
-/* For a service with tls; reads its files, builder thread. `system` has the machine's roots and is
- * shared; needed by services that trust them. What is wrong goes to `diag` at its line; NULL: an
- * error. */
+/* For a service with tls (or what poses as one); reads its files, builder thread. `system` has the
+ * machine's roots and is shared; needed by services that trust them. What is wrong goes to `diag`
+ * at its line; NULL: an error. */
 struct tls_client *tls_client_new(const struct conf_service *service, X509_STORE *system,
                                   struct diag *diag);
 void tls_client_ref(struct tls_client *client);

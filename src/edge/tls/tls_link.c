@@ -119,6 +119,16 @@ static enum reason fault_of(const struct tls_link *link)
                                                          : REASON_TLS_PROTOCOL_ERROR;
 }
 
+/* What the certificate lacks, or what broke. */
+static const char *error_of(const struct tls_link *link)
+{
+    long checked = SSL_get_verify_result(link->ssl);
+
+    if (!link->is_server && checked != X509_V_OK)
+        return X509_verify_cert_error_string(checked);
+    return ERR_reason_error_string(ERR_peek_last_error());
+}
+
 enum status tls_link_shake(struct tls_link *link, struct str *in)
 {
     int done, error;
@@ -137,6 +147,7 @@ enum status tls_link_shake(struct tls_link *link, struct str *in)
     if (error == SSL_ERROR_WANT_READ)
         return E_AGAIN;
     link->fault = fault_of(link);
+    link->error = error_of(link);
     ERR_clear_error();
     return E_PROTOCOL;
 }
@@ -154,8 +165,10 @@ ssize_t tls_link_read(struct tls_link *link, struct str *in, char *to, size_t si
         filled += n;
     if (filled < size) {
         error = SSL_get_error(link->ssl, 0);
-        if (error != SSL_ERROR_WANT_READ)
+        if (error != SSL_ERROR_WANT_READ) {
+            link->error = error_of(link);
             ERR_clear_error();
+        }
     }
     *in = link->in;
     link->in = STR_NONE;

@@ -37,6 +37,7 @@ struct tls_link {
     bool said_bye;
     bool is_slim;      /* its record buffers were given back */
     enum reason fault; /* why the handshake failed */
+    const char *error; /* what failed last, in OpenSSL's words; static; NULL: it has none */
 };
 
 /* E_NOMEM leaves nothing behind. */

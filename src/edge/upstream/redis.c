@@ -1,459 +1,218 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One connection at a time. Its handles live in a link of their own, which frees itself once libuv
- * has closed it, so that the next connection need not wait for that.
+ * Calls of the script, and where a cluster sends them on to.
  */
 #include "edge/upstream/redis.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/upstream/redis_reply.h"
+#include "edge/upstream/redis_impl.h"
 
 enum {
-    LOOK_MS = 100,            /* between two looks whether answers are overdue */
-    OVERDUE_US = 1000 * 1000, /* a connection that answers later than this is given up */
+    LOOK_MS = 100,
+    HOPS_MAX = 3,      /* of a call, from node to node */
+    SHA_AT = 22,       /* where a command has the script's name: *N, EVALSHA, $40 */
+    ARGUMENTS_MAX = 5, /* so that N has one digit */
     RETRY_MIN_MS = 100,
-    RETRY_MAX_MS = 2000,
-    OUT_MAX = 1024 * 1024, /* bytes that may wait for the socket */
-    READ_SIZE = 16 * 1024,
-    GREETINGS_MAX = 3, /* AUTH, SELECT, SCRIPT LOAD */
-    SHA_LEN = 40,
+    WANTED_MS = 60 * 1000, /* how long a node is kept that had no slots when it was named */
 };
 
-struct bytes {
-    char *p;
-    size_t len, size;
-};
+static const struct str asking = STR_INIT("*1\r\n$6\r\nASKING\r\n");
 
-struct link {
-    uv_tcp_t tcp;
-    uv_connect_t connecting;
-    uv_getaddrinfo_t resolving;
-    uv_write_t writing;
-    struct redis *redis; /* NULL: it is given up */
-    struct redis_parser *parser;
-    struct bytes out, sending; /* waits for the end of the turn; is libuv's */
-    uint64_t began_us;
-    unsigned greetings; /* answers to those that are still to come */
-    bool is_open, is_resolving, is_closed;
-    char in[READ_SIZE];
-};
+/* --- calls */
 
-struct redis {
-    struct redis_home home;
-    struct loop *loop; /* of home */
-    struct link *link; /* NULL: none */
-    uv_timer_t timer;
-    uv_prepare_t turn; /* runs while something waits to be written */
-    struct redis_call *first, **last;
-    unsigned calls;
-    uint32_t retry_ms;
-    bool is_used, is_closed, was_told;
-    char sha[SHA_LEN];
-    char *url, *host, *user, *password; /* copies */
-    uint16_t port;
-    uint32_t database;
-};
-
-/* --- bytes */
-
-static bool add_bytes(struct bytes *bytes, struct str more)
+static void end(struct redis_call *call, const struct redis_answer *answer)
 {
-    size_t size = bytes->size ? bytes->size : 1024;
-    char *p;
+    call->redis->calls--;
+    call->on_answer(call, answer);
+}
 
-    if (bytes->len + more.len > OUT_MAX)
+static enum status send_to(struct redis_node *node, struct redis_call *call)
+{
+    if (!redis_node_is_up(node))
+        return E_CLOSED;
+    memcpy(call->command + SHA_AT, redis_link_sha(node->link), REDIS_SHA_LEN);
+    call->node = (unsigned)(node - node->redis->nodes);
+    return redis_link_ask(node->link, &call->ask, (struct str){call->command, call->len});
+}
+
+static void ignore(struct redis_ask *ask, const struct redis_reply *reply)
+{
+    (void)ask;
+    (void)reply;
+}
+
+/* Where a slot is on its way to, only who says so first is let in. */
+static enum status send_asking(struct redis_node *node, struct redis_call *call)
+{
+    enum status status;
+
+    if (!redis_node_is_up(node))
+        return E_CLOSED;
+    call->asking.on_reply = ignore;
+    status = redis_link_ask(node->link, &call->asking, asking);
+    if (status)
+        return status;
+    status = send_to(node, call);
+    if (status) // the call must not end while a part of it waits
+        redis_link_fail(node->link, "cannot ask");
+    return status;
+}
+
+/* Goes where an error sends it. False: it does not, or nobody is there yet. */
+static bool follow(struct redis *redis, struct redis_call *call, enum redis_hint hint,
+                   struct redis_node *to)
+{
+    if (!to || ++call->hops > HOPS_MAX)
         return false;
-    while (size < bytes->len + more.len)
-        size *= 2;
-    p = size > bytes->size ? realloc(bytes->p, size) : bytes->p;
-    if (!p)
+    to->wanted_us = redis->loop->now_us + WANTED_MS * UINT64_C(1000);
+    return hint == REDIS_ASK ? !send_asking(to, call) : !send_to(to, call);
+}
+
+/* False: the error is none of those that a cluster sends on with. */
+static bool take_hint(struct redis *redis, struct redis_call *call, const char *text)
+{
+    const struct redis_address *from = &redis->nodes[call->node].address;
+    struct redis_node *to = NULL;
+    struct redis_address address;
+    enum redis_hint hint;
+    unsigned slot = 0;
+    enum status status = redis_hint_read(text, &hint, &slot, &address);
+
+    if (hint == REDIS_STAYS)
         return false;
-    bytes->p = p;
-    bytes->size = size > bytes->size ? size : bytes->size;
-    memcpy(p + bytes->len, more.p, more.len);
-    bytes->len += more.len;
+    if (!status)
+        to = redis_nodes_want(redis, &address, from);
+    if (to && hint == REDIS_MOVED) {
+        redis->slots[slot] = (uint8_t)(to - redis->nodes);
+        to->is_master = true;
+    }
+    if (hint == REDIS_MOVED)
+        redis_nodes_doubt(redis);
+    if (!follow(redis, call, hint, to))
+        end(call, NULL);
     return true;
 }
 
-/* A command as the protocol wants it: a list of strings. */
-static bool add_word(struct bytes *bytes, struct str word)
+static void on_reply(struct redis_ask *ask, const struct redis_reply *reply)
 {
-    char head[32];
-    int len = snprintf(head, sizeof(head), "$%zu\r\n", word.len);
+    struct redis_call *call = (struct redis_call *)ask;
+    struct redis *redis = call->redis;
+    struct redis_node *node = &redis->nodes[call->node];
+    struct redis_link *link = node->link;
 
-    return add_bytes(bytes, (struct str){head, (size_t)len}) && add_bytes(bytes, word) &&
-           add_bytes(bytes, STR("\r\n"));
-}
-
-static bool add_command(struct bytes *bytes, const struct str *words, unsigned count)
-{
-    size_t before = bytes->len;
-    char head[32];
-    int len = snprintf(head, sizeof(head), "*%u\r\n", count);
-    bool is_good = add_bytes(bytes, (struct str){head, (size_t)len});
-
-    for (unsigned i = 0; is_good && i < count; i++)
-        is_good = add_word(bytes, words[i]);
-    if (!is_good)
-        bytes->len = before;
-    return is_good;
-}
-
-/* --- a link's end */
-
-static void free_link(struct link *link)
-{
-    if (!link->is_closed || link->is_resolving)
-        return;
-    redis_parser_free(&link->parser);
-    free(link->out.p);
-    free(link->sending.p);
-    free(link);
-}
-
-static void on_link_closed(uv_handle_t *handle)
-{
-    struct link *link = handle->data;
-
-    link->is_closed = true;
-    free_link(link);
-}
-
-static void fail_calls(struct redis *redis)
-{
-    struct redis_call *call = redis->first;
-
-    redis->first = NULL;
-    redis->last = &redis->first;
-    redis->calls = 0;
-    while (call) {
-        struct redis_call *next = call->next;
-
-        call->on_answer(call, NULL);
-        call = next;
-    }
-}
-
-static void on_timer(uv_timer_t *timer);
-
-/* Lets go of the connection; `why` is said once until it is good again; NULL: nobody cares. */
-static void drop(struct redis *redis, const char *why)
-{
-    struct link *link = redis->link;
-
-    if (!link)
-        return;
-    redis->link = NULL;
-    link->redis = NULL;
-    uv_prepare_stop(&redis->turn);
-    if (link->is_resolving)
-        uv_cancel((uv_req_t *)&link->resolving);
-    uv_close((uv_handle_t *)&link->tcp, on_link_closed);
-    if (why && !redis->was_told)
-        fprintf(stderr, "sluice: edge: redis at %s: %s\n", redis->host, why);
-    redis->was_told |= why != NULL;
-    fail_calls(redis);
-    redis->home.on_change(redis->home.owner);
-    if (!redis->is_used || redis->is_closed)
-        return;
-    uv_timer_start(&redis->timer, on_timer, redis->retry_ms, LOOK_MS);
-    redis->retry_ms = redis->retry_ms * 2 < RETRY_MAX_MS ? redis->retry_ms * 2 : RETRY_MAX_MS;
-}
-
-/* --- writing */
-
-static void on_turn(uv_prepare_t *turn);
-
-static void on_written(uv_write_t *request, int failed)
-{
-    struct link *link = request->data;
-    struct redis *redis = link->redis;
-
-    link->sending.len = 0;
-    if (!redis)
-        return;
-    loop_enter(redis->loop);
-    if (failed)
-        drop(redis, uv_strerror(failed));
-    else if (link->out.len)
-        uv_prepare_start(&redis->turn, on_turn);
-    loop_leave(redis->loop);
-}
-
-static void write_rest(struct link *link, size_t from)
-{
-    struct bytes sent = link->sending;
-    uv_buf_t buf;
-
-    link->sending = link->out;
-    link->out = (struct bytes){.p = sent.p, .size = sent.size};
-    buf = uv_buf_init(link->sending.p + from, (unsigned)(link->sending.len - from));
-    link->writing.data = link;
-    if (uv_write(&link->writing, (uv_stream_t *)&link->tcp, &buf, 1, on_written))
-        drop(link->redis, "cannot write");
-}
-
-static void on_turn(uv_prepare_t *turn)
-{
-    struct redis *redis = turn->data;
-    struct link *link = redis->link;
-    uv_buf_t buf;
-    int done;
-
-    uv_prepare_stop(turn);
-    if (!link || !link->is_open || !link->out.len || link->sending.len)
-        return;
-    buf = uv_buf_init(link->out.p, (unsigned)link->out.len);
-    done = uv_try_write((uv_stream_t *)&link->tcp, &buf, 1);
-    if (done == (int)link->out.len) {
-        link->out.len = 0;
+    if (!reply) {
+        end(call, NULL);
         return;
     }
-    loop_enter(redis->loop);
-    if (done < 0 && done != UV_EAGAIN)
-        drop(redis, uv_strerror(done));
+    if (reply->is_error && redis->mode == CONF_REDIS_CLUSTER && take_hint(redis, call, reply->text))
+        return;
+    if (reply->is_answer) {
+        node->retry_ms = RETRY_MIN_MS;
+        end(call, &reply->answer);
+        return;
+    }
+    end(call, NULL);
+    if (link && link == node->link) // no script, full, loading or a replica now: begin again
+        redis_link_fail(link, reply->is_error ? reply->text : "an answer that no script gives");
+}
+
+bool redis_is_up(const struct redis *redis)
+{
+    return redis->is_up;
+}
+
+int redis_find(const struct redis *redis, struct str key)
+{
+    unsigned node = 0;
+
+    if (redis->mode == CONF_REDIS_CLUSTER)
+        node = redis->slots[redis_slot(key)];
+    return node < REDIS_NODES_MAX && redis_node_is_up(&redis->nodes[node]) ? (int)node : -1;
+}
+
+enum status redis_ask(struct redis *redis, struct redis_call *call, struct str key,
+                      const struct str *arguments, unsigned count)
+{
+    static const char any[REDIS_SHA_LEN];
+    struct str words[4 + ARGUMENTS_MAX] = {STR("EVALSHA"), {any, REDIS_SHA_LEN}, STR("1"), key};
+    int node = redis_find(redis, key);
+    enum status status;
+
+    if (node < 0)
+        return E_CLOSED;
+    if (redis->calls == REDIS_CALLS_MAX || count > ARGUMENTS_MAX)
+        return E_FULL;
+    if (count)
+        memcpy(words + 4, arguments, count * sizeof(*arguments));
+    call->len = (uint16_t)redis_encode(call->command, sizeof(call->command), words, 4 + count);
+    if (!call->len)
+        return E_FULL;
+    call->redis = redis;
+    call->hops = 0;
+    call->ask.on_reply = on_reply;
+    call->sent_us = redis->loop->now_us;
+    status = send_to(&redis->nodes[node], call);
+    redis->calls += !status;
+    return status;
+}
+
+/* --- what is said of it */
+
+struct str redis_node_name(const struct redis *redis, unsigned node, char *text, size_t size)
+{
+    const struct redis_address *address = &redis->nodes[node].address;
+    int len = snprintf(text, size, "%s:%u", address->host, address->port);
+
+    return (struct str){text, (size_t)len < size ? (size_t)len : size - 1};
+}
+
+/* Of the first that is down. */
+static const struct redis_node *find_down(const struct redis *redis)
+{
+    for (unsigned i = 0; i < REDIS_NODES_MAX; i++) {
+        const struct redis_node *node = &redis->nodes[i];
+        bool is_needed = redis->mode == CONF_REDIS_CLUSTER ? node->is_master : node->is_used;
+
+        if (is_needed && !redis_node_is_up(node))
+            return node;
+    }
+    return NULL;
+}
+
+struct str redis_reason(const struct redis *redis, char *text, size_t size)
+{
+    const struct redis_node *node = find_down(redis);
+    const char *why = "connecting";
+    int len = 0;
+
+    if (redis->is_up || !redis->is_used)
+        return STR_NONE;
+    if (node && node->why[0])
+        why = node->why;
+    if (node)
+        len = snprintf(text, size, "%s:%u: %s", node->address.host, node->address.port, why);
+    else if (redis->scout.why[0])
+        len = snprintf(text, size, "%s", redis->scout.why);
     else
-        write_rest(link, done > 0 ? (size_t)done : 0);
-    loop_leave(redis->loop);
+        len = snprintf(text, size, "%s",
+                       redis->has_map ? "the cluster does not serve all slots" : why);
+    return (struct str){text, (size_t)len < size ? (size_t)len : size - 1};
 }
 
-/* --- reading */
-
-/* AUTH, SELECT, SCRIPT LOAD: the last one's answer is the script's name. */
-static void take_greeting(struct redis *redis, const struct redis_reply *reply)
-{
-    struct link *link = redis->link;
-
-    if (reply->is_error) {
-        drop(redis, reply->text);
-        return;
-    }
-    if (--link->greetings)
-        return;
-    if (!reply->is_text || strlen(reply->text) != SHA_LEN) {
-        drop(redis, "it does not know scripts");
-        return;
-    }
-    memcpy(redis->sha, reply->text, SHA_LEN);
-    link->is_open = true;
-    if (redis->was_told)
-        fprintf(stderr, "sluice: edge: redis at %s: connected\n", redis->host);
-    redis->was_told = false;
-    redis->retry_ms = RETRY_MIN_MS;
-    redis->home.on_change(redis->home.owner);
-}
-
-static void take_answer(struct redis *redis, const struct redis_reply *reply)
-{
-    struct redis_call *call = redis->first;
-
-    if (!call) {
-        drop(redis, "an answer that nobody asked for");
-        return;
-    }
-    redis->first = call->next;
-    if (!redis->first)
-        redis->last = &redis->first;
-    redis->calls--;
-    if (!reply->is_error) {
-        call->on_answer(call, &reply->answer);
-        return;
-    }
-    call->on_answer(call, NULL);
-    if (redis->link) // the script is gone, it is full, loading or a replica now: begin again
-        drop(redis, reply->text);
-}
-
-static void take_replies(struct redis *redis)
-{
-    const struct redis_reply *reply;
-    enum status status = OK;
-
-    while (redis->link && !status) {
-        struct link *link = redis->link;
-
-        status = redis_parser_next(link->parser, &reply);
-        if (status)
-            break;
-        if (link->greetings)
-            take_greeting(redis, reply);
-        else
-            take_answer(redis, reply);
-    }
-    if (redis->link && status == E_PROTOCOL)
-        drop(redis, "not the protocol of Redis");
-}
-
-static void give_room(uv_handle_t *handle, size_t size, uv_buf_t *buf)
-{
-    struct link *link = handle->data;
-
-    (void)size;
-    *buf = uv_buf_init(link->in, sizeof(link->in));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
-{
-    struct link *link = stream->data;
-    struct redis *redis = link->redis;
-
-    if (!redis || !len)
-        return;
-    loop_enter(redis->loop);
-    if (len < 0)
-        drop(redis, len == UV_EOF ? "it closed the connection" : uv_strerror((int)len));
-    else if (!redis_parser_feed(link->parser, (struct str){buf->base, (size_t)len}))
-        drop(redis, "an answer that is too long");
-    else
-        take_replies(redis);
-    loop_leave(redis->loop);
-}
-
-/* --- connecting */
-
-static struct str str_of(const char *text)
-{
-    return text ? (struct str){text, strlen(text)} : STR_NONE;
-}
-
-static bool greet(struct redis *redis, struct link *link)
-{
-    char database[16];
-    struct str auth[3] = {STR("AUTH")}, load[3] = {STR("SCRIPT"), STR("LOAD"), redis->home.script};
-    struct str choose[2] = {STR("SELECT"), {database, 0}};
-    unsigned words = 1;
-
-    if (redis->user)
-        auth[words++] = str_of(redis->user);
-    if (redis->password)
-        auth[words++] = str_of(redis->password);
-    if (words > 1 && !add_command(&link->out, auth, words))
-        return false;
-    choose[1].len = (size_t)snprintf(database, sizeof(database), "%u", redis->database);
-    if (redis->database && !add_command(&link->out, choose, 2))
-        return false;
-    link->greetings = 1U + (words > 1) + (redis->database != 0);
-    return add_command(&link->out, load, 3);
-}
-
-static void on_connect(uv_connect_t *request, int failed)
-{
-    struct link *link = request->data;
-    struct redis *redis = link->redis;
-    uv_buf_t buf;
-    bool is_good;
-
-    if (!redis)
-        return;
-    loop_enter(redis->loop);
-    if (failed) {
-        drop(redis, uv_strerror(failed));
-    } else {
-        uv_tcp_nodelay(&link->tcp, 1);
-        is_good =
-            greet(redis, link) && !uv_read_start((uv_stream_t *)&link->tcp, give_room, on_read);
-        buf = uv_buf_init(link->out.p, (unsigned)link->out.len);
-        if (!is_good || uv_try_write((uv_stream_t *)&link->tcp, &buf, 1) != (int)link->out.len)
-            drop(redis, "cannot greet");
-        else
-            link->out.len = 0;
-    }
-    loop_leave(redis->loop);
-}
-
-static void connect_to(struct redis *redis, const struct sockaddr *address)
-{
-    struct link *link = redis->link;
-    int failed;
-
-    link->connecting.data = link;
-    failed = uv_tcp_connect(&link->connecting, &link->tcp, address, on_connect);
-    if (failed)
-        drop(redis, uv_strerror(failed));
-}
-
-static void on_resolved(uv_getaddrinfo_t *request, int failed, struct addrinfo *found)
-{
-    struct link *link = request->data;
-    struct redis *redis = link->redis;
-
-    link->is_resolving = false;
-    if (!redis) {
-        free_link(link);
-    } else {
-        loop_enter(redis->loop);
-        if (failed)
-            drop(redis, uv_strerror(failed));
-        else
-            connect_to(redis, found->ai_addr);
-        loop_leave(redis->loop);
-    }
-    uv_freeaddrinfo(found);
-}
-
-static void look_up(struct redis *redis)
-{
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct link *link = redis->link;
-    char port[8];
-    int failed;
-
-    snprintf(port, sizeof(port), "%u", redis->port);
-    link->resolving.data = link;
-    failed =
-        uv_getaddrinfo(&redis->loop->uv, &link->resolving, on_resolved, redis->host, port, &hints);
-    link->is_resolving = !failed;
-    if (failed)
-        drop(redis, uv_strerror(failed));
-}
-
-static void connect_anew(struct redis *redis)
-{
-    struct link *link = calloc(1, sizeof(*link));
-    struct sockaddr_in6 v6;
-    struct sockaddr_in v4;
-
-    if (!link)
-        return; // at the next look
-    link->parser = redis_parser_new();
-    if (!link->parser || uv_tcp_init(&redis->loop->uv, &link->tcp)) {
-        redis_parser_free(&link->parser);
-        free(link);
-        return;
-    }
-    link->tcp.data = link;
-    link->redis = redis;
-    link->began_us = redis->loop->now_us;
-    redis->link = link;
-    if (!uv_ip4_addr(redis->host, redis->port, &v4))
-        connect_to(redis, (const struct sockaddr *)&v4);
-    else if (!uv_ip6_addr(redis->host, redis->port, &v6))
-        connect_to(redis, (const struct sockaddr *)&v6);
-    else
-        look_up(redis);
-}
+/* --- its life */
 
 static void on_timer(uv_timer_t *timer)
 {
     struct redis *redis = timer->data;
-    const struct link *link = redis->link;
-    uint64_t now_us;
 
     loop_enter(redis->loop);
-    now_us = redis->loop->now_us;
-    if (!link)
-        connect_anew(redis);
-    else if (!link->is_open && now_us - link->began_us > OVERDUE_US)
-        drop(redis, "it does not answer");
-    else if (redis->first && now_us - redis->first->sent_us > OVERDUE_US)
-        drop(redis, "it does not answer");
+    redis_nodes_look(redis);
     loop_leave(redis->loop);
 }
-
-/* --- for its user */
 
 struct redis *redis_open(const struct redis_home *home)
 {
@@ -463,95 +222,113 @@ struct redis *redis_open(const struct redis_home *home)
         return NULL;
     redis->home = *home;
     redis->loop = home->loop;
-    redis->last = &redis->first;
-    uv_timer_init(&redis->loop->uv, &redis->timer); // neither can fail
-    uv_prepare_init(&redis->loop->uv, &redis->turn);
-    redis->timer.data = redis->turn.data = redis;
+    arena_init(&redis->arena, NULL, 0);
+    uv_timer_init(&redis->loop->uv, &redis->timer); // cannot fail
+    redis->timer.data = redis;
     return redis;
 }
 
-static char *copy(struct str text)
+static uint64_t identity_of(const struct conf_redis *conf, const struct tls_client *tls)
 {
-    return text.p ? strndup(text.p, text.len) : NULL;
+    const struct str texts[] = {conf->sentinel_user.s, conf->sentinel_password.s};
+    uint64_t identity = tls ? tls_client_identity(tls) : 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        for (size_t k = 0; k <= texts[i].len; k++)
+            identity = identity * 1099511628211 + (k < texts[i].len ? (uint8_t)texts[i].p[k] : 256);
+    return identity;
 }
 
-static void forget(struct redis *redis)
+static void stop(struct redis *redis)
 {
-    free(redis->url);
-    free(redis->host);
-    free(redis->user);
-    free(redis->password);
-    redis->url = redis->host = redis->user = redis->password = NULL;
-}
-
-void redis_use(struct redis *redis, const struct conf_redis *conf)
-{
-    if (conf ? redis->url && str_same(str_of(redis->url), conf->url.s) : !redis->url)
-        return;
-    redis->is_used = false;
-    drop(redis, NULL);
-    uv_timer_stop(&redis->timer);
-    forget(redis);
-    redis->was_told = false;
-    if (!conf)
-        return;
-    redis->url = copy(conf->url.s);
-    redis->host = copy(conf->host);
-    redis->user = copy(conf->user);
-    redis->password = copy(conf->password);
-    redis->port = conf->port;
-    redis->database = conf->database;
-    redis->retry_ms = RETRY_MIN_MS;
-    redis->is_used = redis->url && redis->host && !redis->is_closed;
     if (!redis->is_used)
         return;
-    connect_anew(redis);
+    redis->is_used = redis->is_up = false;
+    uv_timer_stop(&redis->timer);
+    redis_nodes_end(redis);
+    tls_client_unref(&redis->manner.tls);
+    arena_reset(&redis->arena);
+    redis->url = STR_NONE;
+}
+
+static const char *terminated(struct redis *redis, struct str text)
+{
+    return text.p ? arena_copy(&redis->arena, text).p : NULL;
+}
+
+/* False: memory. */
+static bool copy(struct redis *redis, const struct conf_redis *conf)
+{
+    struct arena *arena = &redis->arena;
+
+    redis->mode = conf->mode;
+    redis->url = arena_copy(arena, conf->url.s);
+    redis->master = conf->master.p ? arena_copy(arena, conf->master) : STR_NONE;
+    redis->places = arena_zero(arena, conf->place_count, sizeof(*redis->places));
+    redis->place_count = conf->place_count;
+    for (unsigned i = 0; redis->places && i < conf->place_count; i++) {
+        snprintf(redis->places[i].host, sizeof(redis->places[i].host), "%.*s",
+                 STR_FMT(conf->places[i].host));
+        redis->places[i].port = conf->places[i].port;
+    }
+    redis->manner = (struct redis_manner){
+        .user = terminated(redis, conf->user),
+        .password = terminated(redis, conf->password),
+        .database = conf->database,
+        .wants_master = conf->mode == CONF_REDIS_SENTINEL,
+        .script = redis->home.script,
+    };
+    return !arena->is_full;
+}
+
+/* Connections that are made from now on. */
+static void set_tls(struct redis *redis, struct tls_client *tls)
+{
+    struct tls_client *old = redis->manner.tls;
+
+    if (tls)
+        tls_client_ref(tls);
+    redis->manner.tls = redis->scout.manner.tls = tls;
+    tls_client_unref(&old);
+}
+
+void redis_use(struct redis *redis, const struct conf_redis *conf, struct tls_client *tls)
+{
+    uint64_t identity = conf ? identity_of(conf, tls) : 0;
+
+    assert(!conf || conf->is_tls == (tls != NULL)); // passwords must not leave in the plain
+    if (redis->is_closed)
+        return;
+    if (redis->is_used && conf && str_same(redis->url, conf->url.s) &&
+        redis->identity == identity) {
+        set_tls(redis, tls);
+        return;
+    }
+    stop(redis);
+    if (!conf || !copy(redis, conf)) {
+        arena_reset(&redis->arena);
+        redis_nodes_tell(redis);
+        return;
+    }
+    redis->identity = identity;
+    redis->is_used = true;
+    set_tls(redis, tls);
+    redis_nodes_begin(redis, conf);
     uv_timer_start(&redis->timer, on_timer, LOOK_MS, LOOK_MS);
-}
-
-bool redis_is_up(const struct redis *redis)
-{
-    return redis->link && redis->link->is_open;
-}
-
-enum status redis_ask(struct redis *redis, struct redis_call *call, struct str key,
-                      const struct str *arguments, unsigned count)
-{
-    struct str words[4 + 8] = {STR("EVALSHA"), {redis->sha, SHA_LEN}, STR("1"), key};
-    struct link *link = redis->link;
-
-    if (!redis_is_up(redis))
-        return E_CLOSED;
-    if (redis->calls == REDIS_CALLS_MAX || count > ARRAY_LEN(words) - 4)
-        return E_FULL;
-    for (unsigned i = 0; i < count; i++)
-        words[4 + i] = arguments[i];
-    if (!add_command(&link->out, words, 4 + count))
-        return E_NOMEM;
-    if (!link->sending.len)
-        uv_prepare_start(&redis->turn, on_turn);
-    call->sent_us = redis->loop->now_us;
-    call->next = NULL;
-    *redis->last = call;
-    redis->last = &call->next;
-    redis->calls++;
-    return OK;
+    redis_nodes_tell(redis);
 }
 
 void redis_close(struct redis *redis)
 {
     if (redis->is_closed)
         return;
+    stop(redis);
     redis->is_closed = true;
-    drop(redis, NULL);
     uv_close((uv_handle_t *)&redis->timer, NULL);
-    uv_close((uv_handle_t *)&redis->turn, NULL);
 }
 
 void redis_free(struct redis **redis)
 {
-    if (*redis)
-        forget(*redis);
     free(*redis);
     *redis = NULL;
 }
