@@ -22,6 +22,7 @@ struct dict_store;
 struct field;
 struct key_store;
 struct limiter;
+struct replay;
 struct shared;
 struct loop;
 
@@ -39,8 +40,8 @@ struct visit_reply {
 
 /* What filters tell those after them of a request; absent until one has. */
 struct vars {
-    struct str consumer; /* who it is: of a key, a token, a password, a certificate */
-    struct str tier;     /* of the consumer */
+    struct str consumer; /* who it is: of a key, a token, a password, a certificate, a signature */
+    struct str tier;     /* of the consumer, by the same word: see edge/filter/identity.h */
     struct str claims;   /* the payload of a verified token, JSON */
     struct str country;  /* of the address, ISO 3166-1 alpha-2, or "unknown" */
     uint32_t asn;        /* of the address */
@@ -52,6 +53,7 @@ struct filter_env {
     unsigned worker;             /* index */
     unsigned workers;            /* how many there are */
     struct limiter *limiter;     /* buckets of tokens */
+    struct replay *replay;       /* signatures that were accepted */
     struct key_store *keys;      /* that tokens are verified with */
     struct shared *shared;       /* those that gateways share; the worker's own */
     const struct shield *shield; /* whether there is an emergency */

@@ -15,6 +15,7 @@ extern const struct filter filter_forward_auth;
 extern const struct filter filter_decompress;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
+extern const struct filter filter_hmac;
 extern const struct filter filter_jwt;
 extern const struct filter filter_mirror;
 extern const struct filter filter_lua;
@@ -28,6 +29,7 @@ const struct filter *const filter_registry[] = {
     &filter_rate_limit,
     &filter_shield,
     // who asks
+    &filter_hmac, // before those that take their keys out of the query that is signed
     &filter_jwt,
     &filter_api_key,
     &filter_basic,

@@ -79,6 +79,7 @@ struct manager {
     struct checks *checks;
     struct health_memory *memory;
     struct limiter *limiter;
+    struct replay *replay;
     bool was_degraded; /* rate limits, as the last event said */
     struct shield *shield;
     struct dict_store *dicts; /* what scripts share */
