@@ -25,7 +25,7 @@ def guarded(gateway, origin, more=(), config=None, **options):
 
 @pytest.fixture
 def gw(gateway, origin):
-    return guarded(gateway, origin, [{"headers": {"request": {"set": {"x-who": "${consumer}/${tier}"}}}}])
+    return guarded(gateway, origin, [{"headers": {"request": {"set": {"x-who": "${consumer}", "x-tier": "${tier}"}}}}])
 
 
 def fresh(**options):
@@ -62,16 +62,16 @@ def refused(gw, reply, word, reason="signature_invalid"):
 def test_signed_requests_pass(gw, origin):
     for headers in (sign(), sign(alg="hmac-sha256", nonce="x"), sign(expires=4102444800, tag="app")):
         assert gw.get("/", headers).status == 200
-    assert origin.request.header("x-who") == "Ann & Co/gold"
+    assert [origin.requests[-1].header(n) for n in ("x-who", "x-tier")] == ["Ann & Co", "gold"]
     assert gw.get("/", sign(keyid="bob", secret=SECRET[::-1])).status == 200
-    assert origin.request.header("x-who") == "bob/"
+    assert [origin.requests[-1].header(n) for n in ("x-who", "x-tier")] == ["bob", None]
     assert said(gw, gw.get("/", fresh())) == {"name": "hmac", "verdict": "pass", "signature": "good", "key": "ann"}
 
 
 @pytest.mark.parametrize("target", ["/", "/?", "/a%20b/%7Ec?x=%41&y", "/a//b/../c?a=b?c=d", "/" + "x" * 2000])
 def test_targets_as_they_are(gw, origin, target):
     assert send(gw, "GET", target, fresh(target=target)).status == 200
-    assert origin.request.target == target
+    assert origin.requests[-1].target == target
 
 
 def test_an_absolute_target(gw):
@@ -93,7 +93,7 @@ def test_bodies(gw, origin):
     for n, body in enumerate((b"", b"x", b"hello " * 1000, os.urandom(300000))):
         headers = fresh(method="POST", body=body)
         assert send(gw, "POST", "/", headers, body).status == 200
-        assert origin.request.body == body and origin.request.header("Content-Length") == str(len(body))
+        assert origin.requests[-1].body == body and origin.requests[-1].header("Content-Length") == str(len(body))
 
 
 def test_both_digests(gw, origin):
@@ -112,7 +112,7 @@ def test_a_body_in_chunks_and_trailers(gw, origin):
             client.chunk(body[at:at + 7000])
         client.send("0\r\nX-Tail: 1\r\n\r\n")
         assert client.reply().status == 200
-    assert origin.request.body == body
+    assert origin.requests[-1].body == body
 
 
 def test_an_empty_body_of_unknown_length_needs_no_digest(gw):
@@ -307,7 +307,7 @@ def test_wrong_bodies_never_arrive_whole(gw, origin):
     for other in (body[:-1] + b"y", body[:-1], body + b"x", b"", b"y"):
         reply = send(gw, "POST", "/", fresh(method="POST", body=body), other)
         refused(gw, reply, "digest_wrong")
-        assert '"content-digest"' in reply.header("Accept-Signature")
+        assert ('"content-digest"' in reply.header("Accept-Signature")) == bool(other)
     with gw.connect() as client:  # without a length
         lines = [f"{n}: {v}" for n, v in fresh(method="POST", body=body)]
         client.send("\r\n".join(["POST / HTTP/1.1", "Host: example.com", "Transfer-Encoding: chunked", *lines]) + "\r\n\r\n")
