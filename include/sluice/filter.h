@@ -22,6 +22,7 @@ struct dict_store;
 struct field;
 struct key_store;
 struct limiter;
+struct peer_cert;
 struct replay;
 struct shared;
 struct loop;
@@ -91,6 +92,10 @@ struct visit {
  * Nothing happens when the request has ended otherwise meanwhile; on_done says when the visit is
  * gone. The visit may be gone when this returns. */
 void filter_resume(struct visit *visit);
+
+/* The certificate that the client showed on the connection that the request came by, verified; read
+ * from it when it is first asked for. NULL: none. Of on_request. */
+const struct peer_cert *filter_peer_cert(struct visit *visit);
 
 /* For what is compiled once a configuration. All borrowed. */
 struct filter_prepare {

@@ -66,8 +66,7 @@ static void make_base(const struct signature *signature, const struct head *head
     for (size_t i = 0; i < base.len; i++)
         lines += base.p[i] == '\n';
     require(lines == signature->count, "a line for each component");
-    require(base.len >= params.len &&
-                !memcmp(base.p + base.len - params.len, params.p, params.len),
+    require(base.len >= params.len && !memcmp(base.p + base.len - params.len, params.p, params.len),
             "and the list behind them");
 }
 

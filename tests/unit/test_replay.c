@@ -89,9 +89,9 @@ static void test_full(void **unused)
     for (uint64_t i = 0; i < 16; i++)
         assert_int_equal(replay_note(replay, (struct limiter_key){mix(i), PLACE}, NOW, LATER),
                          REPLAY_SEEN);
-    assert_int_equal(
-        replay_note(replay, (struct limiter_key){mix(99), PLACE}, LATER + 120000, LATER + 130000),
-        REPLAY_NEW);
+    assert_int_equal(replay_note(replay, (struct limiter_key){mix(99), PLACE}, LATER + 120000,
+                                 LATER + 130000),
+                     REPLAY_NEW);
     replay_close(&replay);
 }
 
@@ -115,7 +115,8 @@ static void *note_all(void *owner)
 
         if (i % 2 == 0)
             pthread_barrier_wait(hand->barrier);
-        // Two lines and short lives, so that slots come free for one while others do not yet see it.
+        // Two lines and short lives, so that slots come free for one while others do not yet see
+        // it.
         hand->is_new[i] = replay_note(hand->replay, (struct limiter_key){mix(i / 2), PLACE},
                                       now + skew, now + 200000) == REPLAY_NEW;
     }

@@ -19,7 +19,7 @@
 #include "edge/auth/sf.h"
 
 #define DIGEST                                                                                     \
-    "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWX" \
+    "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWX"   \
     "vJwew==:"
 
 static struct str str_of(const char *text)
@@ -227,8 +227,10 @@ static void test_derived_components_of_section_2_2(void **unused)
 static const struct {
     const char *scheme, *authority, *want;
 } authorities[] = {
-    {"https", "EXAMPLE.com:443", "example.com"}, {"http", "example.com:80", "example.com"},
-    {"http", "example.com:443", "example.com:443"}, {"https", "example.com:8443", "example.com:8443"},
+    {"https", "EXAMPLE.com:443", "example.com"},
+    {"http", "example.com:80", "example.com"},
+    {"http", "example.com:443", "example.com:443"},
+    {"https", "example.com:8443", "example.com:8443"},
     {"https", "[::1]:443", "[::1]"},
 };
 
@@ -439,8 +441,8 @@ static void test_sets_of_signatures(void **unused)
 
         assert_int_equal(head_init(&head, &arena, 2), OK);
         if (sets[i].input)
-            assert_int_equal(
-                head_add(&head, &arena, STR("signature-input"), str_of(sets[i].input)), OK);
+            assert_int_equal(head_add(&head, &arena, STR("signature-input"), str_of(sets[i].input)),
+                             OK);
         if (sets[i].signature)
             assert_int_equal(head_add(&head, &arena, STR("SIGNATURE"), str_of(sets[i].signature)),
                              OK);
@@ -454,7 +456,12 @@ static void test_sets_of_signatures(void **unused)
 /* Bytes that are no HMAC-SHA-256 are read, and never good. */
 static void test_signatures_of_other_sizes(void **unused)
 {
-    static const char *const digits[] = {"", "YQ==", "YQ", "YR==", "a b=", "pxcQw6G3AjtMBQjwo8XzkZ"
+    static const char *const digits[] = {"",
+                                         "YQ==",
+                                         "YQ",
+                                         "YR==",
+                                         "a b=",
+                                         "pxcQw6G3AjtMBQjwo8XzkZ"
                                          "f_bws5LelbaMk5rGIGtE8="};
     struct bench bench;
 

@@ -9,6 +9,7 @@
 #include "config/field.h"
 #include "edge/auth/credential.h"
 #include "edge/auth/key_store.h"
+#include "edge/filter/identity.h"
 #include "edge/loop.h"
 #include "sluice/filter.h"
 
@@ -191,15 +192,6 @@ static enum verdict refuse(struct visit *visit, enum reason reason)
     return VERDICT_FAIL;
 }
 
-/* Those made at run time may go while the request runs: what is said of them is copied. */
-static bool apply(struct visit *visit, const struct key_ring_entry *entry)
-{
-    visit->vars->consumer = arena_copy(visit->arena, entry->consumer);
-    if (entry->tier.p)
-        visit->vars->tier = arena_copy(visit->arena, entry->tier);
-    return visit->vars->consumer.p && (!entry->tier.p || visit->vars->tier.p);
-}
-
 static enum verdict ask(struct visit *visit, struct str key)
 {
     const struct api_key_conf *conf = visit->conf;
@@ -215,7 +207,7 @@ static enum verdict ask(struct visit *visit, struct str key)
     state->has_expired = entry && loop_wall_ms(visit->env->loop) >= entry->expires_ms;
     if (!entry || state->has_expired)
         return refuse(visit, REASON_CREDENTIALS_INVALID);
-    state->is_accepted = apply(visit, entry);
+    state->is_accepted = !identity_set(visit, entry->consumer, entry->tier);
     return state->is_accepted ? VERDICT_PASS : refuse(visit, REASON_MEMORY_LIMIT);
 }
 

@@ -4,6 +4,7 @@
  * which the manager keeps fresh, or one secret or public key. What was verified is remembered by
  * each worker. A refusal says which rule failed, never what the token holds.
  */
+#include "edge/filter/identity.h"
 #include "edge/filter/jwt_impl.h"
 #include "edge/loop.h"
 
@@ -45,11 +46,8 @@ static bool apply(struct visit *visit, const struct jwt_conf *conf, const struct
     visit->vars->claims = arena_copy(visit->arena, jwt->claims);
     if (!visit->vars->claims.p)
         return false;
-    if (jwt->subject.p) {
-        visit->vars->consumer = arena_copy(visit->arena, jwt->subject);
-        if (!visit->vars->consumer.p)
-            return false;
-    }
+    if (jwt->subject.len && identity_set(visit, jwt->subject, STR_NONE))
+        return false;
     for (uint32_t i = 0; i < conf->rules.forward_count; i++) {
         struct str value = jwt->forward[i];
 

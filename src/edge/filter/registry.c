@@ -18,6 +18,7 @@ extern const struct filter filter_headers;
 extern const struct filter filter_hmac;
 extern const struct filter filter_jwt;
 extern const struct filter filter_mirror;
+extern const struct filter filter_mtls;
 extern const struct filter filter_lua;
 extern const struct filter filter_rate_limit;
 extern const struct filter filter_shield;
@@ -29,6 +30,7 @@ const struct filter *const filter_registry[] = {
     &filter_rate_limit,
     &filter_shield,
     // who asks
+    &filter_mtls,
     &filter_hmac, // before those that take their keys out of the query that is signed
     &filter_jwt,
     &filter_api_key,
