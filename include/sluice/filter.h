@@ -127,6 +127,8 @@ struct filter {
     /* Whether it has nothing to say to a request that begins now: it is not visited then. Any
      * worker. NULL: it always may have. */
     bool (*is_idle)(const void *conf, const struct filter_env *env);
+    /* How many keys or users it knows by itself, for status. Any thread. NULL: it knows none. */
+    uint32_t (*count_keys)(const void *conf);
     enum verdict (*on_request)(struct visit *visit);
     enum verdict (*on_response)(struct visit *visit); /* PASS or FAIL */
     enum reason (*on_request_body)(struct visit *visit, const struct piece *piece,

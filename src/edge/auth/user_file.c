@@ -29,6 +29,7 @@ struct held_list {
 struct user_file {
     struct cell lists;      /* of struct held_list */
     struct mark read, seen; /* before it was read last; at the last look */
+    uint32_t count;         /* atomic: of the newest list */
     char path[];
 };
 
@@ -232,6 +233,7 @@ struct user_file *user_file_open(struct str path, unsigned workers, char error[U
     file->read = file->seen = mark_of(file->path);
     held = read_list(file->path, error);
     if (held && !cell_init(&file->lists, workers, free_list)) {
+        file->count = held->list.count;
         cell_write(&file->lists, held);
         return file;
     }
@@ -258,6 +260,7 @@ static void read_again(struct user_file *file)
         return;
     }
     fprintf(stderr, "sluice: edge: %s was read again: %u users\n", file->path, held->list.count);
+    __atomic_store_n(&file->count, held->list.count, __ATOMIC_RELAXED);
     cell_write(&file->lists, held);
 }
 
@@ -273,6 +276,11 @@ void user_file_look(struct user_file *file)
 }
 
 /* --- users */
+
+uint32_t user_file_count(const struct user_file *file)
+{
+    return __atomic_load_n(&file->count, __ATOMIC_RELAXED);
+}
 
 const struct user_list *user_file_users(struct user_file *file, unsigned worker)
 {

@@ -32,6 +32,9 @@ void user_file_free(struct user_file **file);
  * Blocking; one thread at a time. */
 void user_file_look(struct user_file *file);
 
+/* How many users it has. Any thread. */
+uint32_t user_file_count(const struct user_file *file);
+
 /* The list, until this worker asks again. */
 const struct user_list *user_file_users(struct user_file *file, unsigned worker);
 /* NULL: there is no such user. */

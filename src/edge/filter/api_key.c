@@ -258,6 +258,13 @@ static struct str describe(struct visit *visit)
                         state->has_expired ? "true" : "false");
 }
 
+static uint32_t count_keys(const void *conf)
+{
+    const struct api_key_conf *api = conf;
+
+    return api->key_count;
+}
+
 const struct filter filter_api_key = {
     .name = "api_key",
     .doc = "Lets requests with an API key pass.",
@@ -267,6 +274,7 @@ const struct filter filter_api_key = {
     .check = check,
     .prepare = prepare,
     .dispose = dispose,
+    .count_keys = count_keys,
     .on_request = on_request,
     .on_response = on_response,
     .describe = describe,

@@ -299,6 +299,13 @@ static struct str describe(struct visit *visit)
                         state->is_accepted ? "true" : "false", state->is_known ? "true" : "false");
 }
 
+static uint32_t count_keys(const void *conf)
+{
+    const struct basic_conf *basic = conf;
+
+    return basic->users.count + (basic->file ? user_file_count(basic->file) : 0);
+}
+
 const struct filter filter_basic = {
     .name = "basic",
     .doc = "Lets users with a password pass.",
@@ -309,6 +316,7 @@ const struct filter filter_basic = {
     .prepare = prepare,
     .dispose = dispose,
     .look = look,
+    .count_keys = count_keys,
     .on_request = on_request,
     .on_response = on_response,
     .on_done = on_done,

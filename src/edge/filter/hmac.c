@@ -332,6 +332,13 @@ static struct str describe(struct visit *visit)
                         signature_word(state->fault), STR_FMT(state->key));
 }
 
+static uint32_t count_keys(const void *conf)
+{
+    const struct hmac_conf *hmac = conf;
+
+    return hmac->key_count;
+}
+
 const struct filter filter_hmac = {
     .name = "hmac",
     .doc = "Lets requests pass that are signed with a shared secret (HTTP Message Signatures).",
@@ -341,6 +348,7 @@ const struct filter filter_hmac = {
     .check = hmac_conf_check,
     .prepare = hmac_conf_prepare,
     .dispose = hmac_conf_dispose,
+    .count_keys = count_keys,
     .on_request = on_request,
     .on_request_body = on_request_body,
     .on_response = on_response,
