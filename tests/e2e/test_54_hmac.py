@@ -123,6 +123,22 @@ def test_an_empty_body_of_unknown_length_needs_no_digest(gw):
         assert client.reply().status == 200
 
 
+def test_a_body_that_waits_to_be_asked_for(gw, origin):
+    @origin.on("/up")
+    def up(conn, request):
+        conn.send("HTTP/1.1 100 Continue\r\n\r\n")
+        conn.read_body(request)
+        conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with gw.connect() as client:
+        headers = [("Expect", "100-continue"), ("Content-Length", "5"), *fresh(method="POST", target="/up", body=b"hello")]
+        client.request("POST", "/up", headers)
+        assert client.head().status == 100
+        client.send(b"hello")
+        assert client.reply().status == 200
+    assert origin.request.body == b"hello"
+
+
 def test_over_http2(gw, origin):
     with H2Client(("127.0.0.1", gw.port)) as client:
         headers = [(n.lower(), v) for n, v in fresh(method="POST", target="/h2?a=1", body=b"hello")]
