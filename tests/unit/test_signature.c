@@ -37,7 +37,9 @@ struct bench {
 
 static void add(struct bench *bench, const char *name, const char *value)
 {
-    assert_int_equal(head_add(&bench->head, &bench->arena, str_of(name), str_of(value)), OK);
+    struct str copy = arena_copy(&bench->arena, str_of(value));
+
+    assert_int_equal(head_add(&bench->head, &bench->arena, str_of(name), copy), OK);
 }
 
 /* The test request of appendix B.2, or another target. */
