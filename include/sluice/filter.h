@@ -22,6 +22,8 @@ struct dict_store;
 struct field;
 struct key_store;
 struct limiter;
+struct peer_cert;
+struct replay;
 struct shared;
 struct loop;
 
@@ -39,8 +41,8 @@ struct visit_reply {
 
 /* What filters tell those after them of a request; absent until one has. */
 struct vars {
-    struct str consumer; /* who it is: of a key, a token, a password, a certificate */
-    struct str tier;     /* of the consumer */
+    struct str consumer; /* who it is: of a key, a token, a password, a certificate, a signature */
+    struct str tier;     /* of the consumer, by the same word: see edge/filter/identity.h */
     struct str claims;   /* the payload of a verified token, JSON */
     struct str country;  /* of the address, ISO 3166-1 alpha-2, or "unknown" */
     uint32_t asn;        /* of the address */
@@ -52,6 +54,7 @@ struct filter_env {
     unsigned worker;               /* index */
     unsigned workers;              /* how many there are */
     struct limiter *limiter;       /* buckets of tokens */
+    struct replay *replay;         /* signatures that were accepted */
     struct key_store *keys;        /* that tokens are verified with */
     struct shared *shared;         /* those that gateways share; the worker's own */
     struct encoder_pool *encoders; /* the worker's own */
@@ -91,6 +94,10 @@ struct visit {
  * gone. The visit may be gone when this returns. */
 void filter_resume(struct visit *visit);
 
+/* The certificate that the client showed on the connection that the request came by, verified; read
+ * from it when it is first asked for. NULL: none. Of on_request. */
+const struct peer_cert *filter_peer_cert(struct visit *visit);
+
 /* For what is compiled once a configuration. All borrowed. */
 struct filter_prepare {
     struct arena *arena;     /* lives as long as the configuration */
@@ -121,6 +128,8 @@ struct filter {
     /* Whether it has nothing to say to a request that begins now: it is not visited then. Any
      * worker. NULL: it always may have. */
     bool (*is_idle)(const void *conf, const struct filter_env *env);
+    /* How many keys or users it knows by itself, for status. Any thread. NULL: it knows none. */
+    uint32_t (*count_keys)(const void *conf);
     enum verdict (*on_request)(struct visit *visit);
     enum verdict (*on_response)(struct visit *visit); /* PASS or FAIL */
     enum reason (*on_request_body)(struct visit *visit, const struct piece *piece,

@@ -120,6 +120,39 @@ static void print_certificates(json_t *certificates, const char *bind)
     }
 }
 
+/* "keys of URL: 2, read 12s ago", with what is wrong in capitals. */
+static void print_source(const json_t *source)
+{
+    char age[16];
+
+    printf("keys of %s: %lld", show_text(source, "name"), show_number(source, "keys"));
+    if (json_object_get(source, "age_s"))
+        printf(", read %s ago", show_age(show_number(source, "age_s"), age));
+    if (json_object_get(source, "error"))
+        printf(", FAILED: %s", show_text(source, "error"));
+    printf("\n");
+}
+
+static void print_credentials(json_t *credentials)
+{
+    json_t *source, *filter;
+    size_t i;
+
+    json_array_foreach(json_object_get(credentials, "sources"), i, source) print_source(source);
+    if (show_number(credentials, "api_keys"))
+        printf("API keys made at run time: %lld\n", show_number(credentials, "api_keys"));
+    json_array_foreach(json_object_get(credentials, "filters"), i, filter)
+    {
+        bool is_routes = json_object_get(filter, "route") != NULL;
+
+        if (!show_number(filter, "keys"))
+            continue;
+        printf("%s of %s%s knows %lld\n", show_text(filter, "filter"),
+               is_routes ? "route " : "every route", is_routes ? show_text(filter, "route") : "",
+               show_number(filter, "keys"));
+    }
+}
+
 static void print(json_t *status)
 {
     json_t *config = json_object_get(status, "config"), *listener, *warning;
@@ -141,6 +174,7 @@ static void print(json_t *status)
             printf("  the client's address is %s\n", show_text(listener, "client_address"));
         print_certificates(json_object_get(status, "certificates"), show_text(listener, "bind"));
     }
+    print_credentials(json_object_get(status, "credentials"));
     if (is_true(shield, "on"))
         printf("the shield is up for another %lld s\n", show_number(shield, "left_s"));
     json_array_foreach(json_object_get(status, "warnings"), i, warning)

@@ -6,6 +6,7 @@
 
 #include "base/ip.h"
 #include "edge/proxy_protocol.h"
+#include "edge/tls/tls_peer.h"
 #include "edge/trust.h"
 
 /* RFC 9113 3.4 */
@@ -29,6 +30,7 @@ struct client {
     uint64_t checked_us, mark_acked;
     struct tls_server *tls; /* a reference; NULL: plain */
     char *subject;          /* of its certificate, owned; NULL: none */
+    struct tls_peer *peer;  /* all of that, owned; NULL: nobody has asked */
     uint8_t slow_checks;
     bool was_behind; /* output waited at the last check */
     char address[IP_TEXT_MAX];
@@ -234,6 +236,7 @@ static void on_closed(struct conn *conn)
 
     tls_server_unref(&client->tls);
     heap_give(&conn->loop->heap, client->subject);
+    tls_peer_free(&client->peer);
     slab_give(&conn->loop->clients, conn);
 }
 
@@ -317,6 +320,15 @@ static void take_subject(struct client *client)
     client->origin.cert_subject = (struct str){client->subject, len};
 }
 
+static const struct peer_cert *peer_cert(struct exchange_origin *origin)
+{
+    struct client *client = CONTAINER_OF(origin, struct client, origin);
+
+    if (!client->peer)
+        client->peer = tls_peer_new(client->conn.tls);
+    return client->peer ? tls_peer_cert(client->peer) : NULL;
+}
+
 static struct str host_part(struct str authority)
 {
     const char *end = authority.p + authority.len,
@@ -345,6 +357,7 @@ static void on_secure(struct conn *conn)
 
     client->origin.peer.scheme = STR("https");
     take_subject(client);
+    client->origin.peer_cert = peer_cert;
     if (is_h2)
         client->origin.is_ours = is_ours;
     if (conn_speak(conn, is_h2 ? &h2_codec : &h1_codec))

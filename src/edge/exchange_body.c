@@ -265,10 +265,18 @@ enum reason exchange_put_answer(struct exchange *x, const struct piece *piece)
     return x->walk.edits_response ? chain_response_body(&x->walk, piece) : put_answer(x, piece);
 }
 
+static const struct peer_cert *peer_cert(void *owner)
+{
+    const struct exchange *x = owner;
+
+    return x->origin->peer_cert ? x->origin->peer_cert(x->origin) : NULL;
+}
+
 const struct chain_ends exchange_ends = {
     .request = put_request,
     .response = put_answer,
     .resume = exchange_resume_ask,
+    .peer_cert = peer_cert,
 };
 
 static void take_answer(struct exchange *x, const struct piece *piece)

@@ -53,6 +53,8 @@ struct exchange_origin {
     bool redirect_https; /* everything but health checks goes to https */
     /* Whether the connection serves this host (RFC 9110 7.4); NULL: any. */
     bool (*is_ours)(const struct exchange_origin *origin, struct str authority);
+    /* The certificate that its client showed, verified; NULL: none can be there. */
+    const struct peer_cert *(*peer_cert)(struct exchange_origin *origin);
     uint64_t began_us;      /* first byte of the next request */
     struct exchange *first; /* all that run, newest first */
 };

@@ -39,6 +39,18 @@ def test_a_yes_passes_with_what_it_says(guarded, origin):
     assert request.body == b"body"
 
 
+def test_all_fields_of_a_name_are_put_in(guarded, origin):
+    gw, guard = guarded({"forward": ["X-Group", "X-Empty"], "cache": "1h"})
+    guard.answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Group: a\r\nx-group: b, c\r\nX-Empty:\r\nX-GROUP: \r\n"
+                  "X-Empty: 1\r\n\r\n")
+    for _ in range(2):  # the second time of the cache
+        assert gw.get("/x", [("X-Group", "root"), ("X_Group", "root"), ("X-Empty", "root")]).status == 200
+        request = origin.requests[-1]
+        assert request.all("X-Group") == ["a", "b, c", ""] and request.all("X-Empty") == ["", "1"]
+        assert not request.has("X_Group")
+    assert len(guard.requests) == 1
+
+
 @pytest.mark.parametrize("status", [401, 403, 302, 404, 429])
 def test_a_no_is_the_clients(guarded, origin, status):
     gw, guard = guarded()

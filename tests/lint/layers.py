@@ -39,7 +39,7 @@ SHARED_FILES = [
     r"src/edge/(mailbox|snapshot|registry|worker)\.[ch]",
     r"src/edge/upstream/(endpoint|gate)\.[ch]",
     r"src/edge/limit/limiter\.c",
-    r"src/edge/auth/key_store\.[ch]",
+    r"src/edge/auth/(key_store\.[ch]|replay\.c)",
     r"src/edge/script/dict\.c",
     r"src/edge/tls/tls_(server|client|tickets|challenges)\.[ch]",
     r"src/edge/access/geo_file\.c",

@@ -120,7 +120,8 @@ static enum fault check_parties(const json_t *claims, const struct claims_rules 
 
 /* --- what it allows */
 
-static enum fault check_needs(const json_t *claims, const struct claims_rules *rules)
+/* The first that is not met; NULL: all are. */
+static const struct claims_need *unmet_need(const json_t *claims, const struct claims_rules *rules)
 {
     for (uint32_t i = 0; i < rules->need_count; i++) {
         const struct claims_need *need = &rules->needs[i];
@@ -128,9 +129,9 @@ static enum fault check_needs(const json_t *claims, const struct claims_rules *r
 
         if (!value || json_is_null(value) ||
             (need->count && !has_one(value, need->values, need->count)))
-            return FAULT_CLAIM;
+            return need;
     }
-    return FAULT_NONE;
+    return NULL;
 }
 
 /* Words between single spaces (RFC 6749 section 3.3). */
@@ -156,7 +157,18 @@ static bool has_scope(const json_t *value, struct str wanted)
     return has_one(value, &wanted, 1);
 }
 
-/* `scope` (RFC 9068 section 2.2.3), or `scp` as some issuers have it. */
+/* In `scope` (RFC 9068 section 2.2.3), or `scp` as some issuers have it. NULL: none is missing. */
+static const struct str *unmet_scope(const json_t *claims, const struct claims_rules *rules)
+{
+    const json_t *scope = json_object_get(claims, "scope");
+    const json_t *scp = json_object_get(claims, "scp");
+
+    for (uint32_t i = 0; i < rules->scope_count; i++)
+        if (!has_scope(scope, rules->scopes[i]) && !has_scope(scp, rules->scopes[i]))
+            return &rules->scopes[i];
+    return NULL;
+}
+
 static enum fault check_scopes(const json_t *claims, const struct claims_rules *rules)
 {
     const json_t *scope = json_object_get(claims, "scope");
@@ -166,10 +178,28 @@ static enum fault check_scopes(const json_t *claims, const struct claims_rules *
         return FAULT_NONE;
     if ((scope && !is_texts(scope)) || (scp && !is_texts(scp)))
         return FAULT_CLAIM_TYPE;
-    for (uint32_t i = 0; i < rules->scope_count; i++)
-        if (!has_scope(scope, rules->scopes[i]) && !has_scope(scp, rules->scopes[i]))
-            return FAULT_SCOPE;
-    return FAULT_NONE;
+    return unmet_scope(claims, rules) ? FAULT_SCOPE : FAULT_NONE;
+}
+
+struct str claims_failed(const json_t *claims, const struct claims_rules *rules, enum fault fault)
+{
+    switch (fault) {
+    case FAULT_CLAIM:
+        return unmet_need(claims, rules)->name;
+    case FAULT_SCOPE:
+        return *unmet_scope(claims, rules);
+    case FAULT_ISSUER:
+        return STR("iss");
+    case FAULT_AUDIENCE:
+        return STR("aud");
+    case FAULT_EXPIRED:
+    case FAULT_ENDLESS:
+        return STR("exp");
+    case FAULT_EARLY:
+        return STR("nbf");
+    default:
+        return STR_NONE;
+    }
 }
 
 enum fault claims_check(const struct json_t *claims, const struct claims_rules *rules,
@@ -179,8 +209,8 @@ enum fault claims_check(const struct json_t *claims, const struct claims_rules *
 
     if (fault == FAULT_NONE)
         fault = check_parties(claims, rules);
-    if (fault == FAULT_NONE)
-        fault = check_needs(claims, rules);
+    if (fault == FAULT_NONE && unmet_need(claims, rules))
+        fault = FAULT_CLAIM;
     if (fault == FAULT_NONE)
         fault = check_scopes(claims, rules);
     return fault;

@@ -31,5 +31,9 @@ struct claims_rules {
  * known but may not. *ends_ms: when it stops being good (leeway included), UINT64_MAX for never. */
 enum fault claims_check(const struct json_t *claims, const struct claims_rules *rules,
                         uint64_t now_ms, uint64_t *ends_ms);
+/* The claim or, for FAULT_SCOPE, the scope that claims_check() found this wrong with, by the name
+ * that the rules have for it. Absent: it is none. */
+struct str claims_failed(const struct json_t *claims, const struct claims_rules *rules,
+                         enum fault fault);
 
 #endif

@@ -96,8 +96,7 @@ static struct str cookie_of(struct str part, struct str name)
 
 /* --- fields */
 
-/* Whether a target may take the field for that one: CGI makes an underscore of a dash. */
-static bool is_taken_for(const struct header *field, struct str name)
+bool credential_is_taken_for(const struct header *field, struct str name)
 {
     if (field->name_len != name.len)
         return false;
@@ -134,7 +133,7 @@ static void look_at_fields(const struct credential_places *places, const struct 
         const struct header *field = &head->headers[i];
         struct str value = {field->value, field->value_len};
 
-        if (!is_taken_for(field, places->header))
+        if (!credential_is_taken_for(field, places->header))
             continue;
         if (has_scheme)
             value = after_scheme(value, places->scheme);
@@ -219,7 +218,7 @@ void credential_clear_field(struct head *head, struct str name)
     for (unsigned i = head->count; i-- > 0;) {
         const struct header *field = &head->headers[i];
 
-        if (!is_taken_for(field, name))
+        if (!credential_is_taken_for(field, name))
             continue;
         head_remove_name(head, (struct str){field->name, field->name_len});
         i = i < head->count ? i : head->count;

@@ -24,6 +24,8 @@ MUST_USE enum status credential_find(const struct credential_places *places,
 MUST_USE enum status credential_hide(const struct credential_places *places, struct head *head,
                                      struct arena *arena);
 
+/* Whether a target may take the field for that one: CGI makes an underscore of a dash. */
+bool credential_is_taken_for(const struct header *field, struct str name);
 /* Removes all fields of that name, also those that a target would take for it: "x_user" for
  * "x-user". */
 void credential_clear_field(struct head *head, struct str name);

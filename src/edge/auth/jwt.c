@@ -86,8 +86,10 @@ static enum fault read_claims(struct jwt *jwt, const json_t *claims, const struc
     const json_t *subject = json_object_get(claims, "sub");
     enum fault fault = claims_check(claims, &ask->rules->claims, ask->now_ms, &jwt->ends_ms);
 
-    if (fault != FAULT_NONE)
+    if (fault != FAULT_NONE) {
+        jwt->failed = claims_failed(claims, &ask->rules->claims, fault);
         return fault;
+    }
     if (subject) {
         jwt->subject = arena_copy(arena, jose_json_str(subject));
         if (!jwt->subject.p)

@@ -30,6 +30,7 @@ struct jwt {
     struct str claims;   /* the payload, JSON */
     struct str subject;  /* absent: it names none */
     struct str *forward; /* a value for each forward; absent where the token has no such claim */
+    struct str failed;   /* of one that is not good: see claims_failed() */
     uint64_t ends_ms;    /* Unix time after which it is not good; UINT64_MAX: never */
 };
 
@@ -44,7 +45,7 @@ struct jwt_ask {
     uint64_t now_ms;
 };
 
-/* *jwt is filled only when FAULT_NONE. */
+/* *jwt is filled only when FAULT_NONE, but for `failed`. */
 enum fault jwt_read(struct jwt *jwt, const struct jwt_ask *ask, struct arena *arena);
 
 #endif

@@ -116,6 +116,15 @@ struct key_source *key_store_pick(struct key_store *store,
     return source;
 }
 
+void key_store_each(struct key_store *store,
+                    void (*look)(const struct key_source *source, void *owner), void *owner)
+{
+    pthread_mutex_lock(&store->lock);
+    for (const struct key_source *source = store->sources; source; source = source->next)
+        look(source, owner);
+    pthread_mutex_unlock(&store->lock);
+}
+
 void key_store_drop(struct key_store *store, struct key_source **source)
 {
     struct key_source *gone = *source;

@@ -60,6 +60,9 @@ struct key_source *key_store_take(struct key_store *store, struct str name, bool
 struct key_source *key_store_pick(struct key_store *store,
                                   bool (*is_due)(struct key_source *source, void *owner),
                                   void *owner);
+/* Calls `look` with each source, under the lock: it is to be short. The manager's thread. */
+void key_store_each(struct key_store *store,
+                    void (*look)(const struct key_source *source, void *owner), void *owner);
 /* Gives it back. Clears the pointer; it may be NULL. Any thread. */
 void key_store_drop(struct key_store *store, struct key_source **source);
 /* A number for a filter's rules, never 0 and never given twice. Any thread. */

@@ -3,16 +3,15 @@
 
 #include <assert.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "edge/auth/mac.h"
 #include "edge/auth/password.h"
 
-enum { SETS = 512, WAYS = 4, MAC = 32, KEY = 32 };
+enum { SETS = 512, WAYS = 4, KEY = 32 };
 
 struct password_job {
     struct password_job *next;
@@ -32,15 +31,19 @@ struct password_desk {
     unsigned count;
     bool is_active; /* a check runs, or its end is being told */
     unsigned next_way;
-    uint8_t key[KEY];
-    uint8_t known[SETS][WAYS][MAC]; /* zeros: none */
+    struct mac *mac;                     /* under a key of its own */
+    uint8_t known[SETS][WAYS][MAC_SIZE]; /* zeros: none */
 };
 
 struct password_desk *password_desk_new(struct loop *loop)
 {
     struct password_desk *desk = calloc(1, sizeof(*desk));
+    uint8_t key[KEY];
 
-    if (!desk || RAND_bytes(desk->key, sizeof(desk->key)) != 1) {
+    if (desk && RAND_bytes(key, sizeof(key)) == 1)
+        desk->mac = mac_new((struct str){(const char *)key, sizeof(key)});
+    OPENSSL_cleanse(key, sizeof(key));
+    if (!desk || !desk->mac) {
         free(desk);
         return NULL;
     }
@@ -53,37 +56,26 @@ struct password_desk *password_desk_new(struct loop *loop)
 void password_desk_free(struct password_desk **desk)
 {
     if (*desk)
-        OPENSSL_cleanse(*desk, sizeof(**desk));
+        mac_free(&(*desk)->mac);
     free(*desk);
     *desk = NULL;
 }
 
 /* --- what is known */
 
-static char *put_sized(char *out, struct str text)
-{
-    uint32_t len = (uint32_t)text.len;
-
-    memcpy(out, &len, sizeof(len));
-    return text_put(out + sizeof(len), text);
-}
-
-/* False when it cannot be remembered: too long, or OpenSSL refuses. */
+/* False when it cannot be remembered: too long, or memory ended. */
 static bool digest(const struct password_desk *desk, const struct password_ask *ask, uint8_t *mac)
 {
-    char text[3 * 4 + 2 * PASSWORD_MAX + PASSWORD_HASH_MAX], *end = text;
-    bool is_good;
+    const uint32_t lens[] = {(uint32_t)ask->name.len, (uint32_t)ask->password.len};
+    const struct str parts[] = {{(const char *)lens, sizeof(lens)},
+                                ask->name,
+                                ask->password,
+                                ask->hash};
 
     if (ask->name.len > PASSWORD_MAX || ask->password.len > PASSWORD_MAX ||
         ask->hash.len > PASSWORD_HASH_MAX || ask->is_decoy)
         return false;
-    end = put_sized(end, ask->name);
-    end = put_sized(end, ask->password);
-    end = put_sized(end, ask->hash);
-    is_good = HMAC(EVP_sha256(), desk->key, KEY, (const unsigned char *)text, (size_t)(end - text),
-                   mac, NULL) != NULL;
-    OPENSSL_cleanse(text, sizeof(text));
-    return is_good;
+    return mac_sum(desk->mac, parts, ARRAY_LEN(parts), mac);
 }
 
 static unsigned set_of(const uint8_t *mac)
@@ -93,22 +85,22 @@ static unsigned set_of(const uint8_t *mac)
 
 bool password_desk_knows(const struct password_desk *desk, const struct password_ask *ask)
 {
-    uint8_t mac[MAC];
+    uint8_t mac[MAC_SIZE];
     unsigned found = 0;
 
     if (!digest(desk, ask, mac))
         return false;
     for (unsigned way = 0; way < WAYS; way++)
-        found |= !CRYPTO_memcmp(desk->known[set_of(mac)][way], mac, MAC);
+        found |= mac_same(desk->known[set_of(mac)][way], mac);
     return found;
 }
 
 static void remember(struct password_desk *desk, const struct password_ask *ask)
 {
-    uint8_t mac[MAC];
+    uint8_t mac[MAC_SIZE];
 
     if (digest(desk, ask, mac))
-        memcpy(desk->known[set_of(mac)][desk->next_way++ % WAYS], mac, MAC);
+        memcpy(desk->known[set_of(mac)][desk->next_way++ % WAYS], mac, MAC_SIZE);
 }
 
 /* --- the queue */

@@ -9,6 +9,7 @@
 #include "config/field.h"
 #include "edge/auth/credential.h"
 #include "edge/auth/key_store.h"
+#include "edge/filter/identity.h"
 #include "edge/loop.h"
 #include "sluice/filter.h"
 
@@ -191,15 +192,6 @@ static enum verdict refuse(struct visit *visit, enum reason reason)
     return VERDICT_FAIL;
 }
 
-/* Those made at run time may go while the request runs: what is said of them is copied. */
-static bool apply(struct visit *visit, const struct key_ring_entry *entry)
-{
-    visit->vars->consumer = arena_copy(visit->arena, entry->consumer);
-    if (entry->tier.p)
-        visit->vars->tier = arena_copy(visit->arena, entry->tier);
-    return visit->vars->consumer.p && (!entry->tier.p || visit->vars->tier.p);
-}
-
 static enum verdict ask(struct visit *visit, struct str key)
 {
     const struct api_key_conf *conf = visit->conf;
@@ -215,7 +207,7 @@ static enum verdict ask(struct visit *visit, struct str key)
     state->has_expired = entry && loop_wall_ms(visit->env->loop) >= entry->expires_ms;
     if (!entry || state->has_expired)
         return refuse(visit, REASON_CREDENTIALS_INVALID);
-    state->is_accepted = apply(visit, entry);
+    state->is_accepted = !identity_set(visit, entry->consumer, entry->tier);
     return state->is_accepted ? VERDICT_PASS : refuse(visit, REASON_MEMORY_LIMIT);
 }
 
@@ -266,6 +258,13 @@ static struct str describe(struct visit *visit)
                         state->has_expired ? "true" : "false");
 }
 
+static uint32_t count_keys(const void *conf)
+{
+    const struct api_key_conf *api = conf;
+
+    return api->key_count;
+}
+
 const struct filter filter_api_key = {
     .name = "api_key",
     .doc = "Lets requests with an API key pass.",
@@ -275,6 +274,7 @@ const struct filter filter_api_key = {
     .check = check,
     .prepare = prepare,
     .dispose = dispose,
+    .count_keys = count_keys,
     .on_request = on_request,
     .on_response = on_response,
     .describe = describe,

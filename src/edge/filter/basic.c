@@ -11,17 +11,20 @@
 #include "edge/auth/jose_base64.h"
 #include "edge/auth/key_store.h"
 #include "edge/auth/password.h"
+#include "edge/auth/user_file.h"
+#include "edge/filter/identity.h"
 #include "sluice/filter.h"
 
 struct basic_conf {
     struct conf_pairs users;
-    struct conf_text realm;
+    struct conf_text path, realm;
     struct key_store *store; /* set by prepare() */
+    struct user_file *file;  /* of `path`; the same */
 };
 
 struct basic_state {
     struct password_job *job; /* while it waits */
-    struct str user;          /* of the configuration */
+    struct str user;          /* in the request's arena */
     bool was_asked, is_known, is_accepted;
 };
 
@@ -32,8 +35,13 @@ static const struct field fields[] = {
      .doc = "Users and the hashes of their passwords: bcrypt, yescrypt or SHA-512, as htpasswd -B "
             "and mkpasswd make them.",
      .type = FIELD_PAIRS,
-     .flags = FIELD_REQUIRED,
      FIELD_AT(struct basic_conf, users)},
+    {.name = "file",
+     .doc = "A file with more users, as htpasswd -B makes it; read again when it changes, and one "
+            "that cannot be used leaves the users as they were.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NONEMPTY,
+     FIELD_AT(struct basic_conf, path)},
     {.name = "realm",
      .doc = "What browsers show when they ask for the password.",
      .standard = "sluice",
@@ -44,21 +52,13 @@ static const struct field fields[] = {
 
 /* --- checks */
 
-/* Neither a colon, which ends a name, nor controls (RFC 7617 section 2). */
-static bool is_name(struct str name)
-{
-    for (size_t i = 0; i < name.len; i++)
-        if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7f || name.p[i] == ':')
-            return false;
-    return name.len > 0 && name.len <= PASSWORD_MAX;
-}
-
 static bool check_user(const struct conf_pair *user, struct diag *diag)
 {
-    const char *wrong = password_hash_wrong(user->value.s);
+    const char *name_wrong = user_name_wrong(user->name.s);
+    const char *wrong = user_hash_wrong(user->value.s);
 
-    if (!is_name(user->name.s)) {
-        diag_error(diag, user->name.at, "a user's name has no colon and no control characters");
+    if (name_wrong) {
+        diag_error(diag, user->name.at, "%s", name_wrong);
         return false;
     }
     if (!wrong)
@@ -77,7 +77,7 @@ static bool check(void *conf, struct span at, struct diag *diag)
         diag_hide(diag, basic->users.items[i].value.at);
     for (uint32_t i = 0; i < basic->users.count; i++)
         is_good = check_user(&basic->users.items[i], diag) && is_good;
-    if (!basic->users.count) {
+    if (!basic->users.count && !basic->path.s.len) {
         diag_error(diag, at, "there are no users");
         is_good = false;
     }
@@ -88,12 +88,37 @@ static bool check(void *conf, struct span at, struct diag *diag)
     return is_good;
 }
 
+static bool open_file(struct basic_conf *basic, const struct filter_prepare *prepare)
+{
+    char error[USER_FILE_ERROR];
+
+    basic->file = user_file_open(basic->path.s, prepare->env ? prepare->env->workers : 0, error);
+    if (!basic->file)
+        diag_error(prepare->diag, basic->path.at, "%s", error);
+    return basic->file != NULL;
+}
+
 static bool prepare(void *conf, const struct filter_prepare *prepare)
 {
     struct basic_conf *basic = conf;
 
     basic->store = prepare->env ? prepare->env->keys : NULL;
-    return true;
+    return !basic->path.s.len || open_file(basic, prepare);
+}
+
+static void dispose(void *conf)
+{
+    struct basic_conf *basic = conf;
+
+    user_file_free(&basic->file);
+}
+
+static void look(void *conf)
+{
+    struct basic_conf *basic = conf;
+
+    if (basic->file)
+        user_file_look(basic->file);
 }
 
 /* --- credentials (RFC 7617 section 2) */
@@ -158,9 +183,8 @@ static enum verdict accept_user(struct visit *visit)
 {
     struct basic_state *state = visit->state;
 
-    state->is_accepted = true;
-    visit->vars->consumer = state->user;
-    return VERDICT_PASS;
+    state->is_accepted = !identity_set(visit, state->user, STR_NONE);
+    return state->is_accepted ? VERDICT_PASS : refuse(visit, REASON_MEMORY_LIMIT);
 }
 
 static void on_checked(void *owner, bool is_right)
@@ -173,20 +197,29 @@ static void on_checked(void *owner, bool is_right)
     filter_resume(visit);
 }
 
-/* The user of that name; else one whose hash takes the time, always the same for a name. */
-static const struct conf_pair *find(const struct basic_conf *conf, struct str name, bool *is_there)
+/* The user of that name, of the configuration or of the file; else one whose hash takes the time,
+ * always the same for a name. */
+static struct user find(const struct basic_conf *conf, unsigned worker, struct str name,
+                        bool *is_there)
 {
+    const struct user_list *list = conf->file ? user_file_users(conf->file, worker) : NULL;
+    const struct user *known = list ? user_list_find(list, name) : NULL;
+    uint32_t all = conf->users.count + (list ? list->count : 0), place;
     uint64_t hash = 14695981039346656037U;
 
+    *is_there = true;
     for (uint32_t i = 0; i < conf->users.count; i++)
-        if (str_same(conf->users.items[i].name.s, name)) {
-            *is_there = true;
-            return &conf->users.items[i];
-        }
+        if (str_same(conf->users.items[i].name.s, name))
+            return (struct user){name, conf->users.items[i].value.s};
+    if (known)
+        return *known;
     for (size_t i = 0; i < name.len; i++)
         hash = (hash ^ (unsigned char)name.p[i]) * 1099511628211U;
     *is_there = false;
-    return &conf->users.items[(hash >> 32) % conf->users.count];
+    place = (uint32_t)((hash >> 32) % all);
+    if (place < conf->users.count)
+        return (struct user){name, conf->users.items[place].value.s};
+    return list->users[place - conf->users.count];
 }
 
 static enum verdict ask(struct visit *visit, const struct credentials *credentials)
@@ -195,14 +228,14 @@ static enum verdict ask(struct visit *visit, const struct credentials *credentia
     struct basic_state *state = visit->state;
     struct password_desk *desk = key_store_desk(conf->store, visit->env->loop, visit->env->worker);
     bool is_there;
-    const struct conf_pair *user = find(conf, credentials->name, &is_there);
+    struct user user = find(conf, visit->env->worker, credentials->name, &is_there);
     struct password_ask ask = {.name = credentials->name,
                                .password = credentials->password,
-                               .hash = user->value.s,
+                               .hash = user.hash,
                                .client = visit->caller->hash,
                                .is_decoy = !is_there};
 
-    state->user = user->name.s;
+    state->user = credentials->name;
     state->is_known = desk && password_desk_knows(desk, &ask);
     if (state->is_known)
         return accept_user(visit);
@@ -266,6 +299,13 @@ static struct str describe(struct visit *visit)
                         state->is_accepted ? "true" : "false", state->is_known ? "true" : "false");
 }
 
+static uint32_t count_keys(const void *conf)
+{
+    const struct basic_conf *basic = conf;
+
+    return basic->users.count + (basic->file ? user_file_count(basic->file) : 0);
+}
+
 const struct filter filter_basic = {
     .name = "basic",
     .doc = "Lets users with a password pass.",
@@ -274,6 +314,9 @@ const struct filter filter_basic = {
     .state_size = sizeof(struct basic_state),
     .check = check,
     .prepare = prepare,
+    .dispose = dispose,
+    .look = look,
+    .count_keys = count_keys,
     .on_request = on_request,
     .on_response = on_response,
     .on_done = on_done,

@@ -267,6 +267,13 @@ void filter_resume(struct visit *visit)
         walk->ends->resume(walk->owner);
 }
 
+const struct peer_cert *filter_peer_cert(struct visit *visit)
+{
+    const struct chain_walk *walk = visit->walk;
+
+    return walk->ends->peer_cert ? walk->ends->peer_cert(walk->owner) : NULL;
+}
+
 enum verdict chain_request(struct chain_walk *walk, struct visit **visit)
 {
     enum verdict verdict = waited(walk, visit);

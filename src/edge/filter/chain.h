@@ -33,6 +33,7 @@ struct chain_ends {
     enum reason (*request)(void *owner, const struct piece *piece);
     enum reason (*response)(void *owner, const struct piece *piece);
     void (*resume)(void *owner); /* the filter that waited has decided: chain_request() again */
+    const struct peer_cert *(*peer_cert)(void *owner); /* NULL: there are none */
 };
 
 struct chain_walk {

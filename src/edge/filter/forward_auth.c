@@ -8,9 +8,11 @@
 #include <strings.h>
 
 #include "base/arena.h"
+#include "base/text.h"
 #include "config/field.h"
 #include "config/conf.h"
 #include "edge/auth/answer_cache.h"
+#include "edge/auth/credential.h"
 #include "edge/loop.h"
 #include "sluice/errand.h"
 #include "sluice/filter.h"
@@ -140,18 +142,18 @@ static struct str uri_of(struct visit *visit)
     return arena_format(visit->arena, "%.*s?%.*s", STR_FMT(request->path), STR_FMT(request->query));
 }
 
+static bool is_named(const struct header *header, struct str name)
+{
+    return header->name_len == name.len && !strncasecmp(header->name, name.p, name.len);
+}
+
 /* All fields of that name, as they came. */
 static bool add_named(struct visit *visit, struct str name, struct head *head)
 {
-    enum header_id id = head_id(name);
-
     for (unsigned k = 0; k < visit->request->count; k++) {
         const struct header *header = &visit->request->headers[k];
-        bool is_it = id ? header->id == id
-                        : !header->id && header->name_len == name.len &&
-                              !strncasecmp(header->name, name.p, name.len);
 
-        if (is_it &&
+        if (is_named(header, name) &&
             head_add(head, visit->arena, name, (struct str){header->value, header->value_len}))
             return false;
     }
@@ -187,28 +189,71 @@ static bool make_head(const struct auth_conf *conf, struct visit *visit, struct 
 
 /* --- the answer */
 
-/* The values that the target gets, as the configuration names them. */
-static void find_values(const struct auth_conf *conf, const struct head *answer, struct str *values)
+/* The values of all fields of that name, a line each: no value has an end of line in it. Absent:
+ * there is no such field. False: memory. */
+static bool join_values(const struct head *answer, struct str name, struct arena *arena,
+                        struct str *lines)
 {
-    for (uint32_t i = 0; i < conf->forward.count; i++) {
-        struct str name = conf->forward.items[i].s;
-        enum header_id id = head_id(name);
+    size_t size = 0;
+    char *at;
 
-        values[i] = id ? head_value(answer, id) : head_value_name(answer, name);
+    *lines = STR_NONE;
+    for (unsigned k = 0; k < answer->count; k++)
+        if (is_named(&answer->headers[k], name))
+            size += answer->headers[k].value_len + 1U;
+    if (!size)
+        return true;
+    at = arena_text(arena, size);
+    if (!at)
+        return false;
+    *lines = (struct str){at, size};
+    for (unsigned k = 0; k < answer->count; k++) {
+        const struct header *header = &answer->headers[k];
+
+        if (!is_named(header, name))
+            continue;
+        at = text_put(at, (struct str){header->value, header->value_len});
+        *at++ = '\n';
     }
+    return true;
+}
+
+/* The values that the target gets, as the configuration names them. */
+static bool find_values(const struct auth_conf *conf, const struct head *answer,
+                        struct arena *arena, struct str *values)
+{
+    for (uint32_t i = 0; i < conf->forward.count; i++)
+        if (!join_values(answer, conf->forward.items[i].s, arena, &values[i]))
+            return false;
+    return true;
+}
+
+/* A field for each line. */
+static bool put_lines(struct visit *visit, struct str name, struct str lines)
+{
+    struct str rest = arena_copy(visit->arena, lines);
+
+    if (!rest.p)
+        return false;
+    while (rest.len) {
+        const char *end = memchr(rest.p, '\n', rest.len);
+        struct str value = {rest.p, (size_t)(end - rest.p)};
+
+        rest = (struct str){end + 1, rest.len - value.len - 1};
+        if (head_add(visit->request, visit->arena, name, value))
+            return false;
+    }
+    return true;
 }
 
 /* What the client sent under these names is not the service's word. */
 static bool put_values(const struct auth_conf *conf, struct visit *visit, const struct str *values)
 {
     for (uint32_t i = 0; i < conf->forward.count; i++) {
-        struct str name = conf->forward.items[i].s, value;
+        struct str name = conf->forward.items[i].s;
 
-        head_remove_name(visit->request, name);
-        if (!values[i].p)
-            continue;
-        value = arena_copy(visit->arena, values[i]);
-        if (!value.p || head_add(visit->request, visit->arena, name, value))
+        credential_clear_field(visit->request, name);
+        if (values[i].p && !put_lines(visit, name, values[i]))
             return false;
     }
     return true;
@@ -271,7 +316,8 @@ static enum verdict let_pass(struct visit *visit, const struct head *answer)
     struct answer_cache *cache = cache_of(visit);
     struct str values[ANSWER_VALUES_MAX];
 
-    find_values(conf, answer, values);
+    if (!find_values(conf, answer, visit->arena, values))
+        return VERDICT_FAIL;
     if (cache && state->has_digest)
         answer_cache_put(cache, state->digest,
                          visit->env->loop->now_us + (uint64_t)conf->cache_ms * 1000, values,

@@ -4,11 +4,14 @@
  * which the manager keeps fresh, or one secret or public key. What was verified is remembered by
  * each worker. A refusal says which rule failed, never what the token holds.
  */
+#include "base/text.h"
+#include "edge/filter/identity.h"
 #include "edge/filter/jwt_impl.h"
 #include "edge/loop.h"
 
 struct jwt_state {
     enum fault fault;
+    struct str failed; /* the claim or scope that is not as it should be; absent: another matter */
     bool was_asked, is_absent, is_twice, is_known, is_keyless;
 };
 
@@ -45,11 +48,8 @@ static bool apply(struct visit *visit, const struct jwt_conf *conf, const struct
     visit->vars->claims = arena_copy(visit->arena, jwt->claims);
     if (!visit->vars->claims.p)
         return false;
-    if (jwt->subject.p) {
-        visit->vars->consumer = arena_copy(visit->arena, jwt->subject);
-        if (!visit->vars->consumer.p)
-            return false;
-    }
+    if (jwt->subject.len && identity_set(visit, jwt->subject, STR_NONE))
+        return false;
     for (uint32_t i = 0; i < conf->rules.forward_count; i++) {
         struct str value = jwt->forward[i];
 
@@ -84,6 +84,7 @@ static enum verdict verify(struct visit *visit, struct token_cache *cache,
 
     arena_init(&arena, NULL, 0);
     state->fault = jwt_read(&jwt, &ask, &arena);
+    state->failed = jwt.failed;
     if (state->fault == FAULT_KEY && conf->source)
         __atomic_store_n(&conf->source->is_missing, 1, __ATOMIC_RELAXED);
     if (state->fault == FAULT_NONE) {
@@ -199,6 +200,24 @@ static enum verdict on_response(struct visit *visit)
     return refuse(visit, REASON_MEMORY_LIMIT);
 }
 
+/* ,"claim":"role"; empty: no claim has failed. */
+static struct str failed_member(struct visit *visit)
+{
+    const struct jwt_state *state = visit->state;
+    struct str member = STR("");
+    char *text, *end;
+
+    if (!state->failed.len)
+        return member;
+    text = arena_text(visit->arena, state->failed.len * TEXT_JSON_FACTOR);
+    if (!text)
+        return member;
+    end = text_json(text, state->failed);
+    member = arena_format(visit->arena, ",\"%s\":\"%.*s\"",
+                          state->fault == FAULT_SCOPE ? "scope" : "claim", (int)(end - text), text);
+    return member.p ? member : STR("");
+}
+
 static struct str describe(struct visit *visit)
 {
     const struct jwt_state *state = visit->state;
@@ -212,8 +231,8 @@ static struct str describe(struct visit *visit)
         said = "token_twice";
     else if (state->is_keyless)
         said = "no_keys";
-    return arena_format(visit->arena, "\"token\":\"%s\",\"remembered\":%s", said,
-                        state->is_known ? "true" : "false");
+    return arena_format(visit->arena, "\"token\":\"%s\",\"remembered\":%s%.*s", said,
+                        state->is_known ? "true" : "false", STR_FMT(failed_member(visit)));
 }
 
 const struct filter filter_jwt = {

@@ -15,8 +15,10 @@ extern const struct filter filter_forward_auth;
 extern const struct filter filter_decompress;
 extern const struct filter filter_grpc_web;
 extern const struct filter filter_headers;
+extern const struct filter filter_hmac;
 extern const struct filter filter_jwt;
 extern const struct filter filter_mirror;
+extern const struct filter filter_mtls;
 extern const struct filter filter_lua;
 extern const struct filter filter_rate_limit;
 extern const struct filter filter_shield;
@@ -28,6 +30,8 @@ const struct filter *const filter_registry[] = {
     &filter_rate_limit,
     &filter_shield,
     // who asks
+    &filter_mtls,
+    &filter_hmac, // before those that take their keys out of the query that is signed
     &filter_jwt,
     &filter_api_key,
     &filter_basic,

@@ -171,6 +171,13 @@ static struct str describe(struct visit *visit)
     return arena_format(visit->arena, "\"link\":\"%s\"", state->said ? state->said : "good");
 }
 
+static uint32_t count_keys(const void *conf)
+{
+    const struct signed_url_conf *url = conf;
+
+    return url->secrets.count;
+}
+
 const struct filter filter_signed_url = {
     .name = "signed_url",
     .doc = "Lets requests pass whose URL was signed and has not expired.",
@@ -178,6 +185,7 @@ const struct filter filter_signed_url = {
     .conf_size = sizeof(struct signed_url_conf),
     .state_size = sizeof(struct signed_url_state),
     .check = check,
+    .count_keys = count_keys,
     .on_request = on_request,
     .on_response = on_response,
     .describe = describe,

@@ -83,6 +83,8 @@ void api_shield_get(struct admin_call *call);
 void api_shield_set(struct admin_call *call);
 /* The same for the status. */
 json_t *api_shield_status(const struct manager *m);
+/* Keys and users that filters know, for the status. */
+json_t *api_credentials_status(const struct manager *m);
 /* A second has passed: tells when its time is over. */
 void api_shield_tick(struct admin *admin);
 

@@ -159,6 +159,7 @@ void api_status(struct admin_call *call)
     json_object_set_new(json, "warnings", warnings_json(m));
     json_object_set_new(json, "certificates", api_certificates_status(m));
     json_object_set_new(json, "shield", api_shield_status(m));
+    json_object_set_new(json, "credentials", api_credentials_status(m));
     json_object_set_new(json, "services", api_services_status(m));
     json_object_set_new(json, "rate_limits", rate_limits_json(m));
     json_object_set_new(json, "draining_edges", peers_json(m));

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/user.h"
 #include "edge/access/shield.h"
+#include "edge/auth/replay.h"
 #include "edge/limit/limiter.h"
 #include "edge/script/dict.h"
 #include "edge/manager/admin.h"
@@ -456,6 +457,7 @@ static void free_plane(struct manager *m)
     checks_free(&m->checks);
     health_memory_close(&m->memory);
     limiter_close(&m->limiter);
+    replay_close(&m->replay);
     shield_free(&m->shield);
     dict_close(&m->dicts);
     manager_close_discovery(m);

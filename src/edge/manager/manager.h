@@ -79,6 +79,7 @@ struct manager {
     struct checks *checks;
     struct health_memory *memory;
     struct limiter *limiter;
+    struct replay *replay;
     bool was_degraded; /* rate limits, as the last event said */
     char degraded_why[NOTE_MAX + 1];
     struct shield *shield;

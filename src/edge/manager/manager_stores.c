@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "edge/access/shield.h"
+#include "edge/auth/replay.h"
 #include "edge/limit/limiter.h"
 #include "edge/manager/admin.h"
 #include "edge/manager/manager_impl.h"
@@ -25,6 +26,21 @@ static struct limiter *open_limiter(struct manager *m)
     if (link_memory(m->options.link, STR(LIMITER_MEMORY_NAME), LIMITER_SIZE, &fd, error))
         fprintf(stderr, "sluice: edge: rate limits will not outlive this process: %s\n", error);
     return limiter_open(fd);
+}
+
+/* Without it signatures that were accepted before a restart could be used again until they are too
+ * old. */
+static struct replay *open_replay(struct manager *m)
+{
+    char error[LINK_ERROR_SIZE] = "no memory";
+    int fd = -1;
+
+    if (link_memory(m->options.link, STR(REPLAY_MEMORY_NAME), REPLAY_SIZE, &fd, error))
+        fprintf(stderr,
+                "sluice: edge: what is known of signed requests will not outlive this "
+                "process: %s\n",
+                error);
+    return replay_open(fd);
 }
 
 /* A filter names keys that are not known: the manager is woken to read them. */
@@ -59,9 +75,10 @@ static bool open_keys(struct manager *m)
 bool manager_open_stores(struct manager *m)
 {
     m->limiter = open_limiter(m);
+    m->replay = open_replay(m);
     m->dicts = dict_open(DICTS_SIZE);
     m->shield = shield_new();
-    if (!m->limiter || !m->dicts || !m->shield)
+    if (!m->limiter || !m->replay || !m->dicts || !m->shield)
         return false;
     shield_set(m->shield, overlay_shield(m->overlay));
     return open_keys(m);
@@ -72,6 +89,7 @@ struct filter_env manager_env(const struct manager *m)
     return (struct filter_env){
         .workers = m->worker_count,
         .limiter = m->limiter,
+        .replay = m->replay,
         .keys = m->key_store,
         .shield = m->shield,
         .dicts = m->dicts,
