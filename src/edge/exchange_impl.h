@@ -116,6 +116,8 @@ void exchange_on_pause(struct loop_pause *pause);
 /* Sends what came of the request's body before its filters were asked through them, once they are;
  * what they make of it is held. REASON_NONE, or why the request is to be refused. */
 MUST_USE enum reason exchange_edit_held(struct exchange *x);
+/* The request waits in ASK for the rest of its body, which is asked for. E_NOMEM: no room. */
+MUST_USE enum status exchange_begin_hold(struct exchange *x);
 /* Queues a piece of the answer for the client, through the filters that want to see it.
  * REASON_NONE, or why the answer cannot go on. */
 MUST_USE enum reason exchange_put_answer(struct exchange *x, const struct piece *piece);
