@@ -46,9 +46,9 @@ struct chain_walk {
      * need not ask the chain. */
     bool edits_request, edits_response;
     bool holds_request; /* its head waits for the body to come out of the hooks */
-    bool is_waiting;  /* the filter before `at` has not decided */
-    bool is_bodiless; /* set by the caller of chain_response(): no body follows the head */
-    bool is_broken;   /* a hook or the end gave up on the answer: nothing more goes through */
+    bool is_waiting;    /* the filter before `at` has not decided */
+    bool is_bodiless;   /* set by the caller of chain_response(): no body follows the head */
+    bool is_broken;     /* a hook or the end gave up on the answer: nothing more goes through */
 };
 
 /* Compiles what the filters of a configuration need, all of it: its own and its routes', with the
