@@ -132,6 +132,7 @@ bool validate_prepare(void *conf, const struct filter_prepare *prepare)
     const struct conf_text *path =
         validate->schema_file.s.len ? &validate->schema_file : &validate->openapi_file;
     const struct source *source;
+    unsigned before = prepare->diag->errors;
     struct arena scratch;
     bool is_good = false;
 
@@ -141,7 +142,7 @@ bool validate_prepare(void *conf, const struct filter_prepare *prepare)
     source = read_file(path, &scratch, prepare->diag);
     book.root = source ? yaml_read(source, &scratch, prepare->diag) : NULL;
     if (book.root)
-        is_good = compile(validate, &book);
+        is_good = compile(validate, &book) && prepare->diag->errors == before;
     validate->patterns = book.patterns;
     arena_reset(&scratch);
     return is_good;
