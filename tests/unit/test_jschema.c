@@ -63,8 +63,8 @@ static void rig_fini(struct rig *rig)
     arena_reset(&rig->arena);
 }
 
-static enum jschema_answer judge_with(struct rig *rig, const char *text,
-                                      uint64_t (*clock)(void), struct jschema_fault *fault)
+static enum jschema_answer judge_with(struct rig *rig, const char *text, uint64_t (*clock)(void),
+                                      struct jschema_fault *fault)
 {
     const struct jschema_ask ask = {&rig->arena, 7, clock};
     struct doc_fault wrong;
@@ -83,7 +83,8 @@ static enum jschema_answer judge(struct rig *rig, const char *text, struct jsche
 
 static void run_group(const char *file, const json_t *group)
 {
-    char *schema = json_dumps(json_object_get(group, "schema"), JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    char *schema =
+        json_dumps(json_object_get(group, "schema"), JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     struct rig rig;
     json_t *test;
     size_t i;
@@ -94,7 +95,8 @@ static void run_group(const char *file, const json_t *group)
     assert_int_equal(rig.diag.count, 0);
     json_array_foreach(json_object_get(group, "tests"), i, test)
     {
-        char *data = json_dumps(json_object_get(test, "data"), JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+        char *data =
+            json_dumps(json_object_get(test, "data"), JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
         bool is_valid = json_is_true(json_object_get(test, "valid"));
         struct jschema_fault fault;
 
@@ -313,7 +315,8 @@ static void test_errors(void **state)
         {"{\"minLength\": -1}", "s.json:1:15: error: expected a whole number that is not negative"},
         {"{\"minLength\": 1.5}",
          "s.json:1:15: error: expected a whole number that is not negative"},
-        {"{\"multipleOf\": 0}", "s.json:1:16: error: expected a number above 0 of at most 9 digits"},
+        {"{\"multipleOf\": 0}",
+         "s.json:1:16: error: expected a number above 0 of at most 9 digits"},
         {"{\"multipleOf\": 1.234567891}",
          "s.json:1:16: error: expected a number above 0 of at most 9 digits"},
         {"{\"multipleOf\": -2}", "s.json:1:16: error: expected a number above 0"},
@@ -325,7 +328,8 @@ static void test_errors(void **state)
         {"{\"$ref\": \"#/%zz\"}", "s.json:1:10: error: there is nothing of this name"},
         {"{\"$ref\": \"#anchor\"}", "s.json:1:10: error: only references into this file"},
         {"{\"$ref\": \"#\"}", "error: this schema refers to itself without an end"},
-        {"{\"$defs\": {\"a\": {\"allOf\": [{\"$ref\": \"#/$defs/b\"}]}, \"b\": {\"not\": {\"$ref\": "
+        {"{\"$defs\": {\"a\": {\"allOf\": [{\"$ref\": \"#/$defs/b\"}]}, \"b\": {\"not\": "
+         "{\"$ref\": "
          "\"#/$defs/a\"}}}, \"$ref\": \"#/$defs/a\"}",
          "error: this schema refers to itself without an end"},
         {"{\"allOf\": []}", "s.json:1:11: error: expected a list of schemas"},
@@ -338,7 +342,8 @@ static void test_errors(void **state)
         {"{\"uniqueItems\": 1}", "s.json:1:17: error: expected true or false"},
         {"{\"contains\": {}, \"minContains\": -1}", "error: expected a whole number"},
         {"{\"dependentRequired\": {\"a\": 1}}", "error: expected a list of names"},
-        {"{\"properties\": {\"a\": {\"$id\": \"http://x/\"}}}", "error: $id is supported at the root"},
+        {"{\"properties\": {\"a\": {\"$id\": \"http://x/\"}}}",
+         "error: $id is supported at the root"},
         {"{\"$schema\": \"http://json-schema.org/draft-03/schema#\"}",
          "s.json:1:13: error: not a dialect that is known here"},
         {"{\"items\": [{}], \"prefixItems\": [{}]}", "error: a list of items and prefixItems"},

@@ -230,8 +230,7 @@ static void check(struct rig *rig, const struct ask *ask)
                                   STR("2eb8aa08-aa98-11ea-b4aa-73b441d16380")),
                          OK);
     if (ask->name)
-        assert_int_equal(
-            head_add(&head, &rig->arena, text_of(ask->name), text_of(ask->value)), OK);
+        assert_int_equal(head_add(&head, &rig->arena, text_of(ask->name), text_of(ask->value)), OK);
     assert_true(openapi_find(rig->api, text_of(ask->path), &match));
     operation = openapi_method(match.item, STR("GET"));
     answer = openapi_judge(operation, &match, &head, &with, &fault);
@@ -320,9 +319,9 @@ static void test_media(void **state)
         const char *type;
         bool is_taken;
     } cases[] = {
-        {"application/json", true},  {"Application/JSON; charset=utf-8", true},
-        {"text/plain", true},        {"application/vnd.a+json", true},
-        {"application/xml", false},  {"", false},
+        {"application/json", true},   {"Application/JSON; charset=utf-8", true},
+        {"text/plain", true},         {"application/vnd.a+json", true},
+        {"application/xml", false},   {"", false},
         {"application/json2", false}, {"json", false},
     };
     const struct openapi_body *body;
@@ -364,7 +363,8 @@ static void test_errors(void **state)
         {"openapi: 3.0.0\npaths: {/a: {get: []}}", "expected a map"},
         {"openapi: 3.0.0\npaths: {/a: {$ref: 'x.yaml'}}", "only references into this file"},
         {"openapi: 3.0.0\npaths: {/a: {$ref: '#/paths/~1a'}}", "too many references"},
-        {"openapi: 3.0.0\npaths: {/a: {get: {parameters: [{in: query}]}}}", "a parameter has a name"},
+        {"openapi: 3.0.0\npaths: {/a: {get: {parameters: [{in: query}]}}}",
+         "a parameter has a name"},
         {"openapi: 3.0.0\npaths: {/a: {get: {parameters: [{name: a, in: body}]}}}",
          "a parameter is in path, query, header or cookie"},
         {"openapi: 3.0.0\npaths: {/a: {get: {parameters: [{name: a, in: query, style: deepObject, "
@@ -405,9 +405,9 @@ static void test_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),      cmocka_unit_test(test_bases),
-        cmocka_unit_test(test_methods),    cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_media),      cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_paths),   cmocka_unit_test(test_bases),
+        cmocka_unit_test(test_methods), cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_media),   cmocka_unit_test(test_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
