@@ -56,14 +56,31 @@ static void judge(const struct jschema *schema, struct str text, struct arena *a
         check_equal(value->first, value->first->next);
 }
 
+static void ask_operation(const struct openapi_operation *operation,
+                          const struct openapi_match *match, const struct head *head,
+                          struct arena *arena)
+{
+    const struct jschema_ask ask = {arena, 5, stand_still};
+    struct openapi_fault fault;
+
+    if (openapi_judge(operation, match, head, &ask, &fault) == JSCHEMA_FAILS)
+        require(fault.why.keyword && fault.in && fault.name.p, "a parameter is named");
+}
+
+static void ask_body(const struct openapi_body *body, struct str text, struct arena *arena)
+{
+    const struct openapi_media *media =
+        body ? openapi_find_media(body, STR("application/json")) : NULL;
+
+    if (media && media->schema)
+        judge(media->schema, text, arena);
+}
+
 static void ask_api(const struct openapi *api, struct str text, struct arena *arena)
 {
-    static const char *const methods[] = {"GET", "POST", "HEAD"};
-    const struct jschema_ask ask = {arena, 5, stand_still};
+    static const struct str methods[] = {STR_INIT("GET"), STR_INIT("POST"), STR_INIT("HEAD")};
     const char *end = text.len ? memchr(text.p, '\n', text.len) : NULL;
     struct str path = {text.p, end ? (size_t)(end - text.p) : text.len};
-    const struct openapi_media *media;
-    struct openapi_fault fault;
     struct openapi_match match;
     struct head head;
 
@@ -75,17 +92,12 @@ static void ask_api(const struct openapi *api, struct str text, struct arena *ar
         return;
     require(match.count <= OPENAPI_VALUES_MAX, "values have their room");
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-        const struct openapi_operation *operation =
-            openapi_method(match.item, (struct str){methods[i], strlen(methods[i])});
+        const struct openapi_operation *operation = openapi_method(match.item, methods[i]);
 
         if (!operation)
             continue;
-        if (openapi_judge(operation, &match, &head, &ask, &fault) == JSCHEMA_FAILS)
-            require(fault.why.keyword && fault.in && fault.name.p, "a parameter is named");
-        media =
-            operation->body ? openapi_find_media(operation->body, STR("application/json")) : NULL;
-        if (media && media->schema)
-            judge(media->schema, text, arena);
+        ask_operation(operation, &match, &head, arena);
+        ask_body(operation->body, text, arena);
     }
 }
 

@@ -36,6 +36,7 @@ struct validate_state {
 };
 
 extern const struct field validate_fields[];
+/* The filter's hooks of these names, see filter.h. */
 bool validate_check(void *conf, struct span at, struct diag *diag);
 bool validate_prepare(void *conf, const struct filter_prepare *prepare);
 void validate_dispose(void *conf);

@@ -37,6 +37,7 @@ struct doc_fault {
     size_t offset;     /* of the byte where it was found */
 };
 
+/* Of a TEXT or a NUMBER; the second: of a member of a map. */
 static inline struct str doc_text(const struct doc_value *value)
 {
     return (struct str){value->text, value->len};

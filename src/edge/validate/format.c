@@ -180,24 +180,29 @@ static bool is_host(struct str s)
     return true;
 }
 
-/* RFC 5321 4.1.2, without quoted names. */
-static bool is_email(struct str s)
+/* RFC 5321 4.1.2 with RFC 6531 3.3: texts between dots, none quoted. */
+static bool is_local(struct str local)
 {
-    const char *at = memrchr(s.p, '@', s.len);
-    struct str local = {s.p, at ? (size_t)(at - s.p) : 0}, domain;
-
     if (!local.len || local.len > 64 || local.p[0] == '.' || local.p[local.len - 1] == '.')
         return false;
     for (size_t i = 0; i < local.len; i++) {
         char c = local.p[i];
+        bool is_text = is_digit(c) || is_alpha(c) || is_one_of(c, "!#$%&'*+-/=?^_`{|}~.");
 
-        if (!is_digit(c) && !is_alpha(c) && !is_one_of(c, "!#$%&'*+-/=?^_`{|}~.") &&
-            (unsigned char)c < 0x80)
-            return false;
-        if (c == '.' && local.p[i + 1] == '.')
+        if ((!is_text && (unsigned char)c < 0x80) || (c == '.' && local.p[i + 1] == '.'))
             return false;
     }
-    domain = (struct str){at + 1, s.len - local.len - 1};
+    return true;
+}
+
+static bool is_email(struct str s)
+{
+    const char *at = s.len ? memrchr(s.p, '@', s.len) : NULL;
+    struct str domain;
+
+    if (!at || !is_local((struct str){s.p, (size_t)(at - s.p)}))
+        return false;
+    domain = (struct str){at + 1, (size_t)(s.p + s.len - at) - 1};
     if (domain.len > 2 && domain.p[0] == '[' && domain.p[domain.len - 1] == ']') {
         domain = (struct str){domain.p + 1, domain.len - 2};
         return is_ipv4(domain) || (domain.len > 5 && !memcmp(domain.p, "IPv6:", 5) &&
@@ -206,16 +211,24 @@ static bool is_email(struct str s)
     return is_host(domain);
 }
 
-/* RFC 3986: a scheme, and only characters that may stand in one. */
-static bool is_uri(struct str s)
+/* RFC 3986 3.1: length of the scheme, 0 when there is none. */
+static size_t scan_scheme(struct str s)
 {
     size_t at = 0;
-    unsigned fragments = 0;
 
     while (at < s.len &&
            (is_alpha(s.p[at]) || (at && (is_digit(s.p[at]) || is_one_of(s.p[at], "+-.")))))
         at++;
-    if (!at || at >= s.len || s.p[at] != ':')
+    return at < s.len && s.p[at] == ':' ? at : 0;
+}
+
+/* RFC 3986: a scheme, and only characters that may stand in one. */
+static bool is_uri(struct str s)
+{
+    size_t at = scan_scheme(s);
+    unsigned fragments = 0;
+
+    if (!at)
         return false;
     for (at++; at < s.len; at++) {
         char c = s.p[at];

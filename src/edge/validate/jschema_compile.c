@@ -357,7 +357,7 @@ static unsigned types_of_rule(const struct jschema_rule *rule, unsigned depth)
     case RULE_TYPE:
         types = rule->types;
         if (types & JSCHEMA_INTEGER)
-            types |= JSCHEMA_NUMBER_BIT;
+            types |= 1U << DOC_NUMBER;
         return types & JSCHEMA_ALL;
     case RULE_REF:
         return types_of(rule->schema, depth);

@@ -10,11 +10,7 @@
 #include "edge/validate/jschema.h"
 
 /* Bits of types: those of enum doc_type, and whole numbers. */
-enum {
-    JSCHEMA_INTEGER = 1 << 6,
-    JSCHEMA_NUMBER_BIT = 1 << DOC_NUMBER,
-    JSCHEMA_ALL = (1 << 6) - 1,
-};
+enum { JSCHEMA_INTEGER = 1 << 6, JSCHEMA_ALL = (1 << 6) - 1 };
 
 enum jschema_kind {
     RULE_NEVER, /* the schema `false` */
@@ -22,7 +18,7 @@ enum jschema_kind {
     RULE_TYPE,
     RULE_ENUM,
     RULE_CONST,
-    RULE_MINIMUM,
+    RULE_MINIMUM, /* numbers */
     RULE_MAXIMUM,
     RULE_EXCLUSIVE_MINIMUM,
     RULE_EXCLUSIVE_MAXIMUM,
@@ -38,7 +34,7 @@ enum jschema_kind {
     RULE_CONTAINS,
     RULE_MIN_PROPERTIES,
     RULE_MAX_PROPERTIES,
-    RULE_MEMBERS,
+    RULE_MEMBERS, /* properties and the like */
     RULE_PROPERTY_NAMES,
     RULE_DEPENDENT_REQUIRED,
     RULE_DEPENDENT_SCHEMAS,
@@ -54,7 +50,6 @@ struct jschema_list {
     const struct jschema **items;
     uint32_t count;
 };
-
 /* properties, patternProperties, additionalProperties and required together: one walk. */
 struct jschema_member {
     struct str name;
@@ -66,7 +61,6 @@ struct jschema_family {
     const struct ecma *pattern;
     const struct jschema *schema;
 };
-
 struct jschema_members {
     struct jschema_member *members; /* sorted by length, then by bytes */
     struct jschema_family *families;
@@ -78,12 +72,10 @@ struct jschema_items {
     struct jschema_list prefix;
     const struct jschema *rest; /* NULL: any */
 };
-
 struct jschema_contains {
     const struct jschema *schema;
     uint32_t least, most;
 };
-
 /* A member whose presence asks for something. */
 struct jschema_dependency {
     struct str name;
@@ -96,11 +88,9 @@ struct jschema_dependencies {
     struct jschema_dependency *items;
     uint32_t count;
 };
-
 struct jschema_if {
     const struct jschema *condition, *then, *otherwise; /* NULL: any */
 };
-
 struct jschema_rule {
     enum jschema_kind kind;
     union {
@@ -135,14 +125,13 @@ struct jschema_entry {
 
 /* --- for jschema_keyword.c */
 
-/* The schema at a node, made later if it is new; NULL after an error. */
+/* The schema at a node, made later if it is new. Both: NULL after an error. */
 const struct jschema *jschema_later(struct jschema_book *book, const struct node *node);
-/* A value as it stands in the file; NULL after an error. */
 struct doc_value *jschema_value(struct jschema_book *book, const struct node *node);
 
-/* Fills the rules of the schema at a map. `rules` has room for all. */
+/* Fills the rules of the schema at a map, which has room for all. */
 void jschema_keywords(struct jschema_book *book, const struct node *map, struct jschema *schema);
-/* properties and the like of the same map, if there are any. False: there are none. */
+/* Groups of keywords: of members, items, `contains`, `if`. False: the map has none. */
 bool jschema_read_members(struct jschema_book *book, const struct node *map,
                           struct jschema_rule *rule);
 bool jschema_read_items(struct jschema_book *book, const struct node *map,

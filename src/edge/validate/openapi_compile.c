@@ -30,46 +30,58 @@ const struct node *openapi_follow(struct jschema_book *book, const struct node *
 
 /* --- where its paths begin */
 
-/* The path of a server's URL, its variables by their defaults; absent after an error. */
+static const struct node *get(const struct node *map, struct str key)
+{
+    return map && map->kind == NODE_MAP ? tree_get(map, key) : NULL;
+}
+
+/* The URL with its variables by their defaults; absent after an error. */
+static struct str expand_url(struct jschema_book *book, const struct node *url,
+                             const struct node *variables)
+{
+    struct str left = url->text, text = STR("");
+
+    while (left.len && text.p) {
+        const char *open = memchr(left.p, '{', left.len);
+        const char *close = open ? memchr(open, '}', left.len - (size_t)(open - left.p)) : NULL;
+        struct str literal = {left.p, open ? (size_t)(open - left.p) : left.len}, value = STR("");
+        const struct node *variable;
+
+        if (close) {
+            variable = get(variables, (struct str){open + 1, (size_t)(close - open - 1)});
+            variable = get(variable, STR("default"));
+            value = variable && variable->kind == NODE_SCALAR ? variable->text : STR_NONE;
+        }
+        if (!value.p || (open && !close)) {
+            jschema_wrong(book, url, "it has a variable without a default");
+            return STR_NONE;
+        }
+        text = arena_format(book->arena, "%.*s%.*s%.*s", STR_FMT(text), STR_FMT(literal),
+                            STR_FMT(value));
+        left = close ? (struct str){close + 1, (size_t)(left.p + left.len - close) - 1} : STR("");
+    }
+    return text;
+}
+
+/* The path of a server's URL; absent after an error. */
 static struct str read_url(struct jschema_book *book, const struct node *server)
 {
-    const struct node *url = server->kind == NODE_MAP ? tree_get(server, STR("url")) : NULL;
-    const struct node *variables =
-        server->kind == NODE_MAP ? tree_get(server, STR("variables")) : NULL;
-    struct str left, text = STR(""), scheme = STR("://");
+    static const struct str slashes = STR_INIT("://");
+    const struct node *url = get(server, STR("url"));
+    struct str text, rest;
     const char *host;
 
     if (!url || url->kind != NODE_SCALAR) {
         jschema_wrong(book, server, "a server has a url");
         return STR_NONE;
     }
-    for (left = url->text; left.len;) {
-        const char *open = memchr(left.p, '{', left.len);
-        const char *close = open ? memchr(open, '}', left.len - (size_t)(open - left.p)) : NULL;
-        struct str literal = {left.p, open ? (size_t)(open - left.p) : left.len}, value = STR("");
-        const struct node *variable = NULL;
-
-        if (close && variables && variables->kind == NODE_MAP)
-            variable = tree_get(variables, (struct str){open + 1, (size_t)(close - open - 1)});
-        if (variable && variable->kind == NODE_MAP)
-            variable = tree_get(variable, STR("default"));
-        if (open && (!variable || variable->kind != NODE_SCALAR)) {
-            jschema_wrong(book, url, "it has a variable without a default");
-            return STR_NONE;
-        }
-        if (open)
-            value = variable->text;
-        text = arena_format(book->arena, "%.*s%.*s%.*s", STR_FMT(text), STR_FMT(literal),
-                            STR_FMT(value));
-        left = open ? (struct str){close + 1, (size_t)(left.p + left.len - close - 1)} : STR("");
-    }
-    host = memmem(text.p, text.len, scheme.p, scheme.len);
-    if (host) {
-        left = (struct str){host + scheme.len, (size_t)(text.p + text.len - host) - scheme.len};
-        host = memchr(left.p, '/', left.len);
-        text = host ? (struct str){host, (size_t)(left.p + left.len - host)} : STR("");
-    }
-    return text;
+    text = expand_url(book, url, get(server, STR("variables")));
+    host = text.len ? memmem(text.p, text.len, slashes.p, slashes.len) : NULL;
+    if (!host)
+        return text;
+    rest = (struct str){host + slashes.len, (size_t)(text.p + text.len - host) - slashes.len};
+    host = rest.len ? memchr(rest.p, '/', rest.len) : NULL;
+    return host ? (struct str){host, (size_t)(rest.p + rest.len - host)} : STR("");
 }
 
 static bool add_base(struct jschema_book *book, struct openapi *api, struct str base)
