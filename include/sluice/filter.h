@@ -78,6 +78,8 @@ struct visit {
     struct head *response; /* NULL before the answer */
     struct visit_reply reply;
     enum reason reason;
+    struct str detail;    /* what a refusal says beside its reason, for the client to read: in the
+                           * arena or static; absent: no more */
     enum verdict verdict; /* what it said; one that waited sets it before filter_resume() */
     bool has_body;        /* the request did not end with its head, though nothing may follow */
     bool is_static;       /* the route is answered by the gateway itself: no target will be asked */
@@ -85,6 +87,8 @@ struct visit {
     bool is_bodiless;     /* no body follows the answer's head, also because it answers a HEAD */
     bool edits_request;   /* on_request sets it: its body goes through on_request_body */
     bool sees_request;    /* the same for one that hands every piece on as it is: lengths stay */
+    bool holds_request;   /* beside one of these: nothing goes to the target, nor is one picked,
+                           * until the whole body has passed all filters */
     bool edits_response;  /* the same of on_response; cleared before each call of that */
 };
 

@@ -23,8 +23,11 @@
  * the direction gets it without being handed it. Answers alone pause.
  *
  * Memory stays bounded because a hook keeps at most a few KiB in its state: the sender is given
- * credit for what came in as soon as the hook returns, unless the receiver is behind. The chain
- * drops the message's Content-Length; what else the change makes wrong in the head (ETag,
+ * credit for what came in as soon as the hook returns, unless the receiver is behind. One that has
+ * to see a body whole sets visit->holds_request beside, keeps it within a bound of its own and
+ * hands it on with the last piece: the target has had nothing of the request if that is refused
+ * then, and a client that waits for 100 (RFC 9110 10.1.1) gets it from the gateway. The chain drops
+ * the message's Content-Length; what else the change makes wrong in the head (ETag,
  * Content-Encoding, Accept-Ranges) the head hook corrects.
  *
  * The hooks return REASON_NONE, or why the message cannot go on: what filter_pass_body() returned

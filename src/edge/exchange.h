@@ -90,6 +90,7 @@ struct exchange {
     bool is_running : 1, is_over : 1, is_own : 1, is_tunnel : 1, holds_place : 1;
     bool is_sending : 1;               /* the request head is out: body goes through */
     bool is_answering : 1;             /* the answer head is out */
+    bool is_holding : 1;               /* filters want the body whole before the head goes on */
     bool held_last : 1;                /* the held body is the whole body */
     bool can_replay : 1;               /* held has all that was sent of the body */
     bool answer_began : 1;             /* the target's answer head is in */

@@ -156,6 +156,34 @@ static enum reason pass_request(struct exchange *x, const struct piece *piece)
     return x->walk.edits_request ? chain_request_body(&x->walk, piece) : put_request(x, piece);
 }
 
+/* RFC 9110 10.1.1: the target, which would say it, is not asked before the body is here. */
+static enum status say_continue(struct exchange *x)
+{
+    const struct head head = {.status = 100, .phrase = STR("Continue"), .minor = 1};
+
+    x->awaits_continue = x->request->expects_continue = false;
+    head_remove(x->request, HDR_EXPECT);
+    if (x->down.codec->interim(&x->down, &head))
+        return E_NOMEM;
+    exchange_touch(&x->down);
+    return OK;
+}
+
+enum status exchange_begin_hold(struct exchange *x)
+{
+    x->is_holding = true;
+    pay(&x->down, &x->owed_down);
+    return x->awaits_continue ? say_continue(x) : OK;
+}
+
+/* What is kept of the body is bounded by those that want it whole. */
+static void hold_on(struct exchange *x)
+{
+    pay(&x->down, &x->owed_down);
+    if (x->held_last)
+        exchange_run(x, STEP_ASK);
+}
+
 static void take_request(struct exchange *x, const struct piece *piece)
 {
     enum reason why;
@@ -168,6 +196,10 @@ static void take_request(struct exchange *x, const struct piece *piece)
     }
     if (why) {
         exchange_fail(x, why);
+        return;
+    }
+    if (x->is_holding) {
+        hold_on(x);
         return;
     }
     if (!is_taken(x)) {

@@ -113,11 +113,11 @@ void exchange_take_answer_trailers(struct stream *up, struct head *trailers);
 void exchange_drained_down(struct stream *down);
 void exchange_drained_up(struct stream *up);
 void exchange_on_pause(struct loop_pause *pause);
-/* Sends what came of the request's body before its filters were asked through them, once they are;
- * what they make of it is held. REASON_NONE, or why the request is to be refused. */
+/* Sends what came of the body early through its filters, to be held. NONE, or why to refuse. */
 MUST_USE enum reason exchange_edit_held(struct exchange *x);
-/* Queues a piece of the answer for the client, through the filters that want to see it.
- * REASON_NONE, or why the answer cannot go on. */
+/* The request waits in ASK for the rest of its body, which is asked for. E_NOMEM: no room. */
+MUST_USE enum status exchange_begin_hold(struct exchange *x);
+/* Queues a piece of the answer by way of its filters. NONE, or why the answer cannot go on. */
 MUST_USE enum reason exchange_put_answer(struct exchange *x, const struct piece *piece);
 /* Where filters pass bodies on to. */
 extern const struct chain_ends exchange_ends;

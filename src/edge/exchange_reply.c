@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "http/grpc.h"
 
 enum { RETRY_AFTER_S = 1 };
@@ -25,6 +26,19 @@ enum step exchange_answer_with(struct exchange *x, const struct exchange_reply *
     return STEP_TELL;
 }
 
+/* RFC 9457 3.1.4, where a filter has more to say than its reason. */
+static struct str detail_member(struct exchange *x)
+{
+    struct str detail = chain_detail(&x->walk);
+    char *text = detail.p ? arena_text(&x->arena, detail.len * TEXT_JSON_FACTOR + 1) : NULL;
+
+    if (!text)
+        return STR("");
+    detail = (struct str){text, (size_t)(text_json(text, detail) - text)};
+    detail = arena_format(&x->arena, "\"detail\":\"%.*s\",", STR_FMT(detail));
+    return detail.p ? detail : STR("");
+}
+
 /* A page for people, problem+json (RFC 9457) for programs. */
 static struct str error_body(struct exchange *x, unsigned status, bool for_people)
 {
@@ -37,9 +51,9 @@ static struct str error_body(struct exchange *x, unsigned status, bool for_peopl
                             "<p><small>%s &middot; request %.*s</small></p></body></html>\n",
                             status, status, info->text, info->slug, STR_FMT(x->id));
     return arena_format(&x->arena,
-                        "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,"
+                        "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,%.*s"
                         "\"reason\":\"%s\",\"request_id\":\"%.*s\"}\n",
-                        info->text, status, info->slug, STR_FMT(x->id));
+                        info->text, status, STR_FMT(detail_member(x)), info->slug, STR_FMT(x->id));
 }
 
 /* The service's own words; maintenance of which nothing is written is a refusal like others. */

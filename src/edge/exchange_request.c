@@ -288,7 +288,11 @@ static enum step passed(struct exchange *x)
 {
     enum reason why = x->walk.edits_request ? exchange_edit_held(x) : REASON_NONE;
 
-    return why ? exchange_refused(x, why) : after_filters(x);
+    if (why)
+        return exchange_refused(x, why);
+    if (!x->walk.holds_request || x->held_last)
+        return after_filters(x);
+    return exchange_begin_hold(x) ? exchange_refused(x, REASON_MEMORY_LIMIT) : STEP_WAIT;
 }
 
 enum step exchange_step_ask(struct exchange *x)
@@ -303,6 +307,9 @@ enum step exchange_step_ask(struct exchange *x)
         head_strip_hop_by_hop(x->request, x->request->is_upgrade);
         if (exchange_start_walk(x))
             return exchange_refused(x, REASON_MEMORY_LIMIT);
+    } else if (x->is_holding) { // all have been asked, and the body has come
+        x->is_holding = false;
+        return after_filters(x);
     }
     switch (chain_request(&x->walk, &visit)) {
     case VERDICT_PASS:

@@ -62,7 +62,8 @@ struct loop {
     struct conn *shaking, **shaking_last; /* handshakes that wait for their turn, oldest first */
     uv_idle_t shaker;                     /* runs only while some do */
     char *read_buffer;
-    unsigned fired; /* timers in this tick: at most so many that requests do not wait */
+    uint64_t invalid; /* requests that validation on trial would have refused */
+    unsigned fired;   /* timers in this tick: at most so many that requests do not wait */
     bool is_ticking;
     bool reads_many; /* this callback reads what many streams share: its own output is a batch */
 };

@@ -454,6 +454,7 @@ void worker_read(const struct worker *worker, struct worker_numbers *numbers)
         .connections = __atomic_load_n(&worker->clients.count, __ATOMIC_RELAXED),
         .connections_max = worker->listening.connections_max,
         .refused = __atomic_load_n(&worker->listening.refused, __ATOMIC_RELAXED),
+        .invalid = __atomic_load_n(&worker->loop.invalid, __ATOMIC_RELAXED),
         .memory_used = __atomic_load_n(&worker->memory_used, __ATOMIC_RELAXED),
         .lag_us = __atomic_load_n(&worker->lag_us, __ATOMIC_RELAXED),
         .shared = shared_state(worker->host.env.shared),

@@ -52,6 +52,7 @@ void worker_wake(struct worker *worker);
 struct worker_numbers {
     uint32_t in_flight, connections, connections_max;
     uint64_t refused;
+    uint64_t invalid; /* requests that validation on trial would have refused */
     uint64_t memory_used;
     uint64_t lag_us; /* of the loop, at the last probe */
     enum shared_state shared;

@@ -18,7 +18,7 @@ LAYERS = [
     ["src/edge/tls"],
     ["src/edge/loop", "src/edge/conn", "src/edge/mailbox"],
     ["src/edge/upstream"],
-    ["src/edge/limit", "src/edge/auth", "src/edge/shape", "src/edge/access", "src/edge/script"],
+    ["src/edge/limit", "src/edge/auth", "src/edge/shape", "src/edge/access", "src/edge/script", "src/edge/validate"],
     ["src/edge/filter"],
     ["src/edge/trust", "src/edge/proxy_protocol", "src/edge/found", "src/edge/registry", "src/edge/service", "src/edge/snapshot"],
     ["src/edge/exchange", "src/edge/errand", "src/edge/client"],

@@ -219,6 +219,14 @@ bool chain_is_cut(const struct chain_walk *walk)
            (!walk->visits || (walk->at < chain->count && walk->asked < chain->count));
 }
 
+struct str chain_detail(const struct chain_walk *walk)
+{
+    for (unsigned i = 0; walk->visits && i < walk->asked; i++)
+        if (walk->visits[i].detail.p)
+            return walk->visits[i].detail;
+    return STR_NONE;
+}
+
 /* A changed body has another length. */
 static void drop_length(struct head *head)
 {
@@ -243,6 +251,7 @@ static void route_request_body(struct chain_walk *walk)
         bool takes = takes_request(walk, i);
 
         walk->edits_request |= takes;
+        walk->holds_request |= takes && walk->visits[i].holds_request;
         is_changed |= takes && walk->visits[i].edits_request;
     }
     if (is_changed)

@@ -46,9 +46,10 @@ struct chain_walk {
     /* The body goes through hooks: set by chain_request() and chain_response(); if not, the caller
      * need not ask the chain. */
     bool edits_request, edits_response;
-    bool is_waiting;  /* the filter before `at` has not decided */
-    bool is_bodiless; /* set by the caller of chain_response(): no body follows the head */
-    bool is_broken;   /* a hook or the end gave up on the answer: nothing more goes through */
+    bool holds_request; /* its head waits for the body to come out of the hooks */
+    bool is_waiting;    /* the filter before `at` has not decided */
+    bool is_bodiless;   /* set by the caller of chain_response(): no body follows the head */
+    bool is_broken;     /* a hook or the end gave up on the answer: nothing more goes through */
 };
 
 /* Compiles what the filters of a configuration need, all of it: its own and its routes', with the
@@ -76,6 +77,8 @@ enum verdict chain_response(struct chain_walk *walk, struct head *response, bool
 /* Whether there are filters that saw neither the request nor an answer to it: what they would have
  * hidden of it is still there. */
 bool chain_is_cut(const struct chain_walk *walk);
+/* What a filter that refused has to say beside its reason; absent: nothing. */
+struct str chain_detail(const struct chain_walk *walk);
 /* Sends a piece of the request's body through the hooks, and what they make of it to the ends. */
 MUST_USE enum reason chain_request_body(struct chain_walk *walk, const struct piece *piece);
 /* The same of the answer's, the other way. */

@@ -23,6 +23,7 @@ extern const struct filter filter_lua;
 extern const struct filter filter_rate_limit;
 extern const struct filter filter_shield;
 extern const struct filter filter_signed_url;
+extern const struct filter filter_validate;
 
 const struct filter *const filter_registry[] = {
     &filter_cors, // first on the way in: preflights need no more; last on the way out
@@ -40,6 +41,7 @@ const struct filter *const filter_registry[] = {
     // what comes in
     &filter_decompress, // before what looks at bodies
     &filter_body_limit,
+    &filter_validate,
     &filter_mirror,
     // what goes out
     &filter_compress,

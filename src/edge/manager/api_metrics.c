@@ -104,12 +104,13 @@ static void put_listeners(struct prometheus *text, const struct manager *m)
 static void put_workers(struct prometheus *text, const struct manager *m)
 {
     struct worker_numbers numbers[STAT_WORKERS_MAX];
-    uint64_t refused = 0, memory = 0;
+    uint64_t refused = 0, memory = 0, invalid = 0;
 
     for (unsigned w = 0; w < m->worker_count; w++) {
         worker_read(m->workers[w], &numbers[w]);
         refused += numbers[w].refused;
         memory += numbers[w].memory_used;
+        invalid += numbers[w].invalid;
     }
     put_listeners(text, m);
     put_faults(text, m);
@@ -119,6 +120,9 @@ static void put_workers(struct prometheus *text, const struct manager *m)
     prometheus_family(text, "sluice_memory_used_bytes", PROMETHEUS_GAUGE,
                       "Memory that connections and requests hold, of limits.memory.");
     prometheus_u64(text, NULL, memory);
+    prometheus_family(text, "sluice_validate_dry_run_total", PROMETHEUS_COUNTER,
+                      "Requests that validation with dry_run would have refused.");
+    prometheus_u64(text, NULL, invalid);
     put_lag(text, m, numbers);
 }
 

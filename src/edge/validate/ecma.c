@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/validate/ecma.h"
+
+#include <stdalign.h>
+#include <stdlib.h>
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+enum {
+    MATCH_LIMIT = 50 * 1000, // backtracking steps: below a millisecond with JIT
+    DEPTH_LIMIT = 1000,
+    HEAP_LIMIT_KIB = 256,
+    SCRATCH = 1024, // bytes: contexts and the offsets of one group
+};
+
+// What PCRE2 asks for around one match comes from here, so that a match needs no malloc.
+struct scratch {
+    size_t used;
+    alignas(max_align_t) char bytes[SCRATCH];
+};
+
+static void *take(size_t n, void *owner)
+{
+    struct scratch *scratch = owner;
+    size_t size = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+    void *p;
+
+    if (size < n || size > SCRATCH - scratch->used)
+        return malloc(n);
+    p = scratch->bytes + scratch->used;
+    scratch->used += size;
+    return p;
+}
+
+static void give(void *p, void *owner)
+{
+    struct scratch *scratch = owner;
+    uintptr_t at = (uintptr_t)p, start = (uintptr_t)scratch->bytes;
+
+    if (at < start || at >= start + SCRATCH)
+        free(p);
+}
+
+static pcre2_code *compile(struct str pattern, int *error, size_t *offset)
+{
+    uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS |
+                       PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C;
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    pcre2_code *code = NULL;
+
+    *error = PCRE2_ERROR_NOMEMORY;
+    *offset = 0;
+    if (!context)
+        return NULL;
+    pcre2_set_compile_extra_options(context, PCRE2_EXTRA_ALT_BSUX); // \u{1F600}
+    code = pcre2_compile((PCRE2_SPTR)(pattern.p ? pattern.p : ""), pattern.len, options, error,
+                         offset, context);
+    pcre2_compile_context_free(context);
+    return code;
+}
+
+const struct ecma *ecma_compile(struct ecma **list, struct arena *arena, struct str pattern,
+                                struct span at, struct diag *diag)
+{
+    struct ecma *ecma = arena_zero(arena, 1, sizeof(*ecma));
+    char words[128];
+    size_t offset;
+    int error;
+
+    if (!ecma) {
+        diag_error(diag, at, "out of memory");
+        return NULL;
+    }
+    ecma->code = compile(pattern, &error, &offset);
+    if (!ecma->code) {
+        pcre2_get_error_message(error, (PCRE2_UCHAR *)words, sizeof(words));
+        diag_error(diag, at, "bad regular expression at character %zu: %s", offset + 1, words);
+        return NULL;
+    }
+    // Refused where memory may not be made executable; the interpreter then does it.
+    pcre2_jit_compile(ecma->code, PCRE2_JIT_COMPLETE);
+    ecma->next = *list;
+    *list = ecma;
+    return ecma;
+}
+
+void ecma_free(struct ecma **list)
+{
+    for (; *list; *list = (*list)->next)
+        pcre2_code_free((*list)->code);
+}
+
+enum ecma_answer ecma_match(const struct ecma *ecma, struct str subject)
+{
+    struct scratch scratch = {.used = 0};
+    pcre2_general_context *general = pcre2_general_context_create(take, give, &scratch);
+    pcre2_match_context *context = pcre2_match_context_create(general);
+    pcre2_match_data *data = pcre2_match_data_create(1, general);
+    int count = PCRE2_ERROR_NOMEMORY;
+
+    if (context && data) {
+        pcre2_set_match_limit(context, MATCH_LIMIT);
+        pcre2_set_depth_limit(context, DEPTH_LIMIT);
+        pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
+        // Checked as UTF-8 by what read it.
+        count = pcre2_match(ecma->code, (PCRE2_SPTR)(subject.p ? subject.p : ""), subject.len, 0,
+                            PCRE2_NO_UTF_CHECK, data, context);
+    }
+    pcre2_match_data_free(data);
+    pcre2_match_context_free(context);
+    pcre2_general_context_free(general);
+    if (count >= 0)
+        return ECMA_FITS;
+    return count == PCRE2_ERROR_NOMATCH ? ECMA_FAILS : ECMA_TOO_LONG;
+}
