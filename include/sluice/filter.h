@@ -39,15 +39,6 @@ struct visit_reply {
     struct str content_type, body; /* in the arena or static */
 };
 
-/* What filters tell those after them of a request; absent until one has. */
-struct vars {
-    struct str consumer; /* who it is: of a key, a token, a password, a certificate, a signature */
-    struct str tier;     /* of the consumer, by the same word: see edge/filter/identity.h */
-    struct str claims;   /* the payload of a verified token, JSON */
-    struct str country;  /* of the address, ISO 3166-1 alpha-2, or "unknown" */
-    uint32_t asn;        /* of the address */
-};
-
 /* What a worker lends filters. Stores are the process's: shared by the workers, safe from each. */
 struct filter_env {
     struct loop *loop;             /* of the worker: its time, memory and timers */
