@@ -31,6 +31,21 @@ end
 """
 
 
+ITEM = {"type": "object", "required": ["sku", "count"], "additionalProperties": False, "properties": {
+    "sku": {"type": "string", "pattern": "^[A-Z]{3}-[0-9]{4}$"}, "count": {"type": "integer", "minimum": 1, "maximum": 999},
+    "price": {"type": "number", "minimum": 0}, "note": {"type": "string", "maxLength": 100}}}
+ORDER = {"type": "object", "required": ["id", "items"], "properties": {
+    "id": {"type": "string", "format": "uuid"}, "items": {"type": "array", "minItems": 1, "items": ITEM}}}
+
+
+def order():
+    """1 KiB of JSON that fits ORDER."""
+    items = [{"sku": f"ABC-{1000 + i}", "count": i + 1, "price": 9.5, "note": "as it comes"} for i in range(13)]
+    body = {"id": "2eb8aa08-aa98-11ea-b4aa-73b441d16380", "items": items}
+    items[0]["note"] += "." * (1024 - len(json.dumps(body)))
+    return json.dumps(body)
+
+
 def ask(port, headers=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
@@ -137,6 +152,8 @@ def all_filters(folder):
         "basic": ({"users": {"ann": hashed}}, ("Authorization", basic), 401, "bcrypt, checked once"),
         "headers": ({"security": True}, None, "X-Content-Type-Options", "the security preset"),
         "body_limit": ("1MiB", None, None, "requests without body"),
+        "validate": ({"schema": make_file(os.path.join(folder, "order.json"), json.dumps(ORDER))}, None, None,
+                     "POST of 1 KiB of JSON: 13 objects, a pattern each"),
         "compress": ({"algorithms": ["gzip"]}, ("Accept-Encoding", "gzip"), "Content-Encoding",
                      "gzip, level 5, of 1 KiB of JSON"),
         "decompress": ({}, None, None, "requests without body"),
@@ -145,6 +162,24 @@ def all_filters(folder):
                          "answered from its cache"),
         "lua": ({"script": script}, None, "X-Seen", "a field set each way"),
     }
+
+
+def all_scripts(folder):
+    """name: wrk's script, of filters whose request is no GET."""
+    body = order()
+    script = f'wrk.method = "POST"\nwrk.body = [[{body}]]\nwrk.headers["Content-Type"] = "application/json"\n'
+    return {"validate": make_file(os.path.join(folder, "order.lua"), script)}
+
+
+def check_validation(port):
+    """It takes the body of the bench, and no other."""
+    for body, status in ((order(), 200), (order().replace("ABC", "abc", 1), 400)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("POST", "/", body, {"Host": "validate", "Content-Type": "application/json"})
+            expect(connection.getresponse().status == status, "validate", f"did not answer {status}")
+        finally:
+            connection.close()
 
 
 def check_filter(proxy, name, header, shown):
@@ -167,18 +202,19 @@ def check_cache(proxy, count, header):
     expect([asked[1] - asked[0], asked[2] - asked[1]] == [2, 1], "forward_auth", f"requests that the origin saw: {asked}")
 
 
-def cpu_us(proxy, host, header):
+def cpu_us(proxy, host, header, script=None):
     """CPU a request of one turn."""
     headers = [f"Host: {host}"] + ([": ".join(header)] if header else [])
+    load = {"headers": headers, **({"script": script} if script else {})}
     before = tools.run_ns(proxy.process.pid)
-    requests = tools.wrk(proxy.port, {"headers": headers}, 1)["requests"]
+    requests = tools.wrk(proxy.port, load, 1)["requests"]
     return (tools.run_ns(proxy.process.pid) - before) / requests / 1e3
 
 
-def pair(proxy, name, header, is_bare_first):
+def pair(proxy, name, header, script, is_bare_first):
     """CPU a request of the bare route and of that with the filter, one right after the other."""
     hosts = ("bare", name) if is_bare_first else (name, "bare")
-    turns = {host: cpu_us(proxy, host, header) for host in hosts}
+    turns = {host: cpu_us(proxy, host, header, script) for host in hosts}
     return turns["bare"], turns[name]
 
 
@@ -191,17 +227,18 @@ def filters(bench):
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(bench.folder())
         origin, count = stack.enter_context(tools.counting_origin())
-        table = all_filters(folder)
+        table, scripts = all_filters(folder), all_scripts(folder)
         options = {"filters": {name: {name: row[0]} for name, row in table.items()}}
         proxy = stack.enter_context(proxies.running("sluice", folder, origin, options))
         check_cache(proxy, count, table["forward_auth"][1])
         for name, (_, header, shown, _) in table.items():
             check_filter(proxy, name, header, shown)
+        check_validation(proxy.port)
         cpu_us(proxy, "bare", None)  # warm
         turns = {name: [] for name in table}
         for number in range(bench.rounds):
             for name, (_, header, _, _) in table.items():
-                turns[name].append(pair(proxy, name, header, number % 2 == 0))
+                turns[name].append(pair(proxy, name, header, scripts.get(name), number % 2 == 0))
     return {name: filter_row(turns[name], table[name][3]) for name in table}
 
 

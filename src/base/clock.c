@@ -28,6 +28,11 @@ static uint64_t read_clock(clockid_t id, uint64_t per_second)
     return (uint64_t)now.tv_sec * per_second + (uint64_t)now.tv_nsec / nanos_per_unit;
 }
 
+uint64_t clock_cpu_us(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID, 1000000);
+}
+
 uint64_t clock_us(void)
 {
     return read_clock(CLOCK_MONOTONIC, 1000000);

@@ -17,6 +17,8 @@ struct clock_date {
 
 /* Monotonic microseconds, from an arbitrary start. */
 uint64_t clock_us(void);
+/* Microseconds of the processor that this thread has had. A system call. */
+uint64_t clock_cpu_us(void);
 /* Unix time in milliseconds. */
 uint64_t clock_wall_ms(void);
 

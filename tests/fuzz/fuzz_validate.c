@@ -38,7 +38,7 @@ static void check_equal(const struct doc_value *a, const struct doc_value *b)
 
 static void judge(const struct jschema *schema, struct str text, struct arena *arena)
 {
-    const struct jschema_ask ask = {arena, 5, stand_still};
+    const struct jschema_ask ask = {arena, 5, stand_still, stand_still};
     struct jschema_fault fault, again;
     struct doc_fault wrong;
     const struct doc_value *value = doc_read(text, arena, 5, &wrong);
@@ -60,7 +60,7 @@ static void ask_operation(const struct openapi_operation *operation,
                           const struct openapi_match *match, const struct head *head,
                           struct arena *arena)
 {
-    const struct jschema_ask ask = {arena, 5, stand_still};
+    const struct jschema_ask ask = {arena, 5, stand_still, stand_still};
     struct openapi_fault fault;
 
     if (openapi_judge(operation, match, head, &ask, &fault) == JSCHEMA_FAILS)

@@ -27,12 +27,19 @@ static uint64_t now_us;
 
 static uint64_t stand_still(void)
 {
-    return now_us;
+    return 7;
 }
 
 static uint64_t run_on(void)
 {
     return now_us += JSCHEMA_PATTERNS_US / 4;
+}
+
+static uint64_t cpu_us;
+
+static uint64_t work_on(void)
+{
+    return cpu_us += JSCHEMA_PATTERNS_US + 1;
 }
 
 static struct str text_of(const char *text)
@@ -63,10 +70,11 @@ static void rig_fini(struct rig *rig)
     arena_reset(&rig->arena);
 }
 
-static enum jschema_answer judge_with(struct rig *rig, const char *text, uint64_t (*clock)(void),
+static enum jschema_answer judge_with(struct rig *rig, const char *text,
+                                      uint64_t (*const clocks[2])(void),
                                       struct jschema_fault *fault)
 {
-    const struct jschema_ask ask = {&rig->arena, 7, clock};
+    const struct jschema_ask ask = {&rig->arena, 7, clocks[0], clocks[1]};
     struct doc_fault wrong;
     const struct doc_value *value = doc_read(text_of(text), &rig->arena, 7, &wrong);
 
@@ -76,7 +84,9 @@ static enum jschema_answer judge_with(struct rig *rig, const char *text, uint64_
 
 static enum jschema_answer judge(struct rig *rig, const char *text, struct jschema_fault *fault)
 {
-    return judge_with(rig, text, stand_still, fault);
+    static uint64_t (*const clocks[2])(void) = {stand_still, stand_still};
+
+    return judge_with(rig, text, clocks, fault);
 }
 
 /* --- the suite */
@@ -392,14 +402,18 @@ static void test_backtracking_ends(void **state)
 
 static void test_patterns_have_a_time_together(void **state)
 {
+    static const char few[] = "[\"a\",\"a\",\"a\",\"a\",\"a\"]";
+    static const char many[] = "[\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\",\"a\"]";
+    static uint64_t (*const working[2])(void) = {run_on, work_on};
+    static uint64_t (*const waiting[2])(void) = {run_on, stand_still};
     struct jschema_fault fault;
     struct rig rig;
 
     (void)state;
     rig_init(&rig, "{\"items\": {\"pattern\": \"a\"}}", JSCHEMA_2020);
-    assert_int_equal(judge_with(&rig, "[\"a\",\"a\",\"a\"]", run_on, &fault), JSCHEMA_FITS);
-    assert_int_equal(judge_with(&rig, "[\"a\",\"a\",\"a\",\"a\",\"a\"]", run_on, &fault),
-                     JSCHEMA_TOO_COMPLEX);
+    assert_int_equal(judge_with(&rig, few, working, &fault), JSCHEMA_FITS);
+    assert_int_equal(judge_with(&rig, many, working, &fault), JSCHEMA_TOO_COMPLEX);
+    assert_int_equal(judge_with(&rig, many, waiting, &fault), JSCHEMA_FITS);
     rig_fini(&rig);
 }
 
@@ -429,7 +443,7 @@ static void test_steps_end(void **state)
 static void test_memory_ends(void **state)
 {
     static char value[400000];
-    struct jschema_ask ask = {.seed = 7, .now_us = stand_still};
+    struct jschema_ask ask = {.seed = 7, .now_us = stand_still, .cpu_us = stand_still};
     struct jschema_fault fault;
     struct doc_fault wrong;
     struct arena small;

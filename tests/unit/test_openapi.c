@@ -216,7 +216,7 @@ struct ask {
 
 static void check(struct rig *rig, const struct ask *ask)
 {
-    const struct jschema_ask with = {&rig->arena, 7, stand_still};
+    const struct jschema_ask with = {&rig->arena, 7, stand_still, stand_still};
     const struct openapi_operation *operation;
     struct openapi_fault fault;
     struct openapi_match match;

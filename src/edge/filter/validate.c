@@ -194,7 +194,7 @@ static bool judge_parameters(struct visit *visit, const struct openapi_operation
     const struct validate_conf *conf = visit->conf;
     struct openapi_fault fault;
     struct arena scratch;
-    const struct jschema_ask ask = {&scratch, conf->seed, clock_us};
+    const struct jschema_ask ask = {&scratch, conf->seed, clock_us, clock_cpu_us};
     struct str subject;
     enum jschema_answer answer;
 

@@ -18,7 +18,7 @@ static bool read_body(struct visit *visit, struct str body, struct arena *scratc
 {
     const struct validate_conf *conf = visit->conf;
     struct validate_state *state = visit->state;
-    const struct jschema_ask ask = {scratch, conf->seed, clock_us};
+    const struct jschema_ask ask = {scratch, conf->seed, clock_us, clock_cpu_us};
     struct jschema_fault fault;
     struct doc_fault wrong;
     const struct doc_value *value = doc_read(body, scratch, conf->seed, &wrong);

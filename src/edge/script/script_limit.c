@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "edge/script/script_impl.h"
@@ -23,14 +22,6 @@ enum {
 };
 
 static void on_count(lua_State *lua, lua_Debug *where);
-
-static uint64_t cpu_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static void watch(struct script *script, int instructions)
 {
@@ -110,8 +101,8 @@ bool script_may_go_on(void *owner)
     if (script->source.jit || !script->is_running || clock_us() < script->deadline_us)
         return true;
     if (!script->cpu_end_us)
-        script->cpu_end_us = cpu_us() + (uint64_t)script->time_ms * 1000;
-    if (cpu_us() < script->cpu_end_us)
+        script->cpu_end_us = clock_cpu_us() + (uint64_t)script->time_ms * 1000;
+    if (clock_cpu_us() < script->cpu_end_us)
         return true;
     latch(script, SCRIPT_TIMEOUT);
     return false;

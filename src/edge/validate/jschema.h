@@ -15,7 +15,7 @@
 enum {
     JSCHEMA_STEPS_MAX = 1000 * 1000, /* looks at a value by a keyword, for one answer */
     JSCHEMA_DEPTH_MAX = 256,         /* schemas within schemas while one is answered */
-    JSCHEMA_PATTERNS_US = 20 * 1000, /* for all patterns together */
+    JSCHEMA_PATTERNS_US = 20 * 1000, /* for all patterns together; twice that if watched late */
     JSCHEMA_POINTER_MAX = 256,       /* bytes of a pointer that is told */
 };
 
@@ -64,6 +64,7 @@ struct jschema_ask {
     struct arena *scratch;
     uint64_t seed;            /* a secret to hash by */
     uint64_t (*now_us)(void); /* monotonic */
+    uint64_t (*cpu_us)(void); /* what of it the thread has had; asked when the first says much */
 };
 
 /* Whether the value fits; `fault` is set when it does not: the first found. */
