@@ -14,6 +14,7 @@
 #include "sluice/filter_body.h"
 #include "sluice/head.h"
 #include "sluice/reason.h"
+#include "sluice/vars.h"
 
 struct arena;
 struct chain_walk;
@@ -37,15 +38,6 @@ enum verdict {
 struct visit_reply {
     uint16_t status;
     struct str content_type, body; /* in the arena or static */
-};
-
-/* What filters tell those after them of a request; absent until one has. */
-struct vars {
-    struct str consumer; /* who it is: of a key, a token, a password, a certificate, a signature */
-    struct str tier;     /* of the consumer, by the same word: see edge/filter/identity.h */
-    struct str claims;   /* the payload of a verified token, JSON */
-    struct str country;  /* of the address, ISO 3166-1 alpha-2, or "unknown" */
-    uint32_t asn;        /* of the address */
 };
 
 /* What a worker lends filters. Stores are the process's: shared by the workers, safe from each. */
