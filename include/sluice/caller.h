@@ -18,13 +18,4 @@ struct caller {
     bool is_told;      /* fields of the request said it, whose word is believed */
 };
 
-/* What filters tell those after them of a request; absent until one has. */
-struct vars {
-    struct str consumer; /* who it is: of a key, a token, a password, a certificate, a signature */
-    struct str tier;     /* of the consumer, by the same word: see edge/filter/identity.h */
-    struct str claims;   /* the payload of a verified token, JSON */
-    struct str country;  /* of the address, ISO 3166-1 alpha-2, or "unknown" */
-    uint32_t asn;        /* of the address */
-};
-
 #endif

@@ -14,6 +14,7 @@
 #include "sluice/filter_body.h"
 #include "sluice/head.h"
 #include "sluice/reason.h"
+#include "sluice/vars.h"
 
 struct arena;
 struct chain_walk;

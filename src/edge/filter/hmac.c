@@ -2,8 +2,8 @@
  *
  * hmac: lets requests pass that are signed with a shared secret (RFC 9421, hmac-sha256 alone). One
  * good signature of several suffices. It passes once: what was accepted is remembered as long as it
- * would be accepted again. A body is gathered and goes on when it is the one whose digest (RFC
- * 9530) was signed; the target may have had the head by then, and sees a wrong one break off.
+ * would be accepted again. A body is gathered, and the request goes on when it is the one whose
+ * digest (RFC 9530) was signed: the target sees nothing of one with a wrong body.
  */
 #include <string.h>
 
@@ -216,6 +216,12 @@ static enum reason reason_of(enum signature_fault fault)
     }
 }
 
+/* What follows a wish for another protocol is no body, unless it has a length. */
+static bool may_follow(const struct visit *visit)
+{
+    return visit->has_body && (!visit->request->is_upgrade || visit->request->content_length > 0);
+}
+
 /* Whether there is a body to be looked at, and room for it. */
 static enum verdict begin_body(struct visit *visit)
 {
@@ -229,8 +235,10 @@ static enum verdict begin_body(struct visit *visit)
         true; // also where nothing seems to follow: a digest of nothing is checked
     if (state->has_digest && length > 0 && (uint64_t)length > conf->body)
         return refuse(visit, REASON_BODY_TOO_LARGE);
-    if (visit->has_body || !state->has_digest)
+    visit->holds_request = state->has_digest && may_follow(visit);
+    if (visit->holds_request || !state->has_digest)
         return VERDICT_PASS;
+    state->has_digest = false; // from here on: there must be none
     state->fault = content_digest_is(&state->digest, STR("")) ? SIGNATURE_NONE : SIGNATURE_CONTENT;
     return state->fault ? refuse(visit, REASON_SIGNATURE_INVALID) : VERDICT_PASS;
 }
