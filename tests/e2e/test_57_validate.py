@@ -370,8 +370,8 @@ def test_why(origin, by_schema):
     why = gw.admin("GET", f"/api/v1/requests/{reply.header('X-Request-Id')}").json()
     filter_ = next(f for f in why["filters"] if f["name"] == "validate")
     assert why["reason"] == "body_invalid"
-    assert {k: filter_[k] for k in ("outcome", "why", "pointer", "keyword", "member")} == {
-        "outcome": "refused", "why": "body_invalid", "pointer": "/items/0", "keyword": "required", "member": "sku"}
+    assert {k: filter_[k] for k in ("verdict", "outcome", "why", "pointer", "keyword", "member")} == {
+        "verdict": "refuse", "outcome": "refused", "why": "body_invalid", "pointer": "/items/0", "keyword": "required", "member": "sku"}
     gw.wait_metric("sluice_http_requests_refused_total", 1, reason="body_invalid")
 
 

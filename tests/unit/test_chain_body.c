@@ -307,6 +307,8 @@ static void test_a_hook_that_gives_up(void **state)
     bench->plans[1].fails = REASON_BODY_TOO_LARGE;
     start(bench, &marks[0], &marks[1]);
     assert_int_equal(chain_request_body(&bench->walk, &piece), REASON_BODY_TOO_LARGE);
+    for (unsigned i = 0; i < bench->walk.chain->count; i++)
+        assert_int_equal(bench->walk.visits[i].verdict, i == 1 ? VERDICT_FAIL : VERDICT_PASS);
     assert_string_equal(bench->out, "");
 }
 

@@ -338,6 +338,17 @@ struct body_way {
     bool is_response;
 };
 
+/* The refusal is of the one that says it first, the innermost: `visit`, or NULL, the end. */
+static enum reason note_refusal(struct chain_walk *walk, struct visit *visit, enum reason why)
+{
+    if (why == REASON_NONE || walk->is_refused)
+        return why;
+    walk->is_refused = true;
+    if (visit)
+        visit->verdict = VERDICT_FAIL;
+    return why;
+}
+
 static enum reason pass_request(struct chain_walk *walk, unsigned at, const struct piece *piece)
 {
     for (; at < walk->chain->count; at++) {
@@ -345,9 +356,10 @@ static enum reason pass_request(struct chain_walk *walk, unsigned at, const stru
         struct body_way way = {.walk = walk, .at = at + 1};
 
         if (takes_request(walk, at))
-            return filter->on_request_body(&walk->visits[at], piece, &way);
+            return note_refusal(walk, &walk->visits[at],
+                                filter->on_request_body(&walk->visits[at], piece, &way));
     }
-    return walk->ends->request(walk->owner, piece);
+    return note_refusal(walk, NULL, walk->ends->request(walk->owner, piece));
 }
 
 static enum reason pass_response(struct chain_walk *walk, unsigned at, const struct piece *piece)

@@ -49,6 +49,7 @@ struct chain_walk {
     bool holds_request; /* its head waits for the body to come out of the hooks */
     bool is_waiting;    /* the filter before `at` has not decided */
     bool is_bodiless;   /* set by the caller of chain_response(): no body follows the head */
+    bool is_refused;    /* the request's body was, by a filter or the end */
     bool is_broken;     /* a hook or the end gave up on the answer: nothing more goes through */
 };
 
