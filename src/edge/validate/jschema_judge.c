@@ -269,18 +269,13 @@ static bool check_format(struct run *run, const struct jschema_rule *rule,
 
 /* --- how many */
 
-static bool check_least(struct run *run, const struct jschema_rule *rule,
+static bool check_count(struct run *run, const struct jschema_rule *rule,
                         const struct doc_value *value)
 {
-    (void)run;
-    return value->len >= rule->count;
-}
+    bool is_least = rule->kind == RULE_MIN_ITEMS || rule->kind == RULE_MIN_PROPERTIES;
 
-static bool check_most(struct run *run, const struct jschema_rule *rule,
-                       const struct doc_value *value)
-{
     (void)run;
-    return value->len <= rule->count;
+    return is_least ? value->len >= rule->count : value->len <= rule->count;
 }
 
 /* --- lists */
@@ -504,21 +499,13 @@ static bool check_all(struct run *run, const struct jschema_rule *rule,
     return true;
 }
 
-static bool check_any(struct run *run, const struct jschema_rule *rule,
-                      const struct doc_value *value)
+/* Of oneOf a second one is looked for. */
+static bool check_choice(struct run *run, const struct jschema_rule *rule,
+                         const struct doc_value *value)
 {
-    for (uint32_t i = 0; i < rule->list.count; i++)
-        if (try(run, rule->list.items[i], value))
-            return true;
-    return false;
-}
+    unsigned count = 0, most = rule->kind == RULE_ONE_OF ? 2 : 1;
 
-static bool check_one(struct run *run, const struct jschema_rule *rule,
-                      const struct doc_value *value)
-{
-    unsigned count = 0;
-
-    for (uint32_t i = 0; i < rule->list.count && count < 2; i++)
+    for (uint32_t i = 0; i < rule->list.count && count < most; i++)
         count += try(run, rule->list.items[i], value);
     return count == 1;
 }
@@ -559,20 +546,20 @@ static const struct check {
     [RULE_MAX_LENGTH] = {"maxLength", DOC_TEXT, check_length},
     [RULE_PATTERN] = {"pattern", DOC_TEXT, check_pattern},
     [RULE_FORMAT] = {"format", -1, check_format},
-    [RULE_MIN_ITEMS] = {"minItems", DOC_LIST, check_least},
-    [RULE_MAX_ITEMS] = {"maxItems", DOC_LIST, check_most},
+    [RULE_MIN_ITEMS] = {"minItems", DOC_LIST, check_count},
+    [RULE_MAX_ITEMS] = {"maxItems", DOC_LIST, check_count},
     [RULE_UNIQUE_ITEMS] = {"uniqueItems", DOC_LIST, check_unique},
     [RULE_ITEMS] = {"items", DOC_LIST, check_items},
     [RULE_CONTAINS] = {"contains", DOC_LIST, check_contains},
-    [RULE_MIN_PROPERTIES] = {"minProperties", DOC_MAP, check_least},
-    [RULE_MAX_PROPERTIES] = {"maxProperties", DOC_MAP, check_most},
+    [RULE_MIN_PROPERTIES] = {"minProperties", DOC_MAP, check_count},
+    [RULE_MAX_PROPERTIES] = {"maxProperties", DOC_MAP, check_count},
     [RULE_MEMBERS] = {"properties", DOC_MAP, check_members},
     [RULE_PROPERTY_NAMES] = {"propertyNames", DOC_MAP, check_names},
     [RULE_DEPENDENT_REQUIRED] = {"dependentRequired", DOC_MAP, check_needs},
     [RULE_DEPENDENT_SCHEMAS] = {"dependentSchemas", DOC_MAP, check_dependents},
     [RULE_ALL_OF] = {"allOf", -1, check_all},
-    [RULE_ANY_OF] = {"anyOf", -1, check_any},
-    [RULE_ONE_OF] = {"oneOf", -1, check_one},
+    [RULE_ANY_OF] = {"anyOf", -1, check_choice},
+    [RULE_ONE_OF] = {"oneOf", -1, check_choice},
     [RULE_NOT] = {"not", -1, check_not},
     [RULE_IF] = {"if", -1, check_when},
 };
