@@ -77,6 +77,8 @@ MUST_USE enum status head_init(struct head *head, struct arena *arena, uint16_t 
 
 /* The id of a field name, HDR_OTHER when it is none of header.def. */
 enum header_id head_id(struct str name);
+/* Its name in lower case, static; empty for HDR_OTHER. */
+const char *head_id_name(enum header_id id);
 
 /* First field of that name, NULL when absent. By id for names of header.def, by name for any. */
 struct header *head_find(const struct head *head, enum header_id id);

@@ -71,10 +71,13 @@ static bool is_lower(struct str s)
 }
 
 /* RFC 9113 8.2.1: names are in lower case. */
-static struct str lower(struct list *list, struct str name)
+static struct str lower(struct list *list, const struct header *header)
 {
+    struct str name = {header->name, header->name_len};
     char *copy;
 
+    if (header->id != HDR_OTHER)
+        return (struct str){head_id_name(header->id), name.len};
     if (is_lower(name))
         return name;
     copy = arena_text(list->arena, name.len);
@@ -87,26 +90,28 @@ static struct str lower(struct list *list, struct str name)
     return (struct str){copy, name.len};
 }
 
-static bool is_sound(struct str name, struct str value)
+/* No filter can smuggle what no parser would let by. */
+static bool is_sound(const struct header *header)
 {
-    const char *end = value.p + value.len;
+    const char *end = header->value + header->value_len;
 
-    return h1_is_token(name) && (!value.len || h1_value_end(value.p, end) == end);
+    if (header->reserved & H1_AS_READ)
+        return true;
+    if (header->id == HDR_OTHER && !h1_is_token((struct str){header->name, header->name_len}))
+        return false;
+    return !header->value_len || h1_value_end(header->value, end) == end;
 }
 
 static void add_fields(struct list *list, const struct head *head, uint64_t skipped)
 {
     for (unsigned i = 0; i < head->count; i++) {
         const struct header *header = &head->headers[i];
-        struct str name = {header->name, header->name_len};
         struct str value = {header->value, header->value_len};
 
-        if (skipped >> header->id & 1)
+        if (skipped >> header->id & 1 || !is_sound(header))
             continue;
-        if (!(header->reserved & H1_AS_READ) && !is_sound(name, value))
-            continue; // no filter can smuggle what no parser would let by
         // An id is new each time: it would only push others out of the compression table.
-        add(list, lower(list, name), value,
+        add(list, lower(list, header), value,
             header->id == HDR_X_REQUEST_ID ? NGHTTP2_NV_FLAG_NO_INDEX : 0);
     }
 }

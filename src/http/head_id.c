@@ -39,6 +39,11 @@ static const uint8_t by_len[NAME_MAX_LEN + 1][CANDIDATES] = {
     [19] = {HDR_X_CLUSTER_CLIENT_IP},
 };
 
+const char *head_id_name(enum header_id id)
+{
+    return names[id];
+}
+
 static uint64_t load8(const char *p)
 {
     uint64_t x;

@@ -66,6 +66,7 @@ static void every_name_has_its_id(void **state)
 
         memcpy(copy, names[i].name, len);
         assert_int_equal(head_id((struct str){copy, len}), names[i].id);
+        assert_string_equal(head_id_name(names[i].id), names[i].name);
         for (size_t at = 0; at < len; at++)
             check_variants(copy, len, at, names[i].id);
     }
