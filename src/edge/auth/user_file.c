@@ -177,9 +177,7 @@ static bool is_unique(const struct user_list *list, const char *path, char *erro
                      STR_FMT(list->users[i].name));
             return false;
         }
-    if (!list->count)
-        snprintf(error, USER_FILE_ERROR, "%.300s: there are no users in it", path);
-    return list->count > 0;
+    return true;
 }
 
 static bool read_text(const char *path, struct arena *arena, struct str *text, char *error)
@@ -232,6 +230,11 @@ struct user_file *user_file_open(struct str path, unsigned workers, char error[U
     memcpy(file->path, path.p, path.len);
     file->read = file->seen = mark_of(file->path);
     held = read_list(file->path, error);
+    if (held && !held->list.count) {
+        snprintf(error, USER_FILE_ERROR, "%.300s: there are no users in it", file->path);
+        free_list(held);
+        held = NULL;
+    }
     if (held && !cell_init(&file->lists, workers, free_list)) {
         file->count = held->list.count;
         cell_write(&file->lists, held);
