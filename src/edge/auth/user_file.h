@@ -29,7 +29,8 @@ struct user_file *user_file_open(struct str path, unsigned workers, char error[U
 /* No worker asks any more. Clears the pointer; it may be NULL. */
 void user_file_free(struct user_file **file);
 
-/* Reads it again when two calls have seen the same change, and says on stderr what came of it.
+/* Reads it again when two calls have seen the same change, and says on stderr what came of it; one
+ * that cannot be read is tried again at each call.
  * Blocking; one thread at a time. */
 void user_file_look(struct user_file *file);
 
