@@ -325,8 +325,11 @@ static const struct peer_cert *peer_cert(struct exchange_origin *origin)
     struct client *client = CONTAINER_OF(origin, struct client, origin);
 
     if (!client->peer)
-        client->peer = tls_peer_new(client->conn.tls);
-    return client->peer ? tls_peer_cert(client->peer) : NULL;
+        client->peer = tls_peer_new(client->conn.tls, client->tls);
+    if (!client->peer)
+        return NULL;
+    tls_peer_look(client->peer, client->conn.tls, client->door->tls);
+    return tls_peer_cert(client->peer);
 }
 
 static struct str host_part(struct str authority)

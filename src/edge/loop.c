@@ -322,7 +322,8 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t delay_
 {
     uint64_t since_tick_ms;
 
-    if (!loop->is_ticking) {
+    if (!loop->is_ticking) { // and has not been for a while, in which the clock may have been set
+        loop->wall_offset_ms = wall_ms() - loop->now_us / 1000;
         wheel_advance(&loop->wheel, loop->now_us / 1000, fire, loop);
         uv_timer_start(&loop->tick, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
         loop->is_ticking = true;

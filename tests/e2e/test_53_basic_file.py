@@ -125,6 +125,18 @@ def test_what_cannot_be_used_leaves_the_users_as_they_were(origin, gateway, user
     until(lambda: gw.get("/", login("bob")).status == 200, "a good file counts again", PATIENCE)
 
 
+@pytest.mark.parametrize("lines", [(), ("# nobody", "")])
+def test_who_is_taken_out_last_is_out(origin, gateway, users, lines):
+    users.write("ann:" + QUICK)
+    gw = guarded(gateway, origin, users)
+    assert gw.get("/", login("ann")).status == 200
+    users.write(*lines)
+    until(lambda: gw.get("/", login("ann")).status == 401, "nobody is left", PATIENCE)
+    assert gw.get("/", login("")).status == gw.get("/", login("", "")).status == 401
+    users.write("bob:" + QUICK)
+    until(lambda: gw.get("/", login("bob")).status == 200, "somebody is there again", PATIENCE)
+
+
 def test_a_change_while_requests_run(origin, gateway, users):
     users.write(*(f"user{n}:{QUICK}" for n in range(2000)))
     gw = guarded(gateway, origin, users)

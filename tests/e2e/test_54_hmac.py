@@ -313,6 +313,22 @@ def test_changed_requests(gw, origin):
     assert send(gw, "POST", target, made(), body).status == 200
 
 
+def test_a_signed_host_is_the_one_that_the_target_sees(gateway, origin):
+    """An absolute target names another, and wins (RFC 9112 section 3.2.2)."""
+    gw = guarded(gateway, origin, components=["@method", "@path", "host"])
+
+    def ask(target):
+        fields = fresh(headers=[("Host", "example.com")], components=("@method", "@path", "host"))
+        with gw.connect() as client:
+            client.send("\r\n".join([f"GET {target} HTTP/1.1", *(f"{n}: {v}" for n, v in fields)]) + "\r\n\r\n")
+            return client.reply()
+
+    for target in ("http://other.example.com/", "http://example.com:8080/"):
+        refused(gw, ask(target), "field_absent")
+    assert not origin.heads
+    assert ask("/").status == ask("http://EXAMPLE.com/").status == 200
+
+
 def test_requests_with_wrong_bodies_never_arrive(gw, origin):
     body = b"x" * 50000
     for other in (body[:-1] + b"y", body[:-1], body + b"x", b"", b"y"):

@@ -255,6 +255,33 @@ def test_a_certificate_that_ends_while_its_connection_lives(guarded, home, peopl
         until(lambda: client.get("/").status == 401, "the certificate has ended")
 
 
+def test_authorities_that_change_while_a_connection_lives(guarded, home, people):
+    gw = guarded()
+    others = People(home, "Others")
+    both = f"{home}/both.pem"
+    with open(both, "w", encoding="utf-8") as file:
+        for one in (others, people):
+            with open(one.file, encoding="utf-8") as part:
+                file.write(part.read())
+
+    def trust(file):
+        [listener] = gw.config["listeners"]
+        gw.change(listeners=[{**listener, "tls": {**listener["tls"], **file}}])
+        gw.reload()
+
+    def status():
+        return client.get("/").status
+
+    with Secure(gw.port, "a.example.com", pair=people.leaf()) as client:
+        assert status() == 200
+        trust({"client_ca": both})  # one more
+        assert status() == 200
+        trust({"client_ca": others.file})
+        until(lambda: status() == 401, "the connection's certificate is nobody's")
+        trust({"client_ca": both})
+        until(lambda: status() == 200, "and somebody's again")
+
+
 @pytest.mark.parametrize(
     "options, says",
     [

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "edge/conn.h"
 
 enum { PATIENCE_S = 20, BLAST_MAX = 2 * 1024 * 1024 };
@@ -414,6 +415,20 @@ static void test_timer_set_between_ticks(void **state)
     }
 }
 
+/* It was set while nothing went on, or the machine slept, which the other clock does not count. */
+static void test_wall_clock_after_a_pause(void **state)
+{
+    struct bench *bench = *state;
+    struct loop *loop = &bench->loop;
+
+    assert_false(loop->is_ticking);
+    loop->wall_offset_ms -= 3600000;
+    loop_enter(loop);
+    loop_timer_set(loop, &bench->timers[0], 1000);
+    assert_in_range(loop_wall_ms(loop), clock_wall_ms() - 60000, clock_wall_ms() + 60000);
+    loop_timer_remove(loop, &bench->timers[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -430,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_timeout, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_window, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_timer_set_between_ticks, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_wall_clock_after_a_pause, make_bench, remove_bench),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

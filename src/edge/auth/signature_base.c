@@ -41,6 +41,16 @@ static size_t room_for(const struct head *head, const struct signature_component
     return room;
 }
 
+/* The target gets the authority in Host, whatever stands there beside an absolute target (RFC 9112
+ * section 3.2.2): a Host that is another is not what was signed. */
+static bool is_overruled(const struct head *head, const struct header *field)
+{
+    struct str authority = head->authority;
+
+    return field->id == HDR_HOST && (field->value_len != authority.len ||
+                                     strncasecmp(field->value, authority.p, authority.len) != 0);
+}
+
 /* All fields of that name. A field that the target may take for one of them, and that is not signed
  * (`x_a` for `x-a`), would be a way round the signature. */
 static enum signature_fault put_field(const struct head *head,
@@ -60,6 +70,8 @@ static enum signature_fault put_field(const struct head *head,
                 return SIGNATURE_ABSENT_FIELD;
             continue;
         }
+        if (is_overruled(head, field))
+            return SIGNATURE_ABSENT_FIELD;
         if (value->p)
             at = text_put(at, STR(", "));
         if (component->is_bytes)

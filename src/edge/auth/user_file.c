@@ -30,6 +30,7 @@ struct user_file {
     struct cell lists;      /* of struct held_list */
     struct mark read, seen; /* before it was read last; at the last look */
     uint32_t count;         /* atomic: of the newest list */
+    bool is_unread;         /* at the last try it could not be read, which was said */
     char path[];
 };
 
@@ -177,9 +178,7 @@ static bool is_unique(const struct user_list *list, const char *path, char *erro
                      STR_FMT(list->users[i].name));
             return false;
         }
-    if (!list->count)
-        snprintf(error, USER_FILE_ERROR, "%.300s: there are no users in it", path);
-    return list->count > 0;
+    return true;
 }
 
 static bool read_text(const char *path, struct arena *arena, struct str *text, char *error)
@@ -200,17 +199,20 @@ static bool read_text(const char *path, struct arena *arena, struct str *text, c
     return !wrong;
 }
 
-static struct held_list *read_list(const char *path, char error[USER_FILE_ERROR])
+/* *is_read false: the fault may be none of the file's. */
+static struct held_list *read_list(const char *path, char error[USER_FILE_ERROR], bool *is_read)
 {
     struct held_list *held = calloc(1, sizeof(*held));
     struct str text = STR("");
 
+    *is_read = false;
     if (!held) {
         snprintf(error, USER_FILE_ERROR, "out of memory");
         return NULL;
     }
     arena_init(&held->arena, NULL, 0);
-    if (read_text(path, &held->arena, &text, error) && read_lines(held, text, path, error)) {
+    *is_read = read_text(path, &held->arena, &text, error);
+    if (*is_read && read_lines(held, text, path, error)) {
         qsort(held->list.users, held->list.count, sizeof(*held->list.users), compare);
         if (is_unique(&held->list, path, error))
             return held;
@@ -225,13 +227,19 @@ struct user_file *user_file_open(struct str path, unsigned workers, char error[U
 {
     struct user_file *file = calloc(1, sizeof(*file) + path.len + 1);
     struct held_list *held;
+    bool is_read;
 
     snprintf(error, USER_FILE_ERROR, "out of memory");
     if (!file)
         return NULL;
     memcpy(file->path, path.p, path.len);
     file->read = file->seen = mark_of(file->path);
-    held = read_list(file->path, error);
+    held = read_list(file->path, error, &is_read);
+    if (held && !held->list.count) {
+        snprintf(error, USER_FILE_ERROR, "%.300s: there are no users in it", file->path);
+        free_list(held);
+        held = NULL;
+    }
     if (held && !cell_init(&file->lists, workers, free_list)) {
         file->count = held->list.count;
         cell_write(&file->lists, held);
@@ -250,28 +258,33 @@ void user_file_free(struct user_file **file)
     *file = NULL;
 }
 
-static void read_again(struct user_file *file)
+/* False: it could not be read, and is to be tried again. */
+static bool read_again(struct user_file *file)
 {
     char error[USER_FILE_ERROR];
-    struct held_list *held = read_list(file->path, error);
+    bool was_unread = file->is_unread, is_read;
+    struct held_list *held = read_list(file->path, error, &is_read);
 
+    file->is_unread = !is_read;
+    if (!is_read && was_unread)
+        return false;
     if (!held) {
         fprintf(stderr, "sluice: edge: %s; the users that were read before stay\n", error);
-        return;
+        return is_read;
     }
     fprintf(stderr, "sluice: edge: %s was read again: %u users\n", file->path, held->list.count);
     __atomic_store_n(&file->count, held->list.count, __ATOMIC_RELAXED);
     cell_write(&file->lists, held);
+    return true;
 }
 
 void user_file_look(struct user_file *file)
 {
     struct mark now = mark_of(file->path);
 
-    if (memcmp(&now, &file->read, sizeof(now)) != 0 && !memcmp(&now, &file->seen, sizeof(now))) {
-        file->read = now;
-        read_again(file);
-    }
+    if (memcmp(&now, &file->read, sizeof(now)) != 0 && !memcmp(&now, &file->seen, sizeof(now)) &&
+        read_again(file))
+        file->read = now; // as it was before: what was written meanwhile is another change
     file->seen = now;
 }
 

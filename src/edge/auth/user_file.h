@@ -15,7 +15,7 @@ struct user {
     struct str name, hash;
 };
 
-/* Immutable; sorted by name, each name once; never empty. */
+/* Immutable; sorted by name, each name once; empty when all were taken out of the file. */
 struct user_list {
     struct user *users;
     uint32_t count;
@@ -23,12 +23,14 @@ struct user_list {
 
 struct user_file;
 
-/* For workers 0 to workers - 1. NULL with words: "PATH:LINE: what is wrong". Blocking. */
+/* For workers 0 to workers - 1. NULL with words: "PATH:LINE: what is wrong", or that it has no
+ * users. Blocking. */
 struct user_file *user_file_open(struct str path, unsigned workers, char error[USER_FILE_ERROR]);
 /* No worker asks any more. Clears the pointer; it may be NULL. */
 void user_file_free(struct user_file **file);
 
-/* Reads it again when two calls have seen the same change, and says on stderr what came of it.
+/* Reads it again when two calls have seen the same change, and says on stderr what came of it; one
+ * that cannot be read is tried again at each call.
  * Blocking; one thread at a time. */
 void user_file_look(struct user_file *file);
 

@@ -213,9 +213,11 @@ static struct user find(const struct basic_conf *conf, unsigned worker, struct s
             return (struct user){name, conf->users.items[i].value.s};
     if (known)
         return *known;
+    *is_there = false;
+    if (!all) // there is nobody whose existence time could tell
+        return (struct user){name, STR("")};
     for (size_t i = 0; i < name.len; i++)
         hash = (hash ^ (unsigned char)name.p[i]) * 1099511628211U;
-    *is_there = false;
     place = (uint32_t)((hash >> 32) % all);
     if (place < conf->users.count)
         return (struct user){name, conf->users.items[place].value.s};

@@ -15,7 +15,8 @@ enum { ARENA_MAX = 64 * 1024, NAME_MAX_LEN = 1024, NAMES_MAX = 256 };
 struct tls_peer {
     struct arena arena;
     struct peer_cert cert;
-    bool is_there;
+    unsigned char trust[TLS_TRUST_DIGEST]; /* by whom it was verified last */
+    bool is_there, is_trusted;
 };
 
 /* --- names */
@@ -123,7 +124,7 @@ static bool read_end(struct tls_peer *peer, const X509 *x509)
     return true;
 }
 
-struct tls_peer *tls_peer_new(const struct tls_link *link)
+struct tls_peer *tls_peer_new(const struct tls_link *link, const struct tls_server *server)
 {
     struct tls_peer *peer = calloc(1, sizeof(*peer));
     const X509 *x509 = SSL_get0_peer_certificate(link->ssl);
@@ -131,6 +132,8 @@ struct tls_peer *tls_peer_new(const struct tls_link *link)
     if (!peer)
         return NULL;
     arena_init(&peer->arena, NULL, ARENA_MAX);
+    memcpy(peer->trust, tls_server_trust(server), TLS_TRUST_DIGEST);
+    peer->is_trusted = true;
     if (x509 && SSL_get_verify_result(link->ssl) == X509_V_OK)
         peer->is_there = X509_digest(x509, EVP_sha256(), peer->cert.print, NULL) &&
                          read_end(peer, x509) && read_common_name(peer, x509) &&
@@ -147,7 +150,34 @@ void tls_peer_free(struct tls_peer **peer)
     *peer = NULL;
 }
 
+/* A resumed session has the certificate without those between it and the root. */
+static bool is_verified(const struct tls_link *link, const struct tls_server *server)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(tls_server_context(server));
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    bool is_good = context &&
+                   X509_STORE_CTX_init(context, store, SSL_get0_peer_certificate(link->ssl),
+                                       SSL_get_peer_cert_chain(link->ssl)) &&
+                   X509_STORE_CTX_set_default(context, "ssl_client") &&
+                   X509_verify_cert(context) == 1;
+
+    X509_STORE_CTX_free(context);
+    tls_error_drop();
+    return is_good;
+}
+
+void tls_peer_look(struct tls_peer *peer, const struct tls_link *link, const struct tls_server *now)
+{
+    static const unsigned char none[TLS_TRUST_DIGEST];
+    const unsigned char *trust = now ? tls_server_trust(now) : none;
+
+    if (!peer->is_there || !memcmp(peer->trust, trust, TLS_TRUST_DIGEST))
+        return;
+    memcpy(peer->trust, trust, TLS_TRUST_DIGEST);
+    peer->is_trusted = now && is_verified(link, now);
+}
+
 const struct peer_cert *tls_peer_cert(const struct tls_peer *peer)
 {
-    return peer->is_there ? &peer->cert : NULL;
+    return peer->is_there && peer->is_trusted ? &peer->cert : NULL;
 }

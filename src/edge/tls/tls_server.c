@@ -260,6 +260,7 @@ static bool set_session_id(struct tls_server *server, const struct conf_tls *tls
 {
     unsigned char text[TLS_TRUST_DIGEST + 2] = {'s'}, id[TLS_TRUST_DIGEST];
 
+    memcpy(server->trust, trust->digest, TLS_TRUST_DIGEST);
     if (tls->client_ca.s.len) {
         text[1] = (unsigned char)('1' + tls->client_auth);
         memcpy(text + 2, trust->digest, TLS_TRUST_DIGEST);
@@ -369,6 +370,11 @@ struct tls_server *tls_server_new(const struct tls_server_build *build, struct d
 SSL_CTX *tls_server_context(const struct tls_server *server)
 {
     return server->context;
+}
+
+const unsigned char *tls_server_trust(const struct tls_server *server)
+{
+    return server->trust;
 }
 
 bool tls_server_is_same(const struct tls_server *server, struct str name, struct str host)

@@ -14,6 +14,7 @@
 #include "edge/tls/certificate.h"
 #include "edge/tls/tls_challenges.h"
 #include "edge/tls/tls_tickets.h"
+#include "edge/tls/tls_trust.h"
 
 struct tls_server;
 
@@ -46,6 +47,10 @@ void tls_server_unref(struct tls_server **server);
 /* For SSL_new(), by any worker. The caller holds a reference to `server` until the handshake is
  * over: the context's callbacks use it. */
 SSL_CTX *tls_server_context(const struct tls_server *server);
+
+/* The digest of the authorities whose certificates clients may show, TLS_TRUST_DIGEST bytes; zeros:
+ * there are none. Any thread. */
+const unsigned char *tls_server_trust(const struct tls_server *server);
 
 /* Whether a connection that asked for `name` (SNI, lower case; empty: for none) may carry a request
  * for `host` (without port, any case): the same certificates answer for both. RFC 9110 7.4, RFC

@@ -16,7 +16,8 @@ struct tls_server {
     struct tls_server_entry *entries; /* each owns its certificate */
     uint32_t count, capacity;
     struct tls_names names;
-    struct tls_names_set standard; /* shown when no name is asked for; the context's own */
+    struct tls_names_set standard;         /* shown when no name is asked for; the context's own */
+    unsigned char trust[TLS_TRUST_DIGEST]; /* whose certificates clients may show; zeros: none */
     bool http2, rejects_unknown;
     struct tls_tickets *tickets;       /* borrowed; NULL: none */
     struct tls_challenges *challenges; /* borrowed; NULL: none */
