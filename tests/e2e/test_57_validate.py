@@ -40,6 +40,7 @@ paths:
       parameters:
       - {name: limit, in: query, required: true, schema: {type: integer, maximum: 100}}
       - {name: X-Tenant, in: header, schema: {type: string, pattern: "^[a-z]+$"}}
+      - {name: shop, in: cookie, schema: {type: integer}}
     post:
       operationId: addOrder
       requestBody:
