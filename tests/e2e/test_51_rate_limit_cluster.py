@@ -2,7 +2,6 @@
 """Rate limits shared through a cluster of Redis: each key at its master, and wherever it goes from there."""
 
 import threading
-import time
 
 import pytest
 
@@ -228,7 +227,7 @@ def test_one_that_is_late_sends_on_and_leaves(origin, gateway, tables):
     has_moved = threading.Event()
 
     def send_on(_words):
-        time.sleep(0.3)
+        threading.Event().wait(0.3)  # for longer than the request
         has_moved.set()
         return b"-MOVED 1 127.0.0.1:%d\r\n" % new.port
 
