@@ -145,13 +145,11 @@ static bool check_type(struct run *run, const struct jschema_rule *rule,
 {
     struct decimal number;
 
-    if (rule->types >> value->type & 1)
-        return true;
     if (value->type != DOC_NUMBER || !(rule->types & JSCHEMA_INTEGER))
-        return false;
+        return rule->types >> value->type & 1;
     spend(run, value->len / DOC_BYTES_A_STEP);
     number = decimal_read(doc_text(value));
-    return decimal_is_integer(&number);
+    return (rule->types >> DOC_NUMBER & 1) || decimal_is_integer(&number);
 }
 
 static bool is_equal(struct run *run, const struct doc_value *a, const struct doc_value *b)
@@ -227,40 +225,32 @@ static bool check_length(struct run *run, const struct jschema_rule *rule,
 
 /* The clock also runs while the thread is kept from the processor: past the limit, the thread's own
  * time counts from then on. */
-static bool is_out_of_time(struct run *run)
-{
-    uint64_t now_us;
-
-    if (run->patterns_us <= JSCHEMA_PATTERNS_US)
-        return false;
-    now_us = run->ask->cpu_us();
-    run->patterns_us = 0;
-    if (run->is_watched)
-        return now_us - run->cpu_from_us > JSCHEMA_PATTERNS_US;
-    run->is_watched = true;
-    run->cpu_from_us = now_us;
-    return false;
-}
-
-static bool take_time(void *owner)
+static bool is_out_of_time(void *owner)
 {
     struct run *run = owner;
-    uint64_t now_us = run->ask->now_us();
+    uint64_t now_us = run->ask->now_us(), cpu_us;
 
     run->patterns_us += now_us - run->looked_us;
     run->looked_us = now_us;
-    return is_out_of_time(run);
+    if (run->patterns_us <= JSCHEMA_PATTERNS_US)
+        return false;
+    cpu_us = run->ask->cpu_us();
+    run->patterns_us = 0;
+    if (!run->is_watched)
+        run->cpu_from_us = cpu_us;
+    run->is_watched = true;
+    return cpu_us - run->cpu_from_us > JSCHEMA_PATTERNS_US;
 }
 
 static bool matches(struct run *run, const struct ecma *pattern, struct str text)
 {
-    const struct ecma_watch watch = {take_time, run};
+    const struct ecma_watch watch = {is_out_of_time, run};
     enum ecma_answer answer;
 
     run->looked_us = run->ask->now_us();
     answer = ecma_match(pattern, text, &watch);
     spend(run, text.len / DOC_BYTES_A_STEP);
-    run->is_over |= answer == ECMA_TOO_LONG || take_time(run);
+    run->is_over |= answer == ECMA_TOO_LONG || is_out_of_time(run);
     return answer == ECMA_FITS;
 }
 
