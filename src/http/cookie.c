@@ -3,19 +3,25 @@
 
 #include <string.h>
 
-struct str cookie_value(struct str cookies, struct str name)
+struct str cookie_next(struct str *left, struct str name)
 {
-    const char *at = cookies.p, *end = cookies.p + cookies.len;
+    const char *at = left->p, *end = left->p + left->len;
 
     while (at && at < end) {
-        const char *stop = memchr(at, ';', (size_t)(end - at));
+        const char *stop = memchr(at, ';', (size_t)(end - at)), *from = at;
         size_t len = (size_t)((stop ? stop : end) - at);
 
-        if (len > name.len && at[name.len] == '=' && !memcmp(at, name.p, name.len))
-            return (struct str){at + name.len + 1, len - name.len - 1};
         at = stop ? stop + 1 : end;
         while (at < end && *at == ' ')
             at++;
+        *left = (struct str){at, (size_t)(end - at)};
+        if (len > name.len && from[name.len] == '=' && !memcmp(from, name.p, name.len))
+            return (struct str){from + name.len + 1, len - name.len - 1};
     }
     return STR_NONE;
+}
+
+struct str cookie_value(struct str cookies, struct str name)
+{
+    return cookie_next(&cookies, name);
 }

@@ -10,4 +10,7 @@
 /* The value of the first cookie of that name, as it is written; absent when there is none. */
 struct str cookie_value(struct str cookies, struct str name);
 
+/* The same of what is left, which is then what comes behind it. */
+struct str cookie_next(struct str *left, struct str name);
+
 #endif

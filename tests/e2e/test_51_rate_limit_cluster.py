@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rate limits shared through a cluster of Redis: each key at its master, and wherever it goes from there."""
 
+import threading
+
 import pytest
 
 from lib.pki import Authority
@@ -217,6 +219,26 @@ def test_a_replica_takes_over(origin, gateway, clusters):
     assert 99 <= load.statuses.count(200) <= 200
     fresh = [s for gw in gateways for s in statuses(gw, 52, headers=as_user(f"{user}x"))]
     assert fresh.count(200) == 100  # whoever has that key
+
+
+def test_one_that_is_late_sends_on_and_leaves(origin, gateway, tables):
+    """Its last slots move while a request waits: nobody asks it again, and nothing is late any more."""
+    new = tables(EVALSHA=ANSWER)
+    has_moved = threading.Event()
+
+    def send_on(_words):
+        threading.Event().wait(0.3)  # for longer than the request
+        has_moved.set()
+        return b"-MOVED 1 127.0.0.1:%d\r\n" % new.port
+
+    old = tables(EVALSHA=send_on)
+    new.answers["CLUSTER SLOTS"] = old.answers["CLUSTER SLOTS"] = lambda _words: (
+        slots((0, 16383, new.port)) if has_moved.is_set() else slots((0, 0, new.port), (1, 16383, old.port)))
+    gw = by_user(gateway, origin, f"redis+cluster://127.0.0.1:{new.port}", store_wait="50ms")
+    assert ask(gw, headers=as_user("a")).status == 200
+    until(lambda: new.count("EVALSHA") == 1, "the call that was sent on")
+    until(lambda: degraded(gw) == 0 and not reason(gw), "that all is well")
+    stays(lambda: degraded(gw) == 0, "all well")
 
 
 def test_not_a_cluster(origin, gateway, tables):

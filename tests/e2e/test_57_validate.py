@@ -40,6 +40,7 @@ paths:
       parameters:
       - {name: limit, in: query, required: true, schema: {type: integer, maximum: 100}}
       - {name: X-Tenant, in: header, schema: {type: string, pattern: "^[a-z]+$"}}
+      - {name: shop, in: cookie, schema: {type: integer}}
     post:
       operationId: addOrder
       requestBody:
@@ -194,7 +195,8 @@ def test_methods_without_a_body(origin, by_schema):
     assert reply.status == 200 and origin.requests[1].body == GOOD
 
 
-@pytest.mark.parametrize("types", [[], ["text/plain"], ["application/json", "application/json"], ["application/jsonx"], [""]])
+@pytest.mark.parametrize("types", [[], ["text/plain"], ["application/json", "application/json"], ["application/jsonx"], [""],
+                                   *[[f"application/json; a=b; Charset{c}"] for c in ("=utf-7", '= "UTF-16"', "=utf-8;charset=utf-7", "*=utf-7", "=utf-8x")]])
 def test_other_media_types(origin, by_schema, types):
     reply = by_schema().post("/", GOOD, [("Content-Type", t) for t in types])
     assert refusal(reply) == (415, "media_type_unsupported") and reply.header("Accept") == "application/json"
@@ -203,7 +205,7 @@ def test_other_media_types(origin, by_schema, types):
 
 def test_types_that_are_json(origin, by_schema):
     gw = by_schema()
-    for name in ("application/json; charset=utf-8", "APPLICATION/JSON", "application/problem+json"):
+    for name in ("application/json; charset=utf-8", "application/json;x=y ;charset=\"UTF-8\" ; z", "APPLICATION/JSON", "application/problem+json"):
         assert gw.post("/", GOOD, [("Content-Type", name)]).status == 200
 
 
@@ -387,7 +389,8 @@ def test_why(origin, by_schema):
         ("GET", "/v1/orders?limit=101", [], None, 400, "parameter_invalid"),
         ("GET", "/v1/orders?limit=5&limit=101", [], None, 400, "parameter_invalid"),
         ("GET", "/v1/orders?limit=5", [("X-Tenant", "A")], None, 400, "parameter_invalid"),
-        ("GET", "/v1/orders?limit=5", [("X-Tenant", "a")], None, 200, None),
+        ("GET", "/v1/orders?limit=5", [("X-Tenant", "a"), ("Cookie", "a=b; shop=1")], None, 200, None),
+        ("GET", "/v1/orders?limit=5", [("Cookie", "shop=1"), ("Cookie", "shop=x")], None, 400, "parameter_invalid"),
         ("GET", "/v1/orders/7", [], None, 200, None),
         ("GET", "/v1/orders/%37", [], None, 200, None),
         ("GET", "/v1/%6frders/7", [], None, 200, None),

@@ -417,6 +417,75 @@ static void test_patterns_have_a_time_together(void **state)
     rig_fini(&rig);
 }
 
+static uint64_t tick(void)
+{
+    return now_us += 10;
+}
+
+static uint64_t had(void)
+{
+    return now_us;
+}
+
+static void *fill(char *to, size_t len)
+{
+    to[0] = '"';
+    memset(to + 1, 'a', len);
+    memcpy(to + 1 + len, "\"", 2);
+    return to;
+}
+
+/* No step of these is many, but each goes through the whole text: by the clocks alone it ends. */
+static void test_long_texts_end(void **state)
+{
+    static const char *const schemas[] = {"{\"pattern\": \"^[a-z]*[a-z]*[0-9]$\"}",
+                                          "{\"pattern\": \"[a-z]*[a-z]*[0-9]$\"}",
+                                          "{\"not\": {\"pattern\": \"(?:[a-z]+x?)[0-9]\"}}"};
+    enum { LONG = 10 * 1000 };
+    static uint64_t (*const clocks[2])(void) = {tick, had};
+    char *text = malloc(LONG + 3);
+    struct jschema_fault fault;
+    struct rig rig;
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < ARRAY_LEN(schemas); i++) {
+        uint64_t before_us = now_us;
+
+        rig_init(&rig, schemas[i], JSCHEMA_2020);
+        assert_int_equal(judge_with(&rig, fill(text, LONG), clocks, &fault), JSCHEMA_TOO_COMPLEX);
+        assert_true(now_us - before_us < 2 * JSCHEMA_PATTERNS_US + 100);
+        rig_fini(&rig);
+    }
+    rig_init(&rig, "{\"pattern\": \"^[a-z]+$\"}", JSCHEMA_2020);
+    assert_int_equal(judge_with(&rig, text, clocks, &fault), JSCHEMA_FITS);
+    rig_fini(&rig);
+    free(text);
+}
+
+/* A number is read for each that it is compared with. */
+static void test_long_numbers_cost(void **state)
+{
+    enum { LONG = 1000 * 1000, COUNT = 200 };
+    char *text = malloc(LONG + 1), schema[4 * COUNT + 16] = "{\"enum\": [0";
+    struct jschema_fault fault;
+    struct rig rig;
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, '7', LONG);
+    text[LONG] = '\0';
+    for (int i = 0; i < COUNT; i++)
+        strcat(schema, ",1");
+    strcat(schema, "]}");
+    rig_init(&rig, schema, JSCHEMA_2020);
+    assert_int_equal(judge(&rig, text, &fault), JSCHEMA_TOO_COMPLEX);
+    text[100] = '\0';
+    assert_int_equal(judge(&rig, text, &fault), JSCHEMA_FAILS);
+    rig_fini(&rig);
+    free(text);
+}
+
 /* Each level asks both branches again: 2^60 without a bound. */
 static void test_steps_end(void **state)
 {
@@ -482,6 +551,8 @@ int main(void)
         cmocka_unit_test(test_unknown_keywords_are_warned_of),
         cmocka_unit_test(test_backtracking_ends),
         cmocka_unit_test(test_patterns_have_a_time_together),
+        cmocka_unit_test(test_long_texts_end),
+        cmocka_unit_test(test_long_numbers_cost),
         cmocka_unit_test(test_steps_end),
         cmocka_unit_test(test_memory_ends),
     };

@@ -290,6 +290,8 @@ static const struct ask asks[] = {
     {"/p/1", NULL, "X-List", "\xff", "header", "X-List", "encoding"},
     {"/p/1", NULL, "Cookie", "a=1; c=2", NULL, NULL, NULL},
     {"/p/1", NULL, "Cookie", "c=x", "cookie", "c", "type"},
+    {"/p/1", NULL, "Cookie", "c=1; c=x", "cookie", "c", "repeated"},
+    {"/p/1", NULL, "Cookie", "c=1;c=1;c=1", "cookie", "c", "repeated"},
     {"/p/1", NULL, "x-key", "2eb8aa08-aa98-11ea-b4aa-73b441d16380", "header", "X-Key", "repeated"},
 };
 

@@ -105,6 +105,32 @@ static struct str type_of(const struct head *request)
     return count == 1 ? type : STR_NONE;
 }
 
+/* Whether a parameter's value, from its equals sign on, is that one. */
+static bool is_value(struct str s, struct str wanted)
+{
+    while (s.len && strchr(" \t=\"", s.p[0]))
+        s = (struct str){s.p + 1, s.len - 1};
+    return s.len >= wanted.len && !strncasecmp(s.p, wanted.p, wanted.len) &&
+           (s.len == wanted.len || strchr("\"; \t", s.p[wanted.len]));
+}
+
+/* What is UTF-8 here (RFC 8259 8.1) must not be read in another charset there: in UTF-7 it has
+ * other quotes. */
+static bool is_in_utf8(struct str type)
+{
+    static const struct str name = STR_INIT("charset");
+    const char *at = memchr(type.p, ';', type.len), *end = type.p + type.len;
+
+    for (; at && (size_t)(end - at) >= name.len; at++) {
+        struct str rest = {at + name.len, (size_t)(end - at) - name.len};
+
+        if (!strncasecmp(at, name.p, name.len) && !is_value(rest, STR("utf-8")) &&
+            !is_value(rest, STR("us-ascii")))
+            return false;
+    }
+    return true;
+}
+
 /* The body is to be gathered and judged by this schema. */
 static enum verdict begin_body(struct visit *visit, const struct jschema *schema)
 {
@@ -112,6 +138,11 @@ static enum verdict begin_body(struct visit *visit, const struct jschema *schema
     struct validate_state *state = visit->state;
     int64_t length = visit->request->content_length;
 
+    if (!is_in_utf8(type_of(visit->request))) {
+        state->allow = STR("application/json");
+        state->detail = STR("JSON is UTF-8.");
+        return refused(visit, REASON_MEDIA_TYPE_UNSUPPORTED);
+    }
     if (is_coded(visit->request)) {
         state->allow = STR("identity");
         return refused(visit, REASON_CONTENT_CODING_REFUSED);

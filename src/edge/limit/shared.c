@@ -383,6 +383,8 @@ static void on_answer(struct redis_call *call, const struct redis_answer *answer
     // Late no more: an answer took no longer than requests wait, or all begins anew.
     if (!answer || (is_good && now_us(shared) - call->sent_us < shared->patience_us))
         shared_set_late(shared, call->node, false);
+    if (flight->node != call->node) // it answered, too, by sending on, and may never be asked again
+        shared_set_late(shared, flight->node, false);
     shared_tell_state(shared);
     if (wait) {
         wait->flights[flight->index] = NULL;

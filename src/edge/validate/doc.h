@@ -9,7 +9,7 @@
 
 #include "base/arena.h"
 
-enum { DOC_DEPTH_MAX = 64, DOC_BYTES_MAX = 1 << 28 };
+enum { DOC_DEPTH_MAX = 64, DOC_BYTES_MAX = 1 << 28, DOC_BYTES_A_STEP = 64 };
 
 enum doc_type { DOC_NULL, DOC_BOOL, DOC_NUMBER, DOC_TEXT, DOC_LIST, DOC_MAP };
 

@@ -21,10 +21,14 @@ static bool spend(uint64_t *steps, uint64_t n)
     return true;
 }
 
-static bool are_numbers_equal(const struct doc_value *a, const struct doc_value *b)
+static bool are_numbers_equal(const struct doc_value *a, const struct doc_value *b, uint64_t *steps)
 {
-    struct decimal x = decimal_read(doc_text(a)), y = decimal_read(doc_text(b));
+    struct decimal x, y;
 
+    if (!spend(steps, ((uint64_t)a->len + b->len) / DOC_BYTES_A_STEP))
+        return false;
+    x = decimal_read(doc_text(a));
+    y = decimal_read(doc_text(b));
     return !decimal_compare(&x, &y);
 }
 
@@ -63,7 +67,7 @@ bool doc_equal(const struct doc_value *a, const struct doc_value *b, uint64_t *s
     case DOC_BOOL:
         return a->len == b->len;
     case DOC_NUMBER:
-        return are_numbers_equal(a, b);
+        return are_numbers_equal(a, b, steps);
     case DOC_TEXT:
         return str_same(doc_text(a), doc_text(b));
     case DOC_LIST:

@@ -9,8 +9,15 @@
 #include "config/diag.h"
 
 struct ecma {
-    void *code; /* pcre2_code */
+    void *code;    /* pcre2_code */
+    void *watched; /* the same, for long texts: it asks a watch while it goes */
     struct ecma *next;
+};
+
+/* Asked again and again while a long text is matched. */
+struct ecma_watch {
+    bool (*is_over)(void *owner); /* whether its time is */
+    void *owner;
 };
 
 enum ecma_answer { ECMA_FITS, ECMA_FAILS, ECMA_TOO_LONG };
@@ -20,7 +27,9 @@ const struct ecma *ecma_compile(struct ecma **list, struct arena *arena, struct 
                                 struct span at, struct diag *diag);
 /* Frees what was compiled; the list is empty then. */
 void ecma_free(struct ecma **list);
-/* Whether it is found anywhere in `subject`, which is UTF-8. TOO_LONG: not within the limits. */
-enum ecma_answer ecma_match(const struct ecma *ecma, struct str subject);
+/* Whether it is found anywhere in `subject`, which is UTF-8. TOO_LONG: not within the limits, or
+ * not before the watch said that it is over. */
+enum ecma_answer ecma_match(const struct ecma *ecma, struct str subject,
+                            const struct ecma_watch *watch);
 
 #endif

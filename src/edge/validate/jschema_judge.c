@@ -7,7 +7,7 @@
 
 #include "edge/validate/jschema_impl.h"
 
-enum { FEW_ITEMS = 8, FEW_MEMBERS = 256, BYTES_A_STEP = 64 };
+enum { FEW_ITEMS = 8, FEW_MEMBERS = 256 };
 
 /* Where in the value it is. */
 struct place {
@@ -20,7 +20,7 @@ struct run {
     const struct jschema_ask *ask;
     struct jschema_fault *fault;
     const struct place *place;
-    uint64_t steps, patterns_us, cpu_from_us;
+    uint64_t steps, looked_us, patterns_us, cpu_from_us;
     unsigned depth;
     bool is_watched; /* cpu_from_us is set */
     unsigned quiet;  /* a branch is only tried: that it fails is nothing to tell of */
@@ -145,13 +145,11 @@ static bool check_type(struct run *run, const struct jschema_rule *rule,
 {
     struct decimal number;
 
-    (void)run;
-    if (rule->types >> value->type & 1)
-        return true;
     if (value->type != DOC_NUMBER || !(rule->types & JSCHEMA_INTEGER))
-        return false;
+        return rule->types >> value->type & 1;
+    spend(run, value->len / DOC_BYTES_A_STEP);
     number = decimal_read(doc_text(value));
-    return decimal_is_integer(&number);
+    return (rule->types >> DOC_NUMBER & 1) || decimal_is_integer(&number);
 }
 
 static bool is_equal(struct run *run, const struct doc_value *a, const struct doc_value *b)
@@ -186,7 +184,7 @@ static bool check_number(struct run *run, const struct jschema_rule *rule,
     struct decimal number = decimal_read(doc_text(value));
     int order = decimal_compare(&number, &rule->number);
 
-    spend(run, value->len / BYTES_A_STEP);
+    spend(run, value->len / DOC_BYTES_A_STEP);
     switch (rule->kind) {
     case RULE_MINIMUM:
         return order >= 0;
@@ -219,7 +217,7 @@ static bool check_length(struct run *run, const struct jschema_rule *rule,
     uint32_t count = value->len;
 
     if (count > rule->count || rule->kind == RULE_MIN_LENGTH) {
-        spend(run, count / BYTES_A_STEP);
+        spend(run, count / DOC_BYTES_A_STEP);
         count = count_characters(value);
     }
     return rule->kind == RULE_MIN_LENGTH ? count >= rule->count : count <= rule->count;
@@ -227,28 +225,31 @@ static bool check_length(struct run *run, const struct jschema_rule *rule,
 
 /* The clock also runs while the thread is kept from the processor: past the limit, the thread's own
  * time counts from then on. */
-static bool is_out_of_time(struct run *run)
+static bool is_out_of_time(void *owner)
 {
-    uint64_t now_us;
+    struct run *run = owner;
+    uint64_t now_us = run->ask->now_us(), cpu_us;
 
+    run->patterns_us += now_us - run->looked_us;
+    run->looked_us = now_us;
     if (run->patterns_us <= JSCHEMA_PATTERNS_US)
         return false;
-    now_us = run->ask->cpu_us();
+    cpu_us = run->ask->cpu_us();
     run->patterns_us = 0;
-    if (run->is_watched)
-        return now_us - run->cpu_from_us > JSCHEMA_PATTERNS_US;
+    if (!run->is_watched)
+        run->cpu_from_us = cpu_us;
     run->is_watched = true;
-    run->cpu_from_us = now_us;
-    return false;
+    return cpu_us - run->cpu_from_us > JSCHEMA_PATTERNS_US;
 }
 
 static bool matches(struct run *run, const struct ecma *pattern, struct str text)
 {
-    uint64_t before_us = run->ask->now_us();
-    enum ecma_answer answer = ecma_match(pattern, text);
+    const struct ecma_watch watch = {is_out_of_time, run};
+    enum ecma_answer answer;
 
-    run->patterns_us += run->ask->now_us() - before_us;
-    spend(run, text.len / BYTES_A_STEP);
+    run->looked_us = run->ask->now_us();
+    answer = ecma_match(pattern, text, &watch);
+    spend(run, text.len / DOC_BYTES_A_STEP);
     run->is_over |= answer == ECMA_TOO_LONG || is_out_of_time(run);
     return answer == ECMA_FITS;
 }
@@ -263,7 +264,7 @@ static bool check_format(struct run *run, const struct jschema_rule *rule,
                          const struct doc_value *value)
 {
     spend(run,
-          value->type == DOC_TEXT || value->type == DOC_NUMBER ? value->len / BYTES_A_STEP : 0);
+          value->type == DOC_TEXT || value->type == DOC_NUMBER ? value->len / DOC_BYTES_A_STEP : 0);
     return value->type != rule->format->type || rule->format->fits(doc_text(value));
 }
 

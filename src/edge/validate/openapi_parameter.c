@@ -153,12 +153,26 @@ static bool find_header(struct params *params, struct str name, struct texts *te
     return true;
 }
 
+/* Two are enough to know that it is repeated. */
+static bool find_cookies(struct params *params, struct str name, struct texts *texts)
+{
+    for (unsigned i = 0; i < params->request->count; i++) {
+        const struct header *field = &params->request->headers[i];
+        struct str left = {field->value, field->value_len}, text;
+
+        if (field->id != HDR_COOKIE)
+            continue;
+        while (texts->count < 2 && (text = cookie_next(&left, name)).p)
+            if (!is_utf8(text) || !add(params, texts, text))
+                return false;
+    }
+    return true;
+}
+
 /* False: what stands there cannot be read. */
 static bool find(struct params *params, const struct openapi_parameter *parameter,
                  struct texts *texts)
 {
-    struct str text = STR_NONE;
-
     switch (parameter->in) {
     case IN_HEADER:
         return find_header(params, parameter->name, texts);
@@ -175,8 +189,7 @@ static bool find(struct params *params, const struct openapi_parameter *paramete
                            decode(params->ask->scratch, params->match->values[i].text, '+'));
         return true;
     case IN_COOKIE:
-        text = cookie_value(head_value(params->request, HDR_COOKIE), parameter->name);
-        return !text.p || (is_utf8(text) && add(params, texts, text));
+        return find_cookies(params, parameter->name, texts);
     }
     return false;
 }
