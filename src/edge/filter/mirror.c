@@ -159,7 +159,8 @@ static struct str describe(struct visit *visit)
 
 const struct filter filter_mirror = {
     .name = "mirror",
-    .doc = "Sends a copy of requests to another service, and forgets its answers.",
+    .doc = "Sends a copy of requests to another service, and forgets its answers. What a filter "
+           "behind it refuses by its body has been sent there.",
     .fields = fields,
     .conf_size = sizeof(struct mirror_conf),
     .state_size = sizeof(struct mirror_state),

@@ -69,8 +69,10 @@ static void read_whole(struct reading *reading, const struct stat *st)
         wrong = "it is not a file";
     else if (st->st_size > JWKS_TEXT_MAX)
         wrong = "it is larger than 256 KiB";
-    else if (file_read(reading->source->name, &reading->arena, &reading->text))
+    else if (file_read(reading->source->name, &reading->arena, &reading->text)) {
         wrong = strerror(errno);
+        memset(reading->signature, 0, sizeof(reading->signature)); // to be tried at the next look
+    }
     if (wrong)
         snprintf(reading->problem, sizeof(reading->problem), "cannot be read: %s", wrong);
     else
@@ -215,7 +217,7 @@ static uint32_t back_off(unsigned failures)
 
 static void settle(struct key_source *source, struct reading *reading, uint64_t now)
 {
-    bool is_news = !source->is_url || strcmp(source->problem, reading->problem) != 0;
+    bool is_news = reading->signature[0] || strcmp(source->problem, reading->problem) != 0;
 
     source->due_ms = now + LOOK_MS;
     if (reading->is_same)
