@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """CORS, by the checks that the Fetch standard has browsers make: who gets permission, for what, and what caches learn."""
 
+from pathlib import Path
+
 import pytest
 
 from lib.fetch import cors_check, listed, preflight, preflight_check
+from lib.tokens import SECRET
 
 APP = "https://app.example.com"
 EVIL = "https://evil.example"
@@ -288,6 +291,52 @@ def test_refusals_can_be_read_by_the_page(origins, gateway):
     early = gw.post("/post", b"x" * 2000, [("Origin", APP)])  # refused before the route is known
     assert early.status == 413 and cors_check(early, APP, credentials=True)
     assert not permissions(ask(gw, EVIL, "/nowhere"))
+
+
+# path: the filter that refuses there, the status
+REFUSING = {
+    "/access": ({"access": {"deny": ["127.0.0.0/8"]}}, 403),
+    "/rate": ({"rate_limit": {"rate": "1/h", "burst": 1}}, 429),
+    "/jwt": ({"jwt": {"secret": SECRET}}, 401),
+    "/key": ({"api_key": {}}, 401),
+    "/basic": ({"basic": {"users": {"ann": "$2b$05$abcdefghijklmnopqrstuuFfB9bTMpOVXU5DYTA6u0XO2g0Uo7Ley"}}}, 401),
+    "/forward": ({"forward_auth": {"url": "http://auth/verify"}}, 401),
+    "/link": ({"signed_url": {"secrets": [SECRET]}}, 403),
+    "/hmac": ({"hmac": {"keys": {"ann": {"secret": SECRET}}}}, 401),
+    "/mtls": ({"mtls": {}}, 401),
+    "/shield": ({"shield": {"rate": "1/h"}}, 429),
+    "/validate": ({"validate": {"schema": "schema.json"}}, 400),
+    "/limit": ({"body_limit": "2"}, 413),
+    "/plain": ({"decompress": {}}, 400),
+    "/lua": ({"lua": {"script": "wrong.lua"}}, 500),
+}
+
+
+def in_folder(filter_, folder, names):
+    """With the whole paths of files."""
+    return {name: {k: str(Path(folder, v)) if str(v) in names else v for k, v in keys.items()} if isinstance(keys, dict) else keys
+            for name, keys in filter_.items()}
+
+
+def test_refusals_of_every_filter_can_be_read_by_the_page(origins, gateway, home):
+    auth, app = origins(), origins()
+    auth.on("/verify")(lambda conn, request: conn.respond(401))
+    written = {"schema.json": '{"type": "object"}', "wrong.lua": "function on_request(request) error('no') end"}
+    for name, text in written.items():
+        Path(home, name).write_text(text)
+    routes = [{"paths": [path], "service": "app", "filters": [in_folder(filter_, home, written)]}
+              for path, (filter_, _) in REFUSING.items()]
+    gw = gateway(app, services={"auth": {"targets": [auth.address]}}, routes=routes,
+                 filters=[*cors(credentials=True), {"shield": {"exempt": ["127.0.0.0/8"]}}])
+    assert gw.cli("shield", "on", "--for", "5m").code == 0
+    assert gw.get("/shield").status == gw.get("/rate").status == 200  # the ones of the hour
+    for path, (_, status) in REFUSING.items():
+        reply = gw.post(path, b"[1]", [("Origin", APP), ("Content-Type", "application/json"), ("Content-Encoding", "gzip")]
+                        if path == "/plain" else [("Origin", APP), ("Content-Type", "application/json")])
+        assert reply.status == status, (path, reply)
+        assert cors_check(reply, APP, credentials=True), (path, reply)
+        assert "Origin" in listed(reply, "Vary"), (path, reply)
+    assert [r.target for r in app.requests] == ["/shield", "/rate"]
 
 
 # -- the configuration
