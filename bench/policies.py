@@ -19,6 +19,7 @@ import tools
 ENOUGH = 1_000_000  # requests a second that one client never reaches
 FEW = 2
 PATIENCE_S = 10
+SIGNED = 150_000
 SECRET = "a secret of thirty-two bytes, or more"
 KEY = "slk_0123456789"
 LUA = """
@@ -158,17 +159,72 @@ def all_filters(folder):
                      "gzip, level 5, of 1 KiB of JSON"),
         "decompress": ({}, None, None, "requests without body"),
         "mirror": ({"service": "origin", "share": "0%"}, None, None, "no request chosen"),
+        "hmac": ({"keys": {"bench": {"secret": SECRET}}}, None, None, "GET, four components and a nonce, each signed anew"),
+        "signed_url": ({"secrets": [SECRET]}, None, None, "the same link again and again"),
         "forward_auth": ({"url": "http://origin/auth", "cache": "60s"}, ("Authorization", basic), None,
                          "answered from its cache"),
         "lua": ({"script": script}, None, "X-Seen", "a field set each way"),
     }
 
 
-def all_scripts(folder):
-    """name: wrk's script, of filters whose request is no GET."""
-    body = order()
-    script = f'wrk.method = "POST"\nwrk.body = [[{body}]]\nwrk.headers["Content-Type"] = "application/json"\n'
-    return {"validate": make_file(os.path.join(folder, "order.lua"), script)}
+def keyed(text):
+    return hmac.new(SECRET.encode(), text.encode(), hashlib.sha256)
+
+
+def signed_link():
+    target = f"/?expires={int(time.time()) + 86400}"
+    return f"{target}&signature={keyed(target).hexdigest()}"
+
+
+def signed_fields(count):
+    """So many requests to sign, each with a nonce of its own (RFC 9421): the values of their two fields."""
+    for _ in range(count):
+        params = ("(\"@method\" \"@authority\" \"@path\" \"@query\");"
+                  f"created={int(time.time())};keyid=\"bench\";nonce=\"{os.urandom(9).hex()}\"")
+        base = f"\"@method\": GET\n\"@authority\": hmac\n\"@path\": /\n\"@query\": ?\n\"@signature-params\": {params}"
+        yield f"sig={params}", f"sig=:{base64.b64encode(keyed(base).digest()).decode()}:"
+
+
+def order_script(_folder):
+    return f'wrk.method = "POST"\nwrk.body = [[{order()}]]\nwrk.headers["Content-Type"] = "application/json"\n'
+
+
+def link_script(_folder):
+    return f'wrk.path = "{signed_link()}"\n'
+
+
+def signing_script(folder):
+    """Each signature is good once: a turn has more than it will ask for."""
+    lines = (f"{given}\n{made}\n" for given, made in signed_fields(SIGNED))
+    path = make_file(os.path.join(folder, "signed"), "".join(lines))
+    return f"""
+local next_line = io.lines("{path}")
+request = function()
+  wrk.headers["Signature-Input"], wrk.headers["Signature"] = next_line(), next_line()
+  return wrk.format()
+end
+"""
+
+
+# Of filters whose request is more than a GET with a field: what writes wrk's script for one turn.
+SCRIPTS = {"validate": order_script, "signed_url": link_script, "hmac": signing_script}
+
+
+def check_signed(port):
+    """What is signed passes, once where that is the rule, and nothing else."""
+    link = signed_link()
+    given, made = next(signed_fields(1))
+    fields = {"Signature-Input": given, "Signature": made}
+    asked = (("signed_url", link, {}, 200), ("signed_url", link[:-1], {}, 403), ("hmac", "/", {}, 401),
+             ("hmac", "/", fields, 200), ("hmac", "/", fields, 401))
+    for host, target, more, status in asked:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        try:
+            connection.request("GET", target, headers={"Host": host, **more})
+            got = connection.getresponse().status
+            expect(got == status, host, f"answered {got}, not {status}")
+        finally:
+            connection.close()
 
 
 def check_validation(port):
@@ -211,9 +267,10 @@ def cpu_us(proxy, host, header, script=None):
     return (tools.run_ns(proxy.process.pid) - before) / requests / 1e3
 
 
-def pair(proxy, name, header, script, is_bare_first):
+def pair(proxy, name, header, folder, is_bare_first):
     """CPU a request of the bare route and of that with the filter, one right after the other."""
     hosts = ("bare", name) if is_bare_first else (name, "bare")
+    script = make_file(os.path.join(folder, f"{name}.wrk"), SCRIPTS[name](folder)) if name in SCRIPTS else None
     turns = {host: cpu_us(proxy, host, header, script) for host in hosts}
     return turns["bare"], turns[name]
 
@@ -227,18 +284,20 @@ def filters(bench):
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(bench.folder())
         origin, count = stack.enter_context(tools.counting_origin())
-        table, scripts = all_filters(folder), all_scripts(folder)
+        table = all_filters(folder)
         options = {"filters": {name: {name: row[0]} for name, row in table.items()}}
         proxy = stack.enter_context(proxies.running("sluice", folder, origin, options))
         check_cache(proxy, count, table["forward_auth"][1])
         for name, (_, header, shown, _) in table.items():
-            check_filter(proxy, name, header, shown)
+            if name not in SCRIPTS:
+                check_filter(proxy, name, header, shown)
         check_validation(proxy.port)
+        check_signed(proxy.port)
         cpu_us(proxy, "bare", None)  # warm
         turns = {name: [] for name in table}
         for number in range(bench.rounds):
             for name, (_, header, _, _) in table.items():
-                turns[name].append(pair(proxy, name, header, scripts.get(name), number % 2 == 0))
+                turns[name].append(pair(proxy, name, header, folder, number % 2 == 0))
     return {name: filter_row(turns[name], table[name][3]) for name in table}
 
 

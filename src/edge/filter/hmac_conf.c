@@ -72,7 +72,8 @@ const struct field hmac_conf_fields[] = {
      .max = UINT64_C(1) << 30,
      FIELD_AT(struct hmac_conf, body)},
     {.name = "window",
-     .doc = "How old a signature may be. As long it is remembered, by this machine while it runs: none "
+     .doc = "How old a signature may be. As long it is remembered, by this machine while it runs: "
+            "none "
             "passes twice.",
      .standard = "5m",
      .type = FIELD_DURATION,

@@ -5,22 +5,24 @@
  * hexadecimal of the path, "?" and the query as it stands without `signature`. The method is part
  * of no signature: links are for GET and HEAD alone.
  */
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "config/conf.h"
 #include "config/field.h"
 #include "edge/auth/credential.h"
 #include "edge/auth/key_ring.h"
+#include "edge/auth/mac.h"
 #include "edge/loop.h"
 #include "sluice/filter.h"
 
-enum { SECRET_MIN = 32, SIGNATURE = 32 };
+enum { SECRET_MIN = 32 };
 
 struct signed_url_conf {
     struct conf_texts secrets;
     struct conf_text expires, signature;
+    /* prepared */
+    struct mac **macs; /* one a secret */
 };
 
 struct signed_url_state {
@@ -75,6 +77,32 @@ static bool check(void *conf, struct span at, struct diag *diag)
     return is_good;
 }
 
+/* --- once a configuration */
+
+static bool prepare(void *conf, const struct filter_prepare *prepare)
+{
+    struct signed_url_conf *url = conf;
+    bool is_good;
+
+    url->macs = arena_zero(prepare->arena, url->secrets.count, sizeof(struct mac *));
+    is_good = url->macs != NULL;
+    for (uint32_t i = 0; is_good && i < url->secrets.count; i++) {
+        url->macs[i] = mac_new(url->secrets.items[i].s);
+        is_good = url->macs[i] != NULL;
+    }
+    if (!is_good)
+        diag_error(prepare->diag, prepare->at, "no memory for the secrets");
+    return is_good;
+}
+
+static void dispose(void *conf)
+{
+    struct signed_url_conf *url = conf;
+
+    for (uint32_t i = 0; url->macs && i < url->secrets.count; i++)
+        mac_free(&url->macs[i]);
+}
+
 /* --- a request */
 
 /* "path?query", the query without the signature. */
@@ -85,19 +113,17 @@ static struct str signed_text(struct visit *visit, struct str query)
 }
 
 static bool is_signed(const struct signed_url_conf *conf, struct str text,
-                      const uint8_t signature[SIGNATURE])
+                      const uint8_t signature[MAC_SIZE])
 {
-    unsigned found = 0;
+    bool is_it = false;
 
     for (uint32_t i = 0; i < conf->secrets.count; i++) {
-        struct str secret = conf->secrets.items[i].s;
-        uint8_t sum[SIGNATURE];
+        uint8_t sum[MAC_SIZE];
 
-        if (HMAC(EVP_sha256(), secret.p, (int)secret.len, (const unsigned char *)text.p, text.len,
-                 sum, NULL))
-            found |= !CRYPTO_memcmp(sum, signature, SIGNATURE);
+        if (mac_sum(conf->macs[i], &text, 1, sum))
+            is_it |= mac_same(sum, signature);
     }
-    return found;
+    return is_it;
 }
 
 /* Digits alone, at most twelve. */
@@ -119,7 +145,7 @@ static const char *judge(struct visit *visit)
     const struct credential_places signature = {.query = conf->signature.s};
     const struct credential_places expires = {.query = conf->expires.s};
     struct str shown, until, text;
-    uint8_t sum[SIGNATURE];
+    uint8_t sum[MAC_SIZE];
     enum status status = credential_find(&signature, visit->request, &shown);
     uint64_t second;
 
@@ -185,6 +211,8 @@ const struct filter filter_signed_url = {
     .conf_size = sizeof(struct signed_url_conf),
     .state_size = sizeof(struct signed_url_state),
     .check = check,
+    .prepare = prepare,
+    .dispose = dispose,
     .count_keys = count_keys,
     .on_request = on_request,
     .on_response = on_response,
