@@ -53,7 +53,8 @@ const struct field hmac_conf_fields[] = {
      .doc =
          "What must be signed, beside the body: names of fields, @method, @authority, @path, "
          "@query, @scheme, @target-uri or @request-target. @method, @authority, @path and @query "
-         "unless written; @target-uri stands for the last three.",
+         "unless written; @target-uri stands for the last three. Behind a proxy that is believed, "
+         "@authority is the X-Forwarded-Host that it says.",
      .type = FIELD_LIST,
      .flags = FIELD_NONEMPTY,
      .element = &field_text_element,

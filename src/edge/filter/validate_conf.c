@@ -24,7 +24,8 @@ const struct field validate_fields[] = {
      FIELD_AT(struct validate_conf, schema_file)},
     {.name = "openapi",
      .doc = "In its place an OpenAPI document (3.0, 3.1), JSON or YAML: its paths, methods, "
-            "parameters and request bodies are what may come.",
+            "parameters and request bodies are what may come. Bodies of other types than JSON, and "
+            "of operations that have none, pass unread; %2F in a path stays within its segment.",
      .type = FIELD_TEXT,
      FIELD_AT(struct validate_conf, openapi_file)},
     {.name = "base_path",
