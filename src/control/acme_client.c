@@ -14,7 +14,7 @@
 #include "control/acme_store.h"
 #include "control/say.h"
 
-enum { CALL_MS = 30000, REPLY_MAX = 256 * 1024, NONCE_TRIES = 2, STALE_MS = 24 * 3600 * 1000 };
+enum { CALL_MS = 30000, REPLY_MAX = 256 * 1024, NONCE_TRIES = 8, STALE_MS = 24 * 3600 * 1000 };
 
 struct acme_client {
     struct acme_client_options options; /* texts in `arena` */

@@ -61,9 +61,9 @@ def test_what_http_01_cannot_prove_tls_alpn_01_does_in_a_new_order(control):
     assert [body["type"] for body in c.edge.ever.values()] == ["http-01", "tls-alpn-01"]
     assert "now by tls-alpn-01" in c.stderr()
     c.renew()
-    until(lambda: c.ca.orders == 3, "a renewal")
-    until(lambda: len(c.edge.ever) == 3 and not c.edge.challenges, "its end", LONG)
-    assert [body["type"] for body in c.edge.ever.values()][-1] == "tls-alpn-01"  # remembered
+    until(lambda: c.ca.orders >= 3, "a renewal", LONG, c.stderr)
+    until(lambda: len(c.edge.ever) >= 3, "its challenge", LONG, c.stderr)
+    assert list(c.edge.ever.values())[2]["type"] == "tls-alpn-01"  # remembered
 
 
 def test_several_names_in_one_certificate(control):

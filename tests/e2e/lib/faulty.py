@@ -32,6 +32,7 @@ import sys
 import threading
 import time
 
+from .unread import unread
 from .wait import DEADLINE, until
 
 MODES = ("pass", "refuse", "accept_close", "reset", "hang", "hang_body", "reset_body", "drip", "delay", "flap")
@@ -341,9 +342,15 @@ class Faulty:
         if not is_reset:
             pair.is_stuck = True
         elif pair.is_open:
-            # what went before the reset is read before it: a RST at once would overtake it
             pair.is_stuck = True
-            self._after(0.02, self._close, pair, True)
+            self._reset_when_read(pair, time.monotonic() + DEADLINE)
+
+    def _reset_when_read(self, pair, end):
+        """What went before a reset is read before it: the RST would overtake it."""
+        if pair.is_open and (pair.near.out or unread(pair.near.sock)) and time.monotonic() < end:
+            self._after(0.005, self._reset_when_read, pair, end)
+        else:
+            self._close(pair, True)
 
     def _slow(self, pair, data):
         """In order, each piece when it is due; also what came while another fault held earlier bytes back."""

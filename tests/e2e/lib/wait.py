@@ -15,8 +15,8 @@ def ms(value):
     return f"{int(value * SLOW)}ms"
 
 
-def until(check, what, timeout=DEADLINE):
-    """Calls `check` until it returns something true, and returns that."""
+def until(check, what, timeout=DEADLINE, more=None):
+    """Calls `check` until it returns something true, and returns that; `more` is asked when it never does."""
     end = time.monotonic() + timeout
     pause = threading.Event()
     while True:
@@ -24,7 +24,7 @@ def until(check, what, timeout=DEADLINE):
         if found:
             return found
         if time.monotonic() > end:
-            raise AssertionError(f"did not happen within {timeout:.1f} s: {what}")
+            raise AssertionError(f"did not happen within {timeout:.1f} s: {what}{'; ' + more() if more else ''}")
         pause.wait(0.01)
 
 
