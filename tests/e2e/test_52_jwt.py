@@ -3,7 +3,6 @@
 
 import os
 import re
-import resource
 import time
 
 import pytest
@@ -306,19 +305,6 @@ def test_a_set_that_breaks_leaves_the_last_good_one(guarded, home):
     assert gw.get(headers=bearer(old.sign())).status == 200
     put(path, jwks(new))
     until(lambda: gw.get(headers=bearer(new.sign())).status == 200, "the mended set")
-
-
-def test_a_set_that_cannot_be_read_for_now(guarded, home):
-    path, old, new = os.path.join(home, "keys.json"), Key("ES256", "old"), Key("ES256", "new")
-    gw = guarded(jwks=put(path, jwks(old)))
-    assert gw.get(headers=bearer(old.sign())).status == 200
-    edge = gw.edge
-    limits = resource.prlimit(edge, resource.RLIMIT_NOFILE)
-    resource.prlimit(edge, resource.RLIMIT_NOFILE, (0, limits[1]))  # not one more descriptor
-    put(path, jwks(new))
-    until(lambda: "keys.json: cannot be read: Too many open files" in gw.stderr(), "it is said that it is not read")
-    resource.prlimit(edge, resource.RLIMIT_NOFILE, limits)
-    until(lambda: gw.get(headers=bearer(new.sign())).status == 200, "it is read without another change")
 
 
 def test_a_reload_keeps_keys_and_changes_rules(guarded, home):
