@@ -32,8 +32,12 @@ def _request(sock):
 
 def unread(sock):
     """Bytes of ours that the other end has still to read; 0 when it is gone, or on another machine."""
+    try:
+        request = _request(sock)
+    except OSError:  # it has no other end any more
+        return 0
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
-        netlink.send(_request(sock))
+        netlink.send(request)
         answer = netlink.recv(65536)
     kind, = struct.unpack_from("=H", answer, 4)
     if kind == NLMSG_ERROR:
