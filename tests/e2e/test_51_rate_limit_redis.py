@@ -9,6 +9,7 @@ import pytest
 from lib.client import Client
 from lib.h2peer import H2Client
 from lib.redis import FakeRedis, Redis
+from lib.shared_limits import ask, at_once, statuses
 from lib.wait import SLOW, until
 
 OTHER = "127.0.0.2"
@@ -41,27 +42,6 @@ def shared(gateway, origin, url, wait=WAIT, up=True, **keys):
         gw.wait_metric("sluice_rate_limit_degraded", 0)
         until(lambda: gw.status()["rate_limits"]["shared"] == "up", "the shared limits")
     return gw
-
-
-def ask(gw, source=None, **options):
-    with Client(("127.0.0.1", gw.port), source=source) as client:
-        return client.get(**options)
-
-
-def statuses(gw, count, **options):
-    return [ask(gw, **options).status for _ in range(count)]
-
-
-def at_once(gateways, count):
-    """So many requests, on connections that are open before, dealt to the gateways in turn."""
-    clients = [Client(("127.0.0.1", gateways[i % len(gateways)].port)) for i in range(count)]
-    try:
-        for client in clients:
-            client.request("GET", "/")
-        return [client.reply("GET").status for client in clients]
-    finally:
-        for client in clients:
-            client.close()
 
 
 def degraded(gw):
