@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/route/pattern.h"
 
+#include "base/match_memory.h"
 #include "edge/route/route.h"
 
-#include <stdalign.h>
 #include <stdlib.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -13,36 +13,7 @@ enum {
     MATCH_LIMIT = 50 * 1000, // backtracking steps: below a millisecond with JIT
     DEPTH_LIMIT = 1000,
     HEAP_LIMIT_KIB = 256,
-    SCRATCH = 1024, // bytes: contexts and the offsets of ten groups
 };
-
-// What PCRE2 asks for around one match comes from here, so that a match needs no malloc.
-struct scratch {
-    size_t used;
-    alignas(max_align_t) char bytes[SCRATCH];
-};
-
-static void *take(size_t n, void *owner)
-{
-    struct scratch *scratch = owner;
-    size_t size = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-    void *p;
-
-    if (size < n || size > SCRATCH - scratch->used)
-        return malloc(n);
-    p = scratch->bytes + scratch->used;
-    scratch->used += size;
-    return p;
-}
-
-static void give(void *p, void *owner)
-{
-    struct scratch *scratch = owner;
-    uintptr_t at = (uintptr_t)p, start = (uintptr_t)scratch->bytes;
-
-    if (at < start || at >= start + SCRATCH)
-        free(p);
-}
 
 bool route_pattern_init(struct route_pattern *pattern, struct conf_text text, struct diag *diag)
 {
@@ -98,8 +69,9 @@ static void copy_groups(const pcre2_match_data *data, int count, struct route_gr
 static bool run(const struct route_pattern *pattern, struct str subject,
                 struct route_groups *groups)
 {
-    struct scratch scratch = {.used = 0};
-    pcre2_general_context *general = pcre2_general_context_create(take, give, &scratch);
+    struct match_memory memory = {.used = 0};
+    pcre2_general_context *general =
+        pcre2_general_context_create(match_memory_take, match_memory_give, &memory);
     pcre2_match_context *context = pcre2_match_context_create(general);
     pcre2_match_data *data = pcre2_match_data_create(groups ? PATTERN_GROUPS : 1, general);
     int count = PCRE2_ERROR_NOMEMORY;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/validate/ecma.h"
 
-#include <stdalign.h>
+#include "base/match_memory.h"
+
 #include <stdlib.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -11,39 +12,10 @@ enum {
     MATCH_LIMIT = 50 * 1000, // backtracking steps: below a millisecond with JIT
     DEPTH_LIMIT = 1000,
     HEAP_LIMIT_KIB = 256,
-    SCRATCH = 1024, // bytes: contexts and the offsets of one group
     // What a step costs grows with the text, and the limit of steps is one for each place where a
     // match may begin: up to here it bounds the time, above a watch does.
     UNWATCHED_MAX = 128,
 };
-
-// What PCRE2 asks for around one match comes from here, so that a match needs no malloc.
-struct scratch {
-    size_t used;
-    alignas(max_align_t) char bytes[SCRATCH];
-};
-
-static void *take(size_t n, void *owner)
-{
-    struct scratch *scratch = owner;
-    size_t size = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-    void *p;
-
-    if (size < n || size > SCRATCH - scratch->used)
-        return malloc(n);
-    p = scratch->bytes + scratch->used;
-    scratch->used += size;
-    return p;
-}
-
-static void give(void *p, void *owner)
-{
-    struct scratch *scratch = owner;
-    uintptr_t at = (uintptr_t)p, start = (uintptr_t)scratch->bytes;
-
-    if (at < start || at >= start + SCRATCH)
-        free(p);
-}
 
 static pcre2_code *compile(struct str pattern, uint32_t more, int *error, size_t *offset)
 {
@@ -114,8 +86,9 @@ enum ecma_answer ecma_match(const struct ecma *ecma, struct str subject,
 {
     const pcre2_code *code = subject.len > UNWATCHED_MAX ? ecma->watched : ecma->code;
     struct ecma_watch asked = *watch;
-    struct scratch scratch = {.used = 0};
-    pcre2_general_context *general = pcre2_general_context_create(take, give, &scratch);
+    struct match_memory memory = {.used = 0};
+    pcre2_general_context *general =
+        pcre2_general_context_create(match_memory_take, match_memory_give, &memory);
     pcre2_match_context *context = pcre2_match_context_create(general);
     pcre2_match_data *data = pcre2_match_data_create(1, general);
     int count = PCRE2_ERROR_NOMEMORY;
