@@ -170,6 +170,9 @@ def test_big_answers_share_the_connection(raw):
     client = raw(values={4: 20_000})
     client.send(update(0, 1 << 24))
     streams = [client.request("GET", "/big") for _ in range(4)]
+    begun = [client.wait(lambda f, s=s: f.stream == s and f.kind == DATA, "data") for s in streams]
+    for data in begun:
+        client.send(update(data.stream, len(data.payload)))
     got = dict.fromkeys(streams, 0)
     while max(got.values()) < 500_000:
         data = client.wait(lambda f: f.kind == DATA, "data")

@@ -33,9 +33,13 @@ static bool read_file(const char *path, char *out, size_t size)
 /* Descriptors of this process, but for the one that is open for counting. */
 static bool count_fds(uint64_t *count)
 {
-    DIR *dir = opendir("/proc/self/fd");
-    if (!dir)
+    int fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        if (fd >= 0)
+            close(fd);
         return false;
+    }
     *count = 0;
     for (const struct dirent *entry; (entry = readdir(dir));)
         *count += entry->d_name[0] != '.';
