@@ -24,6 +24,8 @@ static const struct command commands[] = {
     {"why", cli_why, "ID [--json]", "says why a request went where it went"},
     {"target", cli_target, "list|add|remove|drain|enable ...",
      "shows and changes the targets of a service"},
+    {"split", cli_split, "SERVICE [RELEASE=SHARE ...] [--stable RELEASE]",
+     "shows or changes who gets which release"},
     {"key", cli_key, "add|list|revoke ...", "makes, shows and ends API keys"},
     {"pause", cli_pause, "SERVICE [--json]", "lets the requests of a service wait"},
     {"resume", cli_resume, "SERVICE [--json]", "ends pausing and maintenance"},

@@ -38,6 +38,21 @@ char *text_hex(char *out, uint64_t n)
     }
 }
 
+bool text_read_hex16(struct str s, uint64_t *n)
+{
+    *n = 0;
+    if (s.len != TEXT_HEX_MAX)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
+
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        *n = *n << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return true;
+}
+
 char *text_milli(char *out, uint64_t thousandths)
 {
     unsigned rest = (unsigned)(thousandths % 1000);

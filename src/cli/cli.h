@@ -36,14 +36,15 @@ int cli_demo(int argc, char **argv);
 int cli_edge(int argc, char **argv);
 /* control FILE: what `run` starts beside the edge; not for people. */
 int cli_control(int argc, char **argv);
-/* reload, upgrade, status, routes, target, key, pause, resume, maintenance: clients of the admin
- * API; 3: it could not be reached. */
+/* reload, upgrade, status, routes, target, split, key, pause, resume, maintenance: clients of the
+ * admin API; 3: it could not be reached. */
 int cli_reload(int argc, char **argv);
 int cli_upgrade(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_routes(int argc, char **argv);
 int cli_why(int argc, char **argv);
 int cli_target(int argc, char **argv);
+int cli_split(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_pause(int argc, char **argv);
 int cli_resume(int argc, char **argv);

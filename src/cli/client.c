@@ -32,6 +32,7 @@ static const char **option_of(struct client *client, const char *word)
         {"--weight", &client->weight},     {"--region", &client->region},
         {"--priority", &client->priority}, {"--for", &client->span},
         {"--tier", &client->tier},         {"--expires", &client->expires},
+        {"--release", &client->release},   {"--stable", &client->stable},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
@@ -59,6 +60,8 @@ bool client_parse(struct client *client, int argc, char **argv, const char *usag
             client->json = true;
         else if (!strcmp(argv[i], "--watch"))
             client->watch = true;
+        else if (!strcmp(argv[i], "--reset"))
+            client->reset = true;
         else if (value && i + 1 < argc)
             *value = argv[++i];
         else if (value || argv[i][0] == '-' || client->word_count == most)

@@ -21,13 +21,14 @@ enum {
 struct client {
     const char *admin, *token;
     bool json;
-    const char *words[8]; /* arguments that are no options, without the command's name */
+    const char *words[10]; /* arguments that are no options, without the command's name */
     int word_count;
     const char *wait, *match, *method, *id; /* --wait, --match, --method, --id */
     const char *weight, *region, *priority; /* --weight, --region, --priority */
     const char *span;                       /* --for */
     const char *tier, *expires;             /* --tier, --expires */
-    bool watch;
+    const char *release, *stable;           /* --release, --stable */
+    bool watch, reset;
 };
 
 /* Reads the arguments; false (with a message and the usage) when one is not known. */

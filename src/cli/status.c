@@ -28,6 +28,21 @@ static void print_mode(json_t *service)
         printf("  %s\n", show_text(service, "balance_words"));
 }
 
+/* Who gets what, where there is a choice. */
+static void print_split(json_t *service)
+{
+    json_t *releases = json_object_get(service, "releases"), *release;
+    size_t i;
+
+    if (!is_true(service, "has_releases"))
+        return;
+    printf("  split by the %s:", show_text(service, "split_source"));
+    json_array_foreach(releases, i, release)
+        printf("%s %s %.4g%%", i ? "," : "", show_text(release, "id"),
+               json_number_value(json_object_get(release, "percent")));
+    putchar('\n');
+}
+
 static void print_services(json_t *services)
 {
     json_t *service, *target;
@@ -46,6 +61,7 @@ static void print_services(json_t *services)
                    show_number(target, "in_flight"), show_number(connections, "open"),
                    show_number(connections, "idle"));
         }
+        print_split(service);
         print_mode(service);
     }
 }

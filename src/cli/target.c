@@ -12,7 +12,7 @@
 
 static const char usage[] =
     "list [SERVICE] [--watch] [--json] | "
-    "add SERVICE ADDRESS [--id ID] [--weight N] [--region R] [--priority N] | "
+    "add SERVICE ADDRESS [--release R] [--id ID] [--weight N] [--region R] [--priority N] | "
     "remove|drain|enable SERVICE ID [--wait 30s]";
 
 /* /api/v1/services/S/targets[/ID[/VERB]] */
@@ -59,6 +59,8 @@ static int add(const struct client *client)
 
     if (client->id)
         json_object_set_new(body, "id", json_string(client->id));
+    if (client->release)
+        json_object_set_new(body, "release", json_string(client->release));
     if (client->weight)
         json_object_set_new(body, "weight", number_of(client->weight));
     if (client->region)

@@ -23,6 +23,8 @@ static void print_place(const json_t *target)
 {
     if (show_number(target, "weight") != 1)
         printf(", weight %lld", show_number(target, "weight"));
+    if (strcmp(show_text(target, "release"), "stable") != 0)
+        printf(", release %s", show_text(target, "release"));
     if (json_object_get(target, "region"))
         printf(", region %s", show_text(target, "region"));
     if (json_object_get(target, "priority"))

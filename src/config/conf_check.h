@@ -27,6 +27,8 @@ void conf_check_services(struct decoder *decoder);
 /* That there are not too many targets, and that they are told apart; `at`: of the whole. */
 void conf_check_targets(struct diag *diag, struct span at, const struct conf_target *targets,
                         uint32_t count);
+/* Its releases, split, and who is assigned to which. */
+void conf_check_releases(struct diag *diag, const struct conf_service *service);
 /* Says that there is no such service, and which one may be meant. */
 void conf_check_unknown_service(struct diag *diag, const struct conf *conf,
                                 const struct conf_text *name);

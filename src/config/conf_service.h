@@ -6,6 +6,7 @@
 #define CONFIG_CONF_SERVICE_H
 
 #include "config/conf_health.h"
+#include "config/conf_release.h"
 #include "config/conf_tls.h"
 
 struct conf_target {
@@ -15,7 +16,11 @@ struct conf_target {
     uint32_t weight;         /* 1..1000 */
     struct conf_text region; /* empty: as near as any */
     uint32_t priority;       /* tiers are used in ascending order */
+    struct str release;      /* whose it is; empty in a list outside the configuration */
 };
+
+/* The release of targets that say none. */
+#define CONF_STABLE "stable"
 
 enum conf_balance { CONF_LEAST_REQUEST, CONF_ROUND_ROBIN, CONF_HASH, CONF_RANDOM };
 enum conf_hash_by { CONF_HASH_CLIENT_IP, CONF_HASH_PATH, CONF_HASH_HEADER, CONF_HASH_COOKIE };
@@ -30,8 +35,14 @@ enum conf_host { CONF_HOST_KEEP, CONF_HOST_TARGET, CONF_HOST_NAME };
 struct conf_service {
     struct span at;
     struct conf_text name;
-    struct conf_target *targets;
+    struct conf_target *targets; /* of all releases */
     uint32_t target_count;
+    struct conf_release *releases; /* none: the targets are those of CONF_STABLE */
+    uint32_t release_count;
+    struct conf_share *shares; /* none: all goes to the first release, or to `stable` */
+    uint32_t share_count;
+    struct conf_assign assign;
+    bool has_safety_net; /* what fails on a release that is not stable goes to stable once */
     enum conf_balance balance;
     enum conf_hash_by
         hash_by;          /* written as `hash_by: client_ip | path | header:NAME | cookie:NAME` */

@@ -32,6 +32,8 @@ extern const struct field conf_hold_fields[];
 extern const struct field conf_adaptive_fields[];
 extern const struct field conf_target_limit_fields[];
 extern const struct field conf_discover_fields[];
+extern const struct field conf_release_fields[];
+extern const struct field conf_assign_fields[];
 extern const struct field conf_network_element; /* of a list of networks: struct cidr */
 extern const struct field conf_target_element;  /* of a list of targets */
 
@@ -64,6 +66,10 @@ bool conf_switch_decode(struct decoder *decoder, const struct field *field, cons
 /* Hook of a service's `fallback`: a service's name, or a map; a struct conf_fallback. */
 bool conf_fallback_decode(struct decoder *decoder, const struct field *field,
                           const struct node *node, void *member);
+
+/* Hook of a service's `split`: a map of release to share; the shares of a struct conf_service. */
+bool conf_split_decode(struct decoder *decoder, const struct field *field, const struct node *node,
+                       void *member);
 
 /* Fills what the file left out: a listener, the admin socket, a route for one service. */
 void conf_complete(struct decoder *decoder);

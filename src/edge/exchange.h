@@ -28,8 +28,8 @@ enum step {
 
 /* Made with the second try. Lives in the exchange's arena. */
 struct exchange_tries {
-    const struct endpoint *tried[SERVICE_TRIED_MAX];   /* could not be reached; only compared */
-    const struct endpoint *shunned[SERVICE_TRIED_MAX]; /* failed: others are better */
+    const struct endpoint *tried[RELEASE_TRIED_MAX];   /* could not be reached; only compared */
+    const struct endpoint *shunned[RELEASE_TRIED_MAX]; /* failed: others are better */
     uint8_t tried_count, shunned_count;
     struct str text; /* those that ended, as the members of a JSON array */
 };
@@ -39,6 +39,9 @@ struct exchange_reply {
     struct str content_type, body;
     struct str location; /* absent: none */
 };
+
+/* What a request has its release by. */
+enum exchange_by { EXCHANGE_BY_SPLIT, EXCHANGE_BY_WISH, EXCHANGE_BY_LIST, EXCHANGE_BY_NET };
 
 struct exchange {
     /* the two ends */
@@ -67,10 +70,12 @@ struct exchange {
     const struct rule *rule; /* NULL: no route */
     const struct conf_route *route;
     struct service *service;
+    struct release *release;      /* of it; NULL until PICK */
     struct gate *gate;            /* a place under its cap is held; NULL: there is no cap */
     struct gate_local *queue;     /* where it waits; NULL: it does not */
     struct queue_entry waiting;   /* there */
-    int32_t index;                /* of the target in the service */
+    int32_t index;                /* of the target in the release */
+    uint64_t new_client;          /* the number that the client is given to be known by; 0: none */
     uint64_t key, sticky;         /* to pick by; sticky: hash of a target's id, 0 none */
     struct exchange_tries *tries; /* NULL: the first one runs */
     struct chain_walk walk;
@@ -83,10 +88,13 @@ struct exchange {
     /* what happened */
     enum reason reason;
     uint16_t status;
+    uint8_t release_by;        /* enum exchange_by */
     uint8_t attempts, resends; /* all tries; those after one that was sent */
     bool is_picked : 1;        /* PICK has been there */
     bool is_told : 1;          /* what is to be thought of this try's target was said */
     bool is_pausing : 1;       /* before another try */
+    bool is_on_trial : 1;      /* its share of the split is a release that is not stable */
+    bool is_charged : 1, is_charged_bad : 1; /* its release, with what came of the first try */
     bool is_running : 1, is_over : 1, is_own : 1, is_tunnel : 1, holds_place : 1;
     bool is_sending : 1;               /* the request head is out: body goes through */
     bool is_answering : 1;             /* the answer head is out */
@@ -108,9 +116,10 @@ struct exchange {
     bool ends_in_grpc : 1;    /* the target's answer is gRPC: it can be ended by trailers of ours */
     /* numbers for the log */
     struct str grpc_type; /* the client's content type if it speaks gRPC or gRPC-Web, else absent */
-    struct str id, path, route_label, service_name, target_id;
+    struct str id, path, route_label, service_name, release_id, target_id;
     uint32_t generation, route_slot, target_slot;
-    uint64_t vouched; /* header ids of addresses that hops vouch for */
+    uint64_t vouched;             /* header ids of addresses that hops vouch for */
+    uint64_t first_us, netted_us; /* first try begun; given to the stable release, 0: it was not */
     uint64_t bytes_in, bytes_out, began_us, mark_us, active_us, sent_us, picked_us, acked;
     uint64_t checked_us,
         checked_in; /* when its client's speed was looked at last, and bytes_in then */

@@ -28,23 +28,27 @@ enum step exchange_step_answer(struct exchange *x)
     return STEP_TELL;
 }
 
+enum status exchange_give_cookie(struct exchange *x, struct str name, uint64_t number,
+                                 uint64_t max_age_ms)
+{
+    struct str cookie, age = STR("");
+
+    if (max_age_ms)
+        age = arena_format(&x->arena, "; Max-Age=%llu", (unsigned long long)(max_age_ms / 1000));
+    cookie = arena_format(&x->arena, "%.*s=%016llx; Path=/; HttpOnly; SameSite=Lax%s%.*s",
+                          STR_FMT(name), (unsigned long long)number,
+                          x->caller->scheme.len == 5 ? "; Secure" : "", STR_FMT(age));
+    return cookie.p && age.p ? head_add(x->response, &x->arena, STR("Set-Cookie"), cookie)
+                             : E_NOMEM;
+}
+
 /* The cookie that sends the client to this target again; one that has the right one keeps it. */
 static enum status stick(struct exchange *x)
 {
     const struct conf_sticky *conf = &x->service->conf->sticky;
-    struct str cookie, age = STR("");
     uint64_t hash = exchange_target_hash(x);
 
-    if (hash == x->sticky)
-        return OK;
-    if (conf->max_age_ms)
-        age = arena_format(&x->arena, "; Max-Age=%llu",
-                           (unsigned long long)(conf->max_age_ms / 1000));
-    cookie = arena_format(&x->arena, "%.*s=%016llx; Path=/; HttpOnly; SameSite=Lax%s%.*s",
-                          STR_FMT(conf->cookie.s), (unsigned long long)hash,
-                          x->caller->scheme.len == 5 ? "; Secure" : "", STR_FMT(age));
-    return cookie.p && age.p ? head_add(x->response, &x->arena, STR("Set-Cookie"), cookie)
-                             : E_NOMEM;
+    return hash == x->sticky ? OK : exchange_give_cookie(x, conf->cookie.s, hash, conf->max_age_ms);
 }
 
 /* RFC 9110 6.6.1: an answer without Date gets one; 7.6.3: Via. */
@@ -67,6 +71,8 @@ static enum status finish_head(struct exchange *x)
     if (x->is_own)
         return OK;
     if (x->service && x->service->conf->sticky.is_on && stick(x))
+        return E_NOMEM;
+    if (x->service && exchange_say_release(x))
         return E_NOMEM;
     if (had.p)
         via = arena_format(&x->arena, "%.*s, %.*s", STR_FMT(had), STR_FMT(via));
@@ -183,6 +189,11 @@ uint32_t exchange_answer_ms(const struct exchange *x)
     uint32_t whole_ms = x->route->timeouts.first_byte_ms;
     uint32_t try_ms = x->service->conf->retry.is_on ? x->service->conf->retry.per_try_ms : 0;
 
+    if (whole_ms && x->netted_us) { // the release on trial had its part of it
+        uint64_t used_ms = (x->netted_us - x->first_us) / 1000;
+
+        whole_ms = used_ms < whole_ms ? whole_ms - (uint32_t)used_ms : 1;
+    }
     return try_ms && (!whole_ms || try_ms < whole_ms) ? try_ms : whole_ms;
 }
 

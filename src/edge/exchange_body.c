@@ -100,6 +100,8 @@ static bool may_be_said_again(const struct exchange *x)
     const struct conf_retry *conf = &x->service->conf->retry;
     uint32_t safe = CONF_RETRY_CONNECT | CONF_RETRY_REFUSED_STREAM | CONF_RETRY_RESET_UNSENT;
 
+    if (exchange_may_net(x, false))
+        return true;
     if (!conf->is_on)
         return false;
     return x->target->may_refuse ||
@@ -391,7 +393,7 @@ void exchange_begin_tunnel(struct exchange *x)
     if (!route || !exchange_copy_labels(x))
         goto out; // keeps its snapshot
     route->timeouts = x->route->timeouts;
-    x->kept = x->service->targets[x->index].endpoint;
+    x->kept = x->release->targets[x->index].endpoint;
     endpoint_ref(x->kept);
     chain_end(&x->walk); // its filters' configuration goes with the snapshot
     x->walk = (struct chain_walk){0};

@@ -54,6 +54,7 @@ static void log_it(const struct exchange *x, uint64_t total_us)
         .host = host_of(x),
         .route = x->route_label,
         .service = x->service_name,
+        .release = x->release_id,
         .target = x->target_id,
     };
 
@@ -105,6 +106,7 @@ void exchange_unpin(struct exchange *x)
     x->route = NULL;
     x->trust = NULL;
     x->service = NULL;
+    x->release = NULL;
     if (view)
         snapshot_unpin(view, x->host->loop->worker);
     if (snapshot)
@@ -115,11 +117,13 @@ bool exchange_copy_labels(struct exchange *x)
 {
     struct str route = arena_copy(&x->arena, x->route_label);
     struct str service = arena_copy(&x->arena, x->service_name);
+    struct str release = arena_copy(&x->arena, x->release_id);
 
-    if (!route.p || !service.p)
+    if (!route.p || !service.p || !release.p)
         return false;
     x->route_label = route;
     x->service_name = service;
+    x->release_id = release;
     return true;
 }
 

@@ -53,7 +53,7 @@ void exchange_drop_hedge(struct exchange *x)
         endpoint_give_trial(hedge->endpoint);
     exchange_count_target(x, hedge->index, hedge->slot, -1);
     if (hedge->gate)
-        service_release(hedge->gate, hedge->endpoint);
+        release_give_place(hedge->gate, hedge->endpoint);
 }
 
 /* The request goes on with this one alone. */
@@ -210,23 +210,23 @@ static void connect_hedge(struct exchange *x, struct exchange_hedge *hedge)
 static int choose(struct exchange *x)
 {
     const struct endpoint *late[] = {exchange_endpoint(x)};
-    struct service_ask ask = {.key = x->key,
+    struct release_ask ask = {.key = x->key,
                               .tried = late,
                               .tried_count = 1,
                               .now_ms = x->host->loop->now_us / 1000};
-    enum service_lack lack;
+    enum release_lack lack;
 
-    return service_choose(x->service, worker_of(x), &ask, &lack);
+    return release_choose(x->release, worker_of(x), &ask, &lack);
 }
 
 static void begin(struct exchange *x, int index)
 {
     struct exchange_hedge *hedge = arena_zero(&x->arena, 1, sizeof(*hedge));
-    struct endpoint *endpoint = x->service->targets[index].endpoint;
+    struct endpoint *endpoint = x->release->targets[index].endpoint;
 
     if (!hedge || !exchange_begin_tries(x)) {
         if (x->service->has_caps)
-            service_release(x->service->gate, endpoint);
+            release_give_place(x->release->gate, endpoint);
         return;
     }
     *hedge = (struct exchange_hedge){
@@ -234,7 +234,7 @@ static void begin(struct exchange *x, int index)
         .endpoint = endpoint,
         .index = index,
         .slot = __atomic_load_n(&endpoint->slot, __ATOMIC_RELAXED),
-        .gate = x->service->has_caps ? x->service->gate : NULL,
+        .gate = x->service->has_caps ? x->release->gate : NULL,
         .picked_us = x->host->loop->now_us,
         .opening.on_connect = on_connect,
         .up = {.sink = &sink, .arena = &x->arena, .owner = x},

@@ -13,6 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/text.h"
 #include "http/cookie.h"
 
 static unsigned worker_of(const struct exchange *x)
@@ -44,23 +45,17 @@ static uint64_t hash_key(const struct exchange *x)
 static uint64_t sticky_of(const struct exchange *x)
 {
     struct str text;
-    char digits[EXCHANGE_STICKY_DIGITS + 1], *end;
+    uint64_t hash;
 
     if (!x->service->conf->sticky.is_on)
         return 0;
     text = cookie_value(head_value(x->request, HDR_COOKIE), x->service->conf->sticky.cookie.s);
-    if (text.len != EXCHANGE_STICKY_DIGITS)
-        return 0;
-    memcpy(digits, text.p, EXCHANGE_STICKY_DIGITS);
-    digits[EXCHANGE_STICKY_DIGITS] = '\0';
-    uint64_t hash = strtoull(digits, &end, 16);
-
-    return *end ? 0 : hash;
+    return text_read_hex16(text, &hash) ? hash : 0;
 }
 
 uint64_t exchange_target_hash(const struct exchange *x)
 {
-    return x->service->locals[worker_of(x)].targets[x->index].id_hash;
+    return x->release->locals[worker_of(x)].targets[x->index].id_hash;
 }
 
 /* --- the newest view of the service */
@@ -70,10 +65,12 @@ static void use_view(struct exchange *x, struct snapshot *view, struct service *
     struct snapshot *before = x->view;
 
     x->target_id = arena_copy(&x->arena, x->target_id); // its endpoint may go with the old one
+    x->release_id = arena_copy(&x->arena, x->release_id);
     snapshot_pin(view, worker_of(x));
     x->view = view;
     x->service = service;
     x->service_name = service->conf->name.s;
+    exchange_renew_release(x, x->release);
     if (before)
         snapshot_unpin(before, worker_of(x));
 }
@@ -100,13 +97,13 @@ static struct balancer_target *balanced(const struct exchange *x, int32_t index,
     const struct snapshot *view = x->view ? x->view : x->snapshot;
 
     if (view && view == x->host->snapshot)
-        return &x->service->locals[worker_of(x)].targets[index];
+        return &x->release->locals[worker_of(x)].targets[index];
     return snapshot_find(x->host->snapshot, endpoint, worker_of(x));
 }
 
 void exchange_count_target(struct exchange *x, int32_t index, uint32_t slot, int change)
 {
-    struct endpoint *endpoint = x->kept ? x->kept : x->service->targets[index].endpoint;
+    struct endpoint *endpoint = x->kept ? x->kept : x->release->targets[index].endpoint;
     struct endpoint_local *local = &endpoint->locals[worker_of(x)];
     struct balancer_target *target = balanced(x, index, endpoint);
 
@@ -122,17 +119,20 @@ static enum step use_target(struct exchange *x, int index)
     x->attempts++;
     x->is_told = false;
     x->picked_us = x->host->loop->now_us;
+    if (!x->first_us)
+        x->first_us = x->picked_us;
+    x->release_id = x->service->has_releases ? x->release->id : STR("");
     x->target_id = exchange_endpoint(x)->id;
     x->target_slot = __atomic_load_n(&exchange_endpoint(x)->slot, __ATOMIC_RELAXED);
     x->holds_place = true;
-    x->gate = x->service->has_caps ? x->service->gate : NULL;
+    x->gate = x->service->has_caps ? x->release->gate : NULL;
     exchange_count_target(x, index, x->target_slot, 1);
     return STEP_CONNECT;
 }
 
-static int choose(struct exchange *x, enum service_lack *lack)
+static int choose(struct exchange *x, enum release_lack *lack)
 {
-    struct service_ask ask = {.key = x->key, .sticky = x->sticky};
+    struct release_ask ask = {.key = x->key, .sticky = x->sticky};
 
     if (x->tries) {
         ask.tried = x->tries->tried;
@@ -141,18 +141,18 @@ static int choose(struct exchange *x, enum service_lack *lack)
         ask.shunned_count = x->tries->shunned_count;
     }
     ask.now_ms = x->host->loop->now_us / 1000;
-    return service_choose(x->service, worker_of(x), &ask, lack);
+    return release_choose(x->release, worker_of(x), &ask, lack);
 }
 
 /* Says that this worker waits, and looks once more: a place may have become free before that was
  * heard. */
-static int choose_or_wait(struct exchange *x, enum service_lack *lack)
+static int choose_or_wait(struct exchange *x, enum release_lack *lack)
 {
     int index = choose(x, lack);
 
-    if (index != BALANCER_NONE || *lack == SERVICE_LACKS_TARGET)
+    if (index != BALANCER_NONE || *lack == RELEASE_LACKS_TARGET)
         return index;
-    gate_wait(x->service->gate, worker_of(x));
+    gate_wait(x->release->gate, worker_of(x));
     return choose(x, lack);
 }
 
@@ -182,7 +182,9 @@ static enum step fall_back(struct exchange *x)
     x->service_name = service->conf->name.s;
     x->key = hash_key(x);
     x->sticky = sticky_of(x);
-    x->reason = REASON_NONE;
+    x->reason = exchange_assign_release(x);
+    if (x->reason)
+        return exchange_refused(x, x->reason);
     return STEP_PICK; // it ends: the configuration has no circles
 }
 
@@ -190,7 +192,7 @@ static enum step fall_back(struct exchange *x)
 
 static struct gate_local *queue_of(const struct exchange *x)
 {
-    return &x->service->gate->locals[worker_of(x)];
+    return &x->release->gate->locals[worker_of(x)];
 }
 
 /* For the manager, who shows it. */
@@ -280,6 +282,15 @@ bool exchange_wait_on(struct exchange *x)
     return true;
 }
 
+/* Its release has no target for it. */
+static enum step do_without(struct exchange *x)
+{
+    if (!exchange_may_net(x, !x->resends))
+        return fall_back(x);
+    exchange_net(x);
+    return STEP_PICK;
+}
+
 /* It waits for the service to be resumed, if that can be: one that is gone from the configuration
  * cannot, and an edge that ends is not told. */
 static enum step wait_paused(struct exchange *x)
@@ -293,7 +304,7 @@ static enum step wait_paused(struct exchange *x)
  * yet. */
 static enum step decide(struct exchange *x, bool *is_held)
 {
-    enum service_lack lack = SERVICE_LACKS_NOTHING;
+    enum release_lack lack = RELEASE_LACKS_NOTHING;
     int index = BALANCER_NONE;
 
     *is_held = true;
@@ -304,12 +315,12 @@ static enum step decide(struct exchange *x, bool *is_held)
     index = choose(x, &lack);
     if (index != BALANCER_NONE)
         return use_target(x, index);
-    if (lack == SERVICE_LACKS_TARGET)
-        return fall_back(x);
-    *is_held = lack == SERVICE_LACKS_NEWS;
+    if (lack == RELEASE_LACKS_TARGET)
+        return do_without(x);
+    *is_held = lack == RELEASE_LACKS_NEWS;
     index = choose_or_wait(x, &lack);
     if (index == BALANCER_NONE)
-        return lack == SERVICE_LACKS_TARGET ? fall_back(x) : STEP_WAIT;
+        return lack == RELEASE_LACKS_TARGET ? do_without(x) : STEP_WAIT;
     leave_gate(queue_of(x), worker_of(x));
     return use_target(x, index);
 }
@@ -323,7 +334,7 @@ static void serve(struct gate_local *local, unsigned worker)
         bool is_held;
 
         exchange_renew_view(x);
-        step = decide(x, &is_held);
+        step = queue_of(x) == local ? decide(x, &is_held) : STEP_PICK; // may have another release
         if (step == STEP_WAIT) {
             gate_wait(local->gate, worker);
             return;
@@ -341,9 +352,8 @@ static void refresh_all(struct exchange_host *host)
         return;
     host->news = news;
     for (uint32_t i = 0; i < host->snapshot->service_count; i++)
-        if (service_is_stale(&host->snapshot->services[i], host->loop->worker))
-            service_refresh(&host->snapshot->services[i], host->loop->worker,
-                            host->loop->now_us / 1000);
+        service_refresh(&host->snapshot->services[i], host->loop->worker,
+                        host->loop->now_us / 1000);
 }
 
 void exchange_wake(struct exchange_host *host)
@@ -366,13 +376,19 @@ void exchange_wake(struct exchange_host *host)
 
 /* --- PICK */
 
-static void begin(struct exchange *x)
+static enum reason begin(struct exchange *x)
 {
+    enum reason why = exchange_assign_release(x);
+
+    if (why)
+        return why;
     exchange_lap(x, ACCESS_ASK);
     x->key = hash_key(x);
     x->sticky = sticky_of(x);
     x->can_replay = true;
     retry_budget_request(&queue_of(x)->budget, x->host->loop->now_us);
+    x->is_picked = true;
+    return REASON_NONE;
 }
 
 /* Others wait for a place already: whoever comes now must not take the next one from them. */
@@ -386,12 +402,12 @@ static bool must_line_up(const struct exchange *x)
 
 enum step exchange_step_pick(struct exchange *x)
 {
+    enum reason why = x->is_picked ? REASON_NONE : begin(x);
     enum step step;
     bool is_held;
 
-    if (!x->is_picked)
-        begin(x);
-    x->is_picked = true;
+    if (why)
+        return exchange_refused(x, why);
     exchange_renew_view(x);
     if (must_line_up(x))
         return join_queue(x, false);

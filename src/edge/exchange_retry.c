@@ -68,13 +68,18 @@ void exchange_tell_broken(struct exchange *x, enum reason why)
     if (!x->holds_place || !is_its_fault(why))
         return;
     tell(x, x->is_told ? ENDPOINT_CUT : ENDPOINT_FAILED, UINT64_MAX);
+    exchange_charge(x, true, 0);
     x->is_told = true;
 }
 
 void exchange_tell_answered(struct exchange *x)
 {
+    enum endpoint_verdict verdict = verdict_of(x);
+    uint64_t wait_us = x->host->loop->now_us - x->sent_us;
+
     x->is_told = true;
-    tell(x, verdict_of(x), x->host->loop->now_us - x->sent_us);
+    tell(x, verdict, wait_us);
+    exchange_charge(x, verdict != ENDPOINT_SERVED, wait_us);
 }
 
 /* --- the tries so far, for the next pick and the log */
@@ -113,9 +118,9 @@ static void note_endpoint(struct exchange *x, bool may_have_again)
     struct exchange_tries *tries = x->tries;
     const struct endpoint *endpoint = exchange_endpoint(x);
 
-    if (may_have_again && tries->shunned_count < SERVICE_TRIED_MAX)
+    if (may_have_again && tries->shunned_count < RELEASE_TRIED_MAX)
         tries->shunned[tries->shunned_count++] = endpoint;
-    else if (!may_have_again && tries->tried_count < SERVICE_TRIED_MAX)
+    else if (!may_have_again && tries->tried_count < RELEASE_TRIED_MAX)
         tries->tried[tries->tried_count++] = endpoint;
 }
 
@@ -124,7 +129,7 @@ static void note_endpoint(struct exchange *x, bool may_have_again)
 bool exchange_has_budget(struct exchange *x)
 {
     const struct conf_retry *conf = &x->service->conf->retry;
-    struct gate *gate = x->service->gate;
+    struct gate *gate = x->release->gate;
     uint32_t floor = conf->budget_floor * 10 / gate->workers;
 
     return retry_budget_take(&gate->locals[worker_of(x)].budget, conf->budget_ppm, floor,
@@ -215,32 +220,57 @@ static enum step try_again(struct exchange *x, enum conf_retry_on cause)
     return STEP_WAIT;
 }
 
+enum next { NEXT_NONE, NEXT_AGAIN, NEXT_STABLE };
+
 /* What a try that failed leaves; then the next, or the end. */
-static enum step end_try(struct exchange *x, enum conf_retry_on cause, unsigned status, bool again)
+static enum step end_try(struct exchange *x, enum conf_retry_on cause, unsigned status,
+                         enum next next)
 {
     struct stat_target *stat = stats_target(x->host->stats, worker_of(x), x->target_slot);
-    bool is_same_good = cause == CONF_RETRY_RESET_UNSENT || cause == CONF_RETRY_REFUSED_STREAM;
+    bool was_sent,
+        is_same_good = cause == CONF_RETRY_RESET_UNSENT || cause == CONF_RETRY_REFUSED_STREAM;
 
     loop_timer_unset(&x->timer);
     if (cause == CONF_RETRY_CONNECT) {
         stat_add(&stat->connect_errors, 1);
         exchange_lap(x, ACCESS_CONNECT);
     }
+    if (status)
+        stat_add(&stat->codes[stat_code_index(status)], 1);
     exchange_note_try(x, reason_info(x->reason)->slug, status);
-    if (again && !is_same_good)
+    if (next && !is_same_good)
         note_endpoint(x, cause != CONF_RETRY_CONNECT);
-    x->wants_fresh = x->is_sending;
+    was_sent = x->wants_fresh = x->is_sending;
     exchange_let_go(x, x->up->received && x->up->sent);
-    if (!again)
+    if (!next)
         return STEP_REFUSE;
     stat_add(&stat->retries, 1);
+    if (next == NEXT_STABLE) {
+        exchange_net(x);
+        cause = was_sent ? CONF_RETRY_REFUSED_STREAM : CONF_RETRY_CONNECT; // without a pause
+    }
     return try_again(x, cause);
+}
+
+/* Nothing of a refused stream was acted on (RFC 9113 8.7). */
+static bool is_unsent(const struct exchange *x, enum conf_retry_on cause)
+{
+    return cause == CONF_RETRY_CONNECT || (cause == CONF_RETRY_REFUSED_STREAM && x->can_replay);
+}
+
+static enum next next_of(struct exchange *x, enum conf_retry_on cause, bool is_netted)
+{
+    enum next next = is_netted ? NEXT_STABLE : NEXT_NONE;
+
+    if (!next && cause && may_retry(x, cause))
+        next = NEXT_AGAIN;
+    return next && exchange_begin_tries(x) ? next : NEXT_NONE;
 }
 
 enum step exchange_retry(struct exchange *x, enum reason why)
 {
     enum conf_retry_on cause = cause_of(x, why);
-    bool again;
+    enum next next;
 
     if (x->hedge && x->is_sending) {
         exchange_tell_broken(x, why);
@@ -251,21 +281,21 @@ enum step exchange_retry(struct exchange *x, enum reason why)
         }
     }
     exchange_drop_hedge(x);
-    again = may_retry(x, cause) && exchange_begin_tries(x);
-
+    next = next_of(x, cause, exchange_may_net(x, is_unsent(x, cause)));
     exchange_tell_broken(x, why);
     x->reason = why;
-    return end_try(x, cause, 0, again);
+    return end_try(x, cause, 0, next);
 }
 
 bool exchange_retry_answer(struct exchange *x, enum step *next)
 {
     unsigned status = x->response->status;
     enum conf_retry_on cause = cause_of_status(status);
+    enum next how = next_of(x, cause, status >= 500 && exchange_may_net(x, false));
 
-    if (!cause || !may_retry(x, cause) || !exchange_begin_tries(x))
+    if (!how)
         return false;
-    *next = end_try(x, cause, status, true);
+    *next = end_try(x, cause, status, how);
     return true;
 }
 
@@ -280,7 +310,7 @@ static void release_place(struct exchange *x)
         endpoint_give_trial(exchange_endpoint(x));
     exchange_count_target(x, x->index, x->target_slot, -1);
     if (x->gate)
-        service_release(x->gate, exchange_endpoint(x));
+        release_give_place(x->gate, exchange_endpoint(x));
     x->gate = NULL;
 }
 

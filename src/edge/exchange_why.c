@@ -210,26 +210,42 @@ static struct str state_of(const struct snapshot_target *target)
     return names[target->is_drained ? STANDING_DRAINED : standing];
 }
 
+/* Which release, and why that one. */
+static void put_release(struct note *note, const struct exchange *x)
+{
+    static const struct str by[] = {
+        [EXCHANGE_BY_SPLIT] = STR_INIT("its share of the split"),
+        [EXCHANGE_BY_WISH] = STR_INIT("the request asked for it"),
+        [EXCHANGE_BY_LIST] = STR_INIT("a list has the client"),
+        [EXCHANGE_BY_NET] = STR_INIT("another release failed: the safety net"),
+    };
+
+    if (!x->release_id.len)
+        return;
+    put_member(note, STR("release"), x->release_id);
+    put_member(note, STR("release_by"), by[x->release_by]);
+}
+
 /* The targets as they stand now; whether one could be had then, its tries say. */
 static void put_targets(struct note *note, const struct exchange *x)
 {
-    const struct service *service = x->service;
+    const struct release *release = x->release;
     const struct balancer_target *ours;
 
-    if (!service || (x->walk.chain && x->walk.at < x->walk.chain->count))
+    if (!release || (x->walk.chain && x->walk.at < x->walk.chain->count))
         return;
-    put_member(note, STR("balance"), word(service->balancer->name));
+    put_member(note, STR("balance"), word(release->service->balancer->name));
     put(note, STR(",\"targets\":["));
-    ours = service->locals[x->host->loop->worker].targets;
-    for (uint32_t i = 0; i < service->count && i < TARGETS_MAX; i++) {
-        const struct endpoint *endpoint = service->targets[i].endpoint;
+    ours = release->locals[x->host->loop->worker].targets;
+    for (uint32_t i = 0; i < release->count && i < TARGETS_MAX; i++) {
+        const struct endpoint *endpoint = release->targets[i].endpoint;
         bool is_it = x->target_id.len && str_same(x->target_id, endpoint->id);
 
         put(note, i ? STR(",{\"id\":") : STR("{\"id\":"));
         put_text(note, endpoint->id);
         put(note, is_it ? STR(",\"chosen\":true") : STR(",\"chosen\":false"));
-        put_member(note, STR("state"), state_of(&service->targets[i]));
-        put_number(note, STR("tier"), service->targets[i].tier);
+        put_member(note, STR("state"), state_of(&release->targets[i]));
+        put_number(note, STR("tier"), release->targets[i].tier);
         put_number(note, STR("load"), ours[i].load);
         put(note, STR("}"));
     }
@@ -274,6 +290,7 @@ static void compose(struct note *note, struct exchange *x)
     put_request(note, x);
     put_member(note, STR("route"), x->route_label);
     put_member(note, STR("service"), x->service_name);
+    put_release(note, x);
     put_member(note, STR("target"), x->target_id);
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         before = note->at;

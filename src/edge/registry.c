@@ -22,7 +22,11 @@ struct entry {
 struct gate_entry {
     struct gate_entry *next;
     struct str service;
-    struct gate *gate;
+    struct gate_place {
+        char release[CONF_RELEASE_ID_MAX + 1]; /* whose it is, or was last */
+        bool is_wanted;
+        struct gate *gate; /* the first: the whole; NULL: not needed yet */
+    } places[CONF_RELEASES_MAX];
 };
 
 struct registry {
@@ -60,7 +64,8 @@ static void drop_gate(struct gate_entry **at)
 
     *at = gone->next;
     free((void *)(uintptr_t)gone->service.p);
-    gate_free(&gone->gate);
+    for (size_t i = 0; i < ARRAY_LEN(gone->places); i++)
+        gate_free(&gone->places[i].gate);
     free(gone);
 }
 
@@ -92,6 +97,10 @@ void registry_begin(struct registry *registry)
     for (size_t i = 0; i < BUCKETS; i++)
         for (struct entry *at = registry->entries[i]; at; at = at->next)
             at->is_wanted = false;
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (struct gate_entry *at = registry->gates[i]; at; at = at->next)
+            for (size_t k = 0; k < ARRAY_LEN(at->places); k++)
+                at->places[k].is_wanted = false;
 }
 
 void registry_end(struct registry *registry)
@@ -172,19 +181,12 @@ struct endpoint *registry_endpoint(struct registry *registry, const struct regis
     return entry->endpoint;
 }
 
-struct gate *registry_gate(struct registry *registry, struct str service)
+static struct gate_entry *add_gate_entry(struct gate_entry **bucket, struct str service)
 {
-    struct gate_entry **bucket = &registry->gates[bucket_of(service, STR(""))], *entry;
-    char *name;
+    struct gate_entry *entry = calloc(1, sizeof(*entry));
+    char *name = malloc(service.len + 1);
 
-    for (entry = *bucket; entry; entry = entry->next)
-        if (str_same(entry->service, service))
-            return entry->gate;
-    entry = calloc(1, sizeof(*entry));
-    name = malloc(service.len + 1);
-    if (entry)
-        entry->gate = gate_new(registry->workers, registry->wake, registry->owner);
-    if (!name || !entry || !entry->gate) {
+    if (!name || !entry) {
         free(entry);
         free(name);
         return NULL;
@@ -193,7 +195,46 @@ struct gate *registry_gate(struct registry *registry, struct str service)
     entry->service = (struct str){name, service.len};
     entry->next = *bucket;
     *bucket = entry;
-    return entry->gate;
+    return entry;
+}
+
+/* That of the release, else the first that nobody wants. */
+static struct gate_place *find_place(struct gate_entry *entry, struct str release)
+{
+    struct gate_place *unwanted = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(entry->places); i++) {
+        struct gate_place *place = &entry->places[i];
+
+        if (str_same((struct str){place->release, strlen(place->release)}, release))
+            return place;
+        if (!unwanted && !place->is_wanted)
+            unwanted = place;
+    }
+    return unwanted;
+}
+
+struct gate *registry_gate(struct registry *registry, struct str service, struct str release)
+{
+    struct gate_entry **bucket = &registry->gates[bucket_of(service, STR(""))], *entry = *bucket;
+    struct gate_place *place;
+
+    while (entry && !str_same(entry->service, service))
+        entry = entry->next;
+    if (!entry)
+        entry = add_gate_entry(bucket, service);
+    place = entry ? find_place(entry, release) : NULL;
+    if (!place || release.len >= sizeof(place->release))
+        return NULL;
+    if (!place->gate) {
+        place->gate = gate_new(registry->workers, registry->wake, registry->owner);
+        if (place->gate && place != entry->places)
+            gate_join(entry->places[0].gate, place->gate);
+    }
+    memcpy(place->release, release.p, release.len);
+    place->release[release.len] = '\0';
+    place->is_wanted = true;
+    return place->gate;
 }
 
 uint32_t *registry_news(struct registry *registry)

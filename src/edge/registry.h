@@ -33,8 +33,9 @@ struct registry_wish {
 /* The endpoint of that identity, found or new, with a reference for the caller. NULL when memory
  * ends. */
 struct endpoint *registry_endpoint(struct registry *registry, const struct registry_wish *wish);
-/* The service's gate; lives as long as the registry. NULL when memory ends. */
-struct gate *registry_gate(struct registry *registry, struct str service);
+/* A release's gate; lives as long as the registry, and becomes another release's when its own is no
+ * longer asked for. At most CONF_RELEASES_MAX a service and build. NULL when memory ends. */
+struct gate *registry_gate(struct registry *registry, struct str service, struct str release);
 /* Counts the changes of all gates' epochs, atomically: whoever moves one moves this, too. */
 uint32_t *registry_news(struct registry *registry);
 

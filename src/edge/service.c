@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/service.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "config/names.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-enum { CACHE_LINE = 64 };
+_Static_assert((int)CONF_RELEASES_MAX == (int)SPLIT_MAX, "what may be written can be split");
 
 static const char *const balance_names[] = {
     [CONF_LEAST_REQUEST] = "least_request",
@@ -19,7 +14,7 @@ static const char *const balance_names[] = {
     [CONF_RANDOM] = "random",
 };
 
-/* --- building: which targets there are */
+/* --- which targets there are */
 
 struct wishes {
     const struct service_build *build;
@@ -37,7 +32,8 @@ static void add_wish(void *to, const struct snapshot_wish *wish)
         return;
     if (wishes->count == wishes->capacity) {
         uint32_t capacity = wishes->capacity ? wishes->capacity * 2 : 8;
-        struct snapshot_wish *items = arena_zero(wishes->build->arena, capacity, sizeof(*items));
+        struct snapshot_wish *items =
+            arena_zero(wishes->build->release.arena, capacity, sizeof(*items));
 
         if (!items) {
             wishes->is_short = true;
@@ -48,7 +44,10 @@ static void add_wish(void *to, const struct snapshot_wish *wish)
         wishes->items = items;
         wishes->capacity = capacity;
     }
-    wishes->items[wishes->count++] = *wish;
+    wishes->items[wishes->count] = *wish;
+    if (!wish->target.release.len)
+        wishes->items[wishes->count].target.release = STR(CONF_STABLE);
+    wishes->count++;
 }
 
 static bool is_removed(const struct wishes *wishes, struct str id)
@@ -117,171 +116,152 @@ static bool awaits_targets(const struct service_build *build, const struct conf_
     return !found || found->is_awaited;
 }
 
-/* A target that says no region is as near as any. */
-static uint16_t tier_of(const struct conf_target *target, struct str own)
-{
-    bool is_far = target->region.s.len && own.len && !str_same(target->region.s, own);
+/* --- which releases there are */
 
-    return (uint16_t)(target->priority * 2 + is_far);
+struct release *service_release(const struct service *service, struct str id)
+{
+    for (uint32_t i = 0; i < service->release_count; i++)
+        if (str_same(service->releases[i].id, id))
+            return &service->releases[i];
+    return NULL;
 }
 
-static int compare(const void *left, const void *right)
+struct release *service_named(const struct service *service, struct str name)
 {
-    const struct snapshot_target *a = left, *b = right;
+    struct release *release = service_release(service, name);
 
-    return (a->tier > b->tier) - (a->tier < b->tier);
+    if (release)
+        return release;
+    if (str_same(name, STR(CONF_STABLE)))
+        return &service->releases[0];
+    return str_same(name, STR("canary")) && service->release_count == 2 ? &service->releases[1]
+                                                                        : NULL;
 }
 
-/* Few are far out of order: by insertion, which keeps the order of the file. */
-static void sort(struct snapshot_target *targets, uint32_t n)
+/* False: memory. More than there may be are passed over. */
+static bool add_release(struct service *service, struct arena *arena, struct str id)
 {
-    for (uint32_t i = 1; i < n; i++) {
-        struct snapshot_target moved = targets[i];
-        uint32_t at = i;
+    struct release *release = &service->releases[service->release_count];
 
-        for (; at && compare(&targets[at - 1], &moved) > 0; at--)
-            targets[at] = targets[at - 1];
-        targets[at] = moved;
+    if (service->release_count == SERVICE_RELEASES_MAX || service_release(service, id))
+        return true;
+    *release = (struct release){.service = service, .id = arena_copy(arena, id)};
+    service->release_count++;
+    return release->id.p != NULL;
+}
+
+/* Those of the file, then those that targets were added to. */
+static bool list_releases(struct service *service, const struct wishes *wishes)
+{
+    const struct conf_service *conf = service->conf;
+    struct arena *arena = wishes->build->release.arena;
+    bool is_good = true;
+
+    for (uint32_t i = 0; i < conf->release_count; i++)
+        is_good &= add_release(service, arena, conf->releases[i].name.s);
+    if (!conf->release_count)
+        is_good &= add_release(service, arena, STR(CONF_STABLE));
+    for (uint32_t i = 0; i < wishes->count; i++)
+        is_good &= add_release(service, arena, wishes->items[i].target.release);
+    return is_good;
+}
+
+/* --- the split */
+
+static void add_share(void *to, struct str id, uint32_t share)
+{
+    struct release *release = service_release(to, id);
+
+    if (release)
+        release->share = share;
+}
+
+static uint64_t sum_shares(const struct service *service)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < service->release_count; i++)
+        sum += service->releases[i].share;
+    return sum;
+}
+
+/* What the API has set, else the file; shares of releases that there are not count for nothing. */
+static void read_shares(struct service *service, const struct snapshot_overlay *overlay)
+{
+    const struct conf_service *conf = service->conf;
+
+    if (overlay && overlay->split &&
+        overlay->split(overlay->owner, conf->name.s, service, add_share) && sum_shares(service)) {
+        service->split_source = TARGET_API;
+        return;
     }
+    for (uint32_t i = 0; i < conf->share_count; i++)
+        add_share(service, conf->shares[i].release.s, conf->shares[i].share);
 }
 
-/* What a new target begins with. */
-static uint8_t first_standing(const struct service *service, const struct wishes *wishes,
-                              const struct registry_wish *ask)
+/* What was said to be stable, else what is called so, else what has most, else the first. */
+static uint32_t find_stable(const struct service *service, const struct snapshot_overlay *overlay)
 {
-    const struct conf_health *health = &service->conf->health;
-    uint64_t key = health_memory_key(ask->service, ask->target->id.s, ask->target->address.text.s) +
-                   endpoint_fingerprint(ask->addresses, ask->count);
+    struct str said = STR("");
+    const struct release *found;
+    uint32_t most = 0;
 
-    if (!health->is_on)
-        return STANDING_UP;
-    switch (health_memory_get(wishes->build->memory, key)) {
-    case HEALTH_UP:
-        return STANDING_UP;
-    case HEALTH_DOWN:
-        return STANDING_DOWN;
-    default:
-        return health->assume_up ? STANDING_UP : STANDING_UNKNOWN;
+    if (overlay && overlay->stable)
+        said = overlay->stable(overlay->owner, service->conf->name.s);
+    found = said.len ? service_release(service, said) : NULL;
+    if (!found)
+        found = service_release(service, STR(CONF_STABLE));
+    if (found)
+        return (uint32_t)(found - service->releases);
+    for (uint32_t i = 1; i < service->release_count; i++)
+        if (service->releases[i].share > service->releases[most].share)
+            most = i;
+    return most;
+}
+
+/* The stable one goes to the front, the others keep their order. */
+static void put_first(struct service *service, uint32_t index)
+{
+    struct release stable = service->releases[index];
+
+    memmove(service->releases + 1, service->releases, index * sizeof(stable));
+    service->releases[0] = stable;
+}
+
+static void split(struct service *service, const struct snapshot_overlay *overlay)
+{
+    const struct conf_assign *conf = &service->conf->assign;
+    uint32_t with_share = 0;
+
+    read_shares(service, overlay);
+    put_first(service, find_stable(service, overlay));
+    if (!sum_shares(service))
+        service->releases[0].share = 1;
+    for (uint32_t i = 0; i < service->release_count; i++) {
+        const struct release *release = &service->releases[i];
+
+        split_add(&service->split, service->conf->name.s, release->id, release->share);
+        with_share += release->share > 0;
     }
+    service->is_split = with_share > 1 || !service->releases[0].share;
+    service->has_wishes = conf->ask_header.s.len || conf->ask_cookie.s.len ||
+                          conf->ask_host.s.len || conf->list_count;
+    service->has_releases = service->conf->release_count || service->release_count > 1 ||
+                            !str_same(service->releases[0].id, STR(CONF_STABLE));
 }
 
-static struct endpoint *find_endpoint(const struct service *service, const struct wishes *wishes,
-                                      const struct snapshot_wish *wish, struct diag *diag)
+/* --- the whole */
+
+static bool fill_releases(struct service *service, const struct wishes *wishes, struct diag *diag)
 {
-    struct endpoint_address found[ENDPOINT_ADDRESSES_MAX];
-    struct registry_wish ask = {.service = service->conf->name.s,
-                                .target = &wish->target,
-                                .addresses = found};
-    const char *error;
+    const struct release_build *build = &wishes->build->release;
 
-    if (endpoint_resolve(&wish->target.address, found, &ask.count, &error))
-        diag_warn(diag, wish->target.at, "target %.*s: %s", STR_FMT(wish->target.address.text.s),
-                  error);
-    ask.standing = first_standing(service, wishes, &ask);
-    return registry_endpoint(wishes->build->registry, &ask);
-}
+    for (uint32_t i = 0; i < service->release_count; i++) {
+        struct release *release = &service->releases[i];
 
-static bool fill_targets(struct service *service, const struct wishes *wishes, struct diag *diag)
-{
-    for (uint32_t i = 0; i < wishes->count; i++) {
-        const struct snapshot_wish *wish = &wishes->items[i];
-        struct endpoint *endpoint = find_endpoint(service, wishes, wish, diag);
-
-        if (!endpoint)
+        release->gate = registry_gate(build->registry, service->conf->name.s, release->id);
+        if (!release->gate || !release_fill(release, build, wishes->items, wishes->count, diag))
             return false;
-        service->targets[i] = (struct snapshot_target){
-            .endpoint = endpoint,
-            .region = arena_copy(wishes->build->arena, wish->target.region.s),
-            .weight = wish->target.weight,
-            .priority = wish->target.priority,
-            .tier = tier_of(&wish->target, wishes->build->region),
-            .is_drained = wish->is_drained,
-            .source = wish->source,
-        };
-        service->count = i + 1;
-    }
-    sort(service->targets, service->count);
-    return true;
-}
-
-static uint32_t count_tiers(const struct service *service)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < service->count; i++)
-        n += !i || service->targets[i].tier != service->targets[i - 1].tier;
-    return n;
-}
-
-/* --- building: each worker's own part, on cache lines of its own */
-
-static char *take(char **lines, size_t size)
-{
-    char *start = *lines;
-
-    *lines += (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-    return start;
-}
-
-static size_t lines_of(size_t size)
-{
-    return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-}
-
-static size_t size_of_states(const struct service *service, const struct tier *tiers)
-{
-    size_t size = 0;
-
-    for (uint32_t t = 0; t < service->tier_count; t++)
-        size += lines_of(service->balancer->state_size(tiers[t].count));
-    return size;
-}
-
-static void fill_local_targets(const struct service *service, struct service_local *local)
-{
-    for (uint32_t i = 0; i < service->count; i++) {
-        const struct snapshot_target *target = &service->targets[i];
-        struct str id = target->endpoint->id;
-
-        local->standings[i] = (struct tiers_target){.weight = target->weight, .tier = target->tier};
-        local->targets[i] = (struct balancer_target){
-            .id_hash = XXH3_64bits(id.p, id.len),
-            .weight = target->weight,
-            .is_out = target->is_drained,
-        };
-    }
-}
-
-static bool fill_local(struct service *service, unsigned worker, struct arena *arena)
-{
-    struct service_local *local = &service->locals[worker];
-    uint32_t n = service->count, tiers = service->tier_count;
-    uint64_t seed = (worker + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    size_t size = lines_of(n * sizeof(*local->targets)) + lines_of(n * sizeof(*local->standings)) +
-                  lines_of(n) + lines_of(tiers * sizeof(*local->tiers)) +
-                  lines_of(tiers * sizeof(*local->states));
-    char *lines = arena_zero(arena, 1, size + CACHE_LINE), *states;
-
-    if (!lines)
-        return false;
-    lines += -(uintptr_t)lines & (CACHE_LINE - 1);
-    local->targets = (struct balancer_target *)take(&lines, n * sizeof(*local->targets));
-    local->standings = (struct tiers_target *)take(&lines, n * sizeof(*local->standings));
-    local->notes = (uint8_t *)take(&lines, n);
-    local->tiers = (struct tier *)take(&lines, tiers * sizeof(*local->tiers));
-    local->states = (void **)take(&lines, tiers * sizeof(*local->states));
-    local->random = seed;
-    fill_local_targets(service, local);
-    tiers_split(local->standings, n, local->tiers);
-    states = arena_zero(arena, 1, size_of_states(service, local->tiers) + CACHE_LINE);
-    if (!states)
-        return false;
-    states += -(uintptr_t)states & (CACHE_LINE - 1);
-    for (uint32_t t = 0; t < tiers; t++) {
-        const struct tier *tier = &local->tiers[t];
-
-        local->states[t] = take(&states, service->balancer->state_size(tier->count));
-        service->balancer->init(local->states[t], local->targets + tier->first, tier->count, seed);
     }
     return true;
 }
@@ -294,74 +274,38 @@ bool service_fill(struct service *service, const struct service_build *build, st
 
     collect(&wishes);
     service->balancer = balancer_find((struct str){name, strlen(name)});
-    service->targets = arena_zero(build->arena, wishes.count, sizeof(*service->targets));
-    service->locals = arena_zero(build->arena, build->workers, sizeof(*service->locals));
-    service->gate = registry_gate(build->registry, conf->name.s);
-    if (wishes.is_short || !service->balancer || !service->targets || !service->locals ||
-        !service->gate || !fill_targets(service, &wishes, diag))
+    service->releases =
+        arena_zero(build->release.arena, SERVICE_RELEASES_MAX, sizeof(*service->releases));
+    if (wishes.is_short || !service->balancer || !service->releases ||
+        !list_releases(service, &wishes))
         return false;
-    service->tier_count = count_tiers(service);
+    split(service, build->overlay);
     service->awaits_targets = awaits_targets(build, conf);
     service->has_caps =
         conf->limits.concurrency || conf->limits.total || conf->limits.adaptive.is_on;
     if (build->overlay && build->overlay->mode)
         service->mode = build->overlay->mode(build->overlay->owner, conf->name.s);
-    for (unsigned i = 0; i < build->workers; i++)
-        if (!fill_local(service, i, build->arena))
-            return false;
-    return true;
+    return fill_releases(service, &wishes, diag);
 }
 
 void service_fini(struct service *service)
 {
-    for (uint32_t i = 0; i < service->count; i++)
-        endpoint_unref(&service->targets[i].endpoint);
-    service->count = 0;
+    for (uint32_t i = 0; i < service->release_count; i++)
+        release_fini(&service->releases[i]);
 }
 
-/* --- a worker brings its part up to date */
-
-bool service_is_stale(const struct service *service, unsigned worker)
+void service_each_target(const struct service *service, void *owner,
+                         void (*each)(void *owner, const struct release *release,
+                                      const struct snapshot_target *target))
 {
-    return service->locals[worker].epoch !=
-           __atomic_load_n(&service->gate->epoch, __ATOMIC_ACQUIRE);
-}
-
-static bool is_warming(const struct service *service, const struct endpoint *endpoint,
-                       uint64_t now_ms)
-{
-    uint64_t since = __atomic_load_n(&endpoint->up_since_ms, __ATOMIC_RELAXED);
-
-    return service->conf->slow_start_ms && since && now_ms < since + service->conf->slow_start_ms;
-}
-
-static void look_at(const struct service *service, struct service_local *local, uint32_t i,
-                    uint64_t now_ms)
-{
-    const struct snapshot_target *target = &service->targets[i];
-    const struct endpoint *endpoint = target->endpoint;
-
-    local->standings[i].standing =
-        target->is_drained ? STANDING_DRAINED
-                           : (uint8_t)__atomic_load_n(&endpoint->standing, __ATOMIC_RELAXED);
-    local->notes[i] = 0;
-    if (is_warming(service, endpoint, now_ms))
-        local->notes[i] |= SERVICE_WARMING;
-    if (__atomic_load_n(&endpoint->is_half_open, __ATOMIC_RELAXED))
-        local->notes[i] |= SERVICE_HALF_OPEN;
+    for (uint32_t i = 0; i < service->release_count; i++)
+        for (uint32_t k = 0; k < service->releases[i].count; k++)
+            each(owner, &service->releases[i], &service->releases[i].targets[k]);
 }
 
 void service_refresh(struct service *service, unsigned worker, uint64_t now_ms)
 {
-    const struct conf_health *health = &service->conf->health;
-    const struct tiers_rule rule = {.panic_ppm = health->panic_ppm, .spill_ppm = health->spill_ppm};
-    struct service_local *local = &service->locals[worker];
-
-    local->epoch = __atomic_load_n(&service->gate->epoch, __ATOMIC_ACQUIRE);
-    for (uint32_t i = 0; i < service->count; i++)
-        look_at(service, local, i, now_ms);
-    local->mode =
-        tiers_weigh(&rule, local->standings, service->count, local->tiers, service->tier_count);
-    for (uint32_t i = 0; i < service->count; i++)
-        local->targets[i].is_out = local->standings[i].is_out;
+    for (uint32_t i = 0; i < service->release_count; i++)
+        if (release_is_stale(&service->releases[i], worker))
+            release_refresh(&service->releases[i], worker, now_ms);
 }

@@ -140,16 +140,16 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
     struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
     struct service_build ask = {.overlay = build->overlay,
                                 .found = build->found,
-                                .registry = build->registry,
-                                .memory = build->memory,
-                                .region = build->region,
-                                .workers = build->workers};
+                                .release = {.registry = build->registry,
+                                            .memory = build->memory,
+                                            .region = build->region,
+                                            .workers = build->workers}};
     bool is_good;
 
     if (!snapshot)
         return NULL;
     arena_init(&snapshot->arena, NULL, 0);
-    ask.arena = &snapshot->arena;
+    ask.release.arena = &snapshot->arena;
     snapshot->news = registry_news(build->registry);
     snapshot->rules = build->rules;
     __atomic_fetch_add(&build->rules->refs, 1, __ATOMIC_RELAXED);
@@ -177,11 +177,23 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
     return snapshot;
 }
 
-static void commit_target(const struct conf_service *conf, struct endpoint *endpoint)
+void snapshot_each_target(const struct snapshot *snapshot, void *owner,
+                          void (*each)(void *owner, const struct release *release,
+                                       const struct snapshot_target *target))
 {
+    for (uint32_t i = 0; i < snapshot->service_count; i++)
+        service_each_target(&snapshot->services[i], owner, each);
+}
+
+static void commit_target(void *owner, const struct release *release,
+                          const struct snapshot_target *target)
+{
+    const struct conf_service *conf = release->service->conf;
+    struct endpoint *endpoint = target->endpoint;
     const struct conf_breaker *breaker = &conf->breaker;
     uint64_t slow_us = breaker->is_on ? (uint64_t)breaker->slow_ms * 1000 : 0;
 
+    (void)owner;
     if (!conf->limits.adaptive.is_on) // else the manager's, as it learns
         __atomic_store_n(&endpoint->cap, conf->limits.concurrency, __ATOMIC_RELAXED);
     __atomic_store_n(&endpoint->idle_max, conf->pool.idle_connections, __ATOMIC_RELAXED);
@@ -196,11 +208,27 @@ void snapshot_commit(const struct snapshot *snapshot, struct registry *registry)
     for (uint32_t i = 0; i < snapshot->service_count; i++) {
         const struct service *service = &snapshot->services[i];
 
-        __atomic_store_n(&service->gate->cap, service->conf->limits.total, __ATOMIC_RELAXED);
-        for (uint32_t k = 0; k < service->count; k++)
-            commit_target(service->conf, service->targets[k].endpoint);
+        __atomic_store_n(&service->releases[0].gate->whole->cap, service->conf->limits.total,
+                         __ATOMIC_RELAXED);
     }
+    snapshot_each_target(snapshot, NULL, commit_target);
     registry_end(registry);
+}
+
+static void assign_release_slot(struct release *release, struct stats *stats)
+{
+    uint32_t slot = stats_release_slot(stats, release->service->conf->name.s, release->id);
+
+    __atomic_store_n(&release->slot, slot, __ATOMIC_RELAXED);
+}
+
+static void assign_target_slot(void *owner, const struct release *release,
+                               const struct snapshot_target *target)
+{
+    struct endpoint *endpoint = target->endpoint;
+    uint32_t slot = stats_target_slot(owner, endpoint->service, release->id, endpoint->id);
+
+    __atomic_store_n(&endpoint->slot, slot, __ATOMIC_RELAXED);
 }
 
 void snapshot_assign_slots(struct snapshot *snapshot, struct stats *stats)
@@ -212,16 +240,10 @@ void snapshot_assign_slots(struct snapshot *snapshot, struct stats *stats)
     for (uint32_t i = 0; i < rules->conf->route_count; i++)
         __atomic_store_n(&rules->list[i].slot, stats_route_slot(stats, rules->list[i].label),
                          __ATOMIC_RELAXED);
-    for (uint32_t i = 0; i < snapshot->service_count; i++) {
-        const struct service *service = &snapshot->services[i];
-
-        for (uint32_t k = 0; k < service->count; k++) {
-            struct endpoint *endpoint = service->targets[k].endpoint;
-            uint32_t slot = stats_target_slot(stats, endpoint->service, STR(""), endpoint->id);
-
-            __atomic_store_n(&endpoint->slot, slot, __ATOMIC_RELAXED);
-        }
-    }
+    for (uint32_t i = 0; i < snapshot->service_count; i++)
+        for (uint32_t k = 0; k < snapshot->services[i].release_count; k++)
+            assign_release_slot(&snapshot->services[i].releases[k], stats);
+    snapshot_each_target(snapshot, stats, assign_target_slot);
     stats_sweep_end(stats);
 }
 
@@ -252,9 +274,13 @@ struct service *snapshot_service(const struct snapshot *snapshot, struct str nam
 static struct balancer_target *find_in(const struct service *service,
                                        const struct endpoint *endpoint, unsigned worker)
 {
-    for (uint32_t i = 0; i < service->count; i++)
-        if (service->targets[i].endpoint == endpoint)
-            return &service->locals[worker].targets[i];
+    for (uint32_t i = 0; i < service->release_count; i++) {
+        const struct release *release = &service->releases[i];
+
+        for (uint32_t k = 0; k < release->count; k++)
+            if (release->targets[k].endpoint == endpoint)
+                return &release->locals[worker].targets[k];
+    }
     return NULL;
 }
 
@@ -266,16 +292,19 @@ struct balancer_target *snapshot_find(const struct snapshot *snapshot,
     return service ? find_in(service, endpoint, worker) : NULL;
 }
 
+static void begin_release(struct release *release, unsigned worker, uint64_t now_ms)
+{
+    release_refresh(release, worker, now_ms);
+    for (uint32_t i = 0; i < release->count; i++)
+        release->locals[worker].targets[i].load =
+            release->targets[i].endpoint->locals[worker].in_flight;
+}
+
 void snapshot_begin(struct snapshot *snapshot, unsigned worker, uint64_t now_ms)
 {
-    for (uint32_t i = 0; i < snapshot->service_count; i++) {
-        struct service *service = &snapshot->services[i];
-
-        service_refresh(service, worker, now_ms);
-        for (uint32_t k = 0; k < service->count; k++)
-            service->locals[worker].targets[k].load =
-                service->targets[k].endpoint->locals[worker].in_flight;
-    }
+    for (uint32_t i = 0; i < snapshot->service_count; i++)
+        for (uint32_t k = 0; k < snapshot->services[i].release_count; k++)
+            begin_release(&snapshot->services[i].releases[k], worker, now_ms);
 }
 
 struct str snapshot_challenge(const struct snapshot *snapshot, struct str token)

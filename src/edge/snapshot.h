@@ -94,6 +94,10 @@ void snapshot_commit(const struct snapshot *snapshot, struct registry *registry)
 /* Manager, after GONE, or for one that was never published. */
 void snapshot_free(struct snapshot **snapshot);
 
+/* Calls `each` for every target of all releases of all services. */
+void snapshot_each_target(const struct snapshot *snapshot, void *owner,
+                          void (*each)(void *owner, const struct release *release,
+                                       const struct snapshot_target *target));
 /* Worker: what balances `endpoint` in this snapshot, NULL when it is not in it. A walk over all
  * services: not for every request. */
 struct balancer_target *snapshot_find(const struct snapshot *snapshot,

@@ -49,25 +49,23 @@ struct worker {
 
 /* --- snapshots */
 
-static bool has_endpoint(const struct snapshot *snapshot, const struct endpoint *endpoint)
+/* Idle connections of a target that went are closed; those in use end with their exchange. */
+static void retire(void *owner, const struct release *release, const struct snapshot_target *target)
 {
-    for (uint32_t i = 0; i < snapshot->service_count; i++)
-        for (uint32_t k = 0; k < snapshot->services[i].count; k++)
-            if (snapshot->services[i].targets[k].endpoint == endpoint)
-                return true;
-    return false;
+    struct worker *worker = owner;
+
+    (void)release;
+    if (!snapshot_find(worker->host.snapshot, target->endpoint, worker->loop.worker))
+        pool_close_idle(&worker->loop, target->endpoint, true);
 }
 
-/* Idle connections of targets that went are closed; those in use end with their exchange. */
-static void retire(struct worker *worker, const struct snapshot *old)
+static void close_idle(void *owner, const struct release *release,
+                       const struct snapshot_target *target)
 {
-    for (uint32_t i = 0; i < old->service_count; i++)
-        for (uint32_t k = 0; k < old->services[i].count; k++) {
-            struct endpoint *endpoint = old->services[i].targets[k].endpoint;
+    struct worker *worker = owner;
 
-            if (!has_endpoint(worker->host.snapshot, endpoint))
-                pool_close_idle(&worker->loop, endpoint, true);
-        }
+    (void)release;
+    pool_close_idle(&worker->loop, target->endpoint, true);
 }
 
 /* Those that come from now on; connections that there are stay as they are. */
@@ -102,7 +100,7 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
         if (worker->listeners[i])
             set_door(snapshot, worker->listeners[i]);
     if (old) {
-        retire(worker, old);
+        snapshot_each_target(old, worker, retire);
         snapshot_unpin(old, worker->loop.worker);
     }
     exchange_wake(&worker->host); // what waits may be served by what is new
@@ -193,9 +191,8 @@ static void stop(struct worker *worker)
     close_listeners(worker);
     conn_close_all(&worker->loop);
     errand_cancel_all(&worker->host);
-    for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
-        for (uint32_t k = 0; k < snapshot->services[i].count; k++)
-            pool_close_idle(&worker->loop, snapshot->services[i].targets[k].endpoint, true);
+    if (snapshot)
+        snapshot_each_target(snapshot, worker, close_idle);
     shared_close(worker->host.env.shared);
     encoder_pool_close(&worker->encoders);
     // The loop ends when the connections are closed; others may wake us until all have ended.

@@ -220,14 +220,20 @@ class Churn:
         assert not self.error, self.error
 
 
-def rotate(proxies, sick, seconds, log, modes=None, life=LIFE):
-    """Faults come and go; two targets are well for `life` before one of them is struck."""
+def rotate(gw, proxies, sick, seconds, log, modes=None, life=LIFE):
+    """Faults come and go; two targets are well for `life`, and known to be, before one of them is struck."""
     modes = modes or MODES
     end, pause = time.monotonic() + seconds, threading.Event()
+
+    def is_up(proxy):
+        return any(t["address"] == proxy.address and t["state"] == "up" for t in gw.targets().values())
+
     while time.monotonic() < end:
         well = [p for p in proxies if p not in sick]
         if len(sick) < 2:
             proxy = random.choice(well)
+            well.remove(proxy)
+            until(lambda: any(is_up(other) for other in well), "another one is known to be well")
             mode = random.choice(list(modes))
             sick.append(proxy)
             proxy.set(mode, **modes[mode])
@@ -271,7 +277,9 @@ def check(work, ledgers, log):
     print(f"\n{sum(ledger.requests for ledger in ledgers)} requests at targets, {sum(work.counts.values())} of clients")
     for what, count in sorted(work.counts.items()):
         print(f"{count:8} {what}")
-    assert not work.wrong, (len(work.wrong), work.wrong[:8], log[-40:])
+    print(*log, sep="\n")
+    print(len(work.wrong), "wrong:", *work.wrong[:40], sep="\n")
+    assert not work.wrong
     assert not doubled, doubled
     assert orders
 
@@ -281,7 +289,7 @@ def test_faults_in_turns(ledgers, proxies, gateway):
     before = gw.edges()
     log, sick, work = [], [], Work(gw)
     churn = Churn(gw, proxies, sick, SECONDS)
-    rotate(proxies, sick, SECONDS, log)
+    rotate(gw, proxies, sick, SECONDS, log)
     sick.clear()
     until(lambda: churn.changes >= CHANGES or churn.error, "all the changes", 60 * SLOW)
     churn.stop()

@@ -6,6 +6,7 @@ is well; in between the name server fails in every way there is, and the last go
 
 import random
 import threading
+import time
 
 import pytest
 
@@ -20,8 +21,8 @@ FAILURES = ("SERVFAIL", "REFUSED", "NXDOMAIN", "drop", "garbage")
 class Namer:
     """Says another thing of the name every now and then."""
 
-    def __init__(self, dns, proxies, sick):
-        self.dns, self.proxies, self.sick = dns, proxies, sick
+    def __init__(self, dns, proxies, sick, log):
+        self.dns, self.proxies, self.sick, self.log = dns, proxies, sick, log
         self.changes, self.failures, self.error = 0, 0, None
         self.stopped = threading.Event()
         self.say(proxies)
@@ -29,6 +30,7 @@ class Namer:
 
     def say(self, proxies):
         ports = [int(proxy.address.rpartition(":")[2]) for proxy in proxies]
+        self.log.append((round(time.monotonic(), 2), [self.proxies.index(p) for p in proxies], "named"))
         self.dns.set(NAME, "SRV", [(1, random.choice((1, 2)), port, "t.internal") for port in ports], ttl=1)
         self.changes += 1
 
@@ -64,13 +66,13 @@ def dns():
 
 def test_faults_in_turns_with_names_that_change_and_die(ledgers, proxies, gateway, dns):
     sick, log = [], []
-    namer = Namer(dns, proxies, sick)
+    namer = Namer(dns, proxies, sick, log)
     service = {**SERVICE, "discover": {"dns": NAME, "type": "SRV", "ttl_min": "100ms"}}
     gw = gateway(services={"app": service}, resolvers=[dns.address], workers=2, timeouts=TIMEOUTS)
     until(lambda: len(gw.targets()) == 3 and all(t["state"] == "up" for t in gw.targets().values()), "all are up")
     before, work = gw.edges(), Work(gw)
     namer.thread.start()
-    rotate(proxies, sick, SECONDS, log)
+    rotate(gw, proxies, sick, SECONDS, log)
     sick.clear()
     namer.stop()
     work.stop()

@@ -58,13 +58,13 @@ def proxies(lossy, ledgers, ports):  # noqa: F811
 def test_all_faults_at_once_on_a_network_that_loses_packets(lossy, ledgers, proxies, gateway, home, dns):  # noqa: F811
     loss = lossy(5, [proxy.address.rpartition(":")[2] for proxy in proxies])
     sick, log = [], []
-    namer = Namer(dns, proxies, sick)
+    namer = Namer(dns, proxies, sick, log)
     service = {"retry": RETRY, "health": "on", "discover": {"dns": NAME, "type": "SRV", "ttl_min": "100ms"}}
     gw = gateway(services={"app": service}, resolvers=[dns.address], workers=2, timeouts=TIMEOUTS)
     until(lambda: len(gw.targets()) == 3 and all(t["state"] == "up" for t in gw.targets().values()), "all are up")
     before, work, crowd = gw.edges(), Work(gw, 3), Crowd(gw, home)
     namer.thread.start()
-    rotate(proxies, sick, SECONDS, log, {**MODES, "kill": {}}, LIFE)
+    rotate(gw, proxies, sick, SECONDS, log, {**MODES, "kill": {}}, LIFE)
     answered, wrong = crowd.stop()
     sick.clear()
     namer.stop()

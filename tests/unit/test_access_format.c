@@ -91,7 +91,7 @@ static void test_long_strings_are_cut(void **state)
     struct access_record record = record_of(UINT64_MAX);
     record.request_id = record.client = record.method = record.host = record.path = s;
     record.query = record.route = record.service = record.target = record.user_agent = s;
-    record.referer = record.tries = s;
+    record.referer = record.tries = record.release = s;
     char *line = format_one(&record, true);
     unsigned replaced = 0;
     for (const char *at = line; (at = strstr(at, "\\ufffd")); at++)

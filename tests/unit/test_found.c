@@ -95,9 +95,9 @@ static void fill(struct rig *rig, const struct found *found)
     rig->registry = registry_new(1, wake, NULL);
     rig->build = (struct service_build){.overlay = &rig->overlay,
                                         .found = found,
-                                        .registry = rig->registry,
-                                        .arena = &rig->arena,
-                                        .workers = 1};
+                                        .release = {.registry = rig->registry,
+                                                    .arena = &rig->arena,
+                                                    .workers = 1}};
     rig->service.conf = &rig->conf;
     assert_true(service_fill(&rig->service, &rig->build, &diag));
 }
@@ -114,8 +114,8 @@ static void expect(const struct rig *rig, const char *expected)
 {
     char text[512] = "";
 
-    for (uint32_t i = 0; i < rig->service.count; i++) {
-        const struct snapshot_target *target = &rig->service.targets[i];
+    for (uint32_t i = 0; i < rig->service.releases->count; i++) {
+        const struct snapshot_target *target = &rig->service.releases->targets[i];
         size_t len = strlen(text);
 
         snprintf(text + len, sizeof(text) - len, "%.*s=%.*s/%u%s ", STR_FMT(target->endpoint->id),

@@ -124,6 +124,7 @@ struct rig {
     struct hosts *hosts;
     unsigned changes;
     struct snapshot_target targets[2];
+    struct release release;
     struct service service;
     struct snapshot snapshot;
 };
@@ -141,7 +142,8 @@ static int set_up(void **state)
     rig->hosts = hosts_open(&rig->loop, on_change, rig);
     rig->targets[0].endpoint = make("10.0.0.1:80", "x");
     rig->targets[1].endpoint = make("app:80", "ab");
-    rig->service = (struct service){.targets = rig->targets, .count = 2};
+    rig->release = (struct release){.targets = rig->targets, .count = 2};
+    rig->service = (struct service){.releases = &rig->release, .release_count = 1};
     rig->snapshot = (struct snapshot){.services = &rig->service, .service_count = 1};
     asked = 0;
     *state = rig;

@@ -192,18 +192,60 @@ static void test_build_that_is_given_up(void **state)
 static void test_gates(void **state)
 {
     struct bench *bench = *state;
-    struct gate *shop = registry_gate(bench->registry, STR("shop"));
-    struct gate *other = registry_gate(bench->registry, STR("shop2"));
+    struct gate *shop = registry_gate(bench->registry, STR("shop"), STR("stable"));
+    struct gate *other = registry_gate(bench->registry, STR("shop2"), STR("stable"));
 
     assert_ptr_not_equal(shop, other);
     registry_begin(bench->registry);
     registry_end(bench->registry);
-    assert_ptr_equal(registry_gate(bench->registry, STR("shop")), shop);
+    assert_ptr_equal(registry_gate(bench->registry, STR("shop"), STR("stable")), shop);
     gate_wait(shop, 2);
     gate_release(other);
     assert_int_equal(bench->wakes, 0);
     gate_release(shop);
     assert_int_equal(bench->wakes, 2);
+}
+
+/* A release has its gate as long as it is asked for; then another one gets it. */
+static void test_gates_of_releases(void **state)
+{
+    struct bench *bench = *state;
+    struct registry *registry = bench->registry;
+    struct gate *gates[CONF_RELEASES_MAX], *next;
+    char id[] = "0";
+
+    registry_begin(registry);
+    for (unsigned i = 0; i < CONF_RELEASES_MAX; i++, id[0]++) {
+        gates[i] = registry_gate(registry, STR("shop"), (struct str){id, 1});
+        assert_non_null(gates[i]);
+        assert_ptr_equal(gates[i]->whole, gates[0]);
+        for (unsigned k = 0; k < i; k++)
+            assert_ptr_not_equal(gates[i], gates[k]);
+    }
+    assert_null(registry_gate(registry, STR("shop"), STR("one too many")));
+    registry_begin(registry);
+    next = registry_gate(registry, STR("shop"), STR("next"));
+    for (unsigned i = 1, n = '1'; i < CONF_RELEASES_MAX; i++, n++) {
+        id[0] = (char)n;
+        assert_ptr_equal(registry_gate(registry, STR("shop"), (struct str){id, 1}), gates[i]);
+    }
+    assert_ptr_equal(next, gates[0]);
+}
+
+/* A place under the cap of the whole may be one for any release's requests. */
+static void test_all_gates_of_a_capped_service_are_woken(void **state)
+{
+    struct bench *bench = *state;
+    struct gate *a = registry_gate(bench->registry, STR("shop"), STR("a"));
+    struct gate *b = registry_gate(bench->registry, STR("shop"), STR("b"));
+
+    gate_wait(a, 1);
+    gate_release(b);
+    assert_int_equal(bench->wakes, 0);
+    a->whole->cap = 1;
+    gate_wait(b, 1);
+    gate_release(b);
+    assert_int_equal(a->waiting | b->waiting, 0);
 }
 
 int main(void)
@@ -215,6 +257,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_changed_addresses, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_build_that_is_given_up, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_gates, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_gates_of_releases, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_all_gates_of_a_capped_service_are_woken, make_bench,
+                                        remove_bench),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,12 +126,12 @@ static void test_services(void **state)
 {
     struct bench *bench = *state;
     struct snapshot *snapshot = build(bench);
-    const struct service *a = &snapshot->services[0], *b = &snapshot->services[1];
+    const struct release *a = snapshot->services[0].releases, *b = snapshot->services[1].releases;
 
     assert_int_equal(snapshot->service_count, 2);
     assert_int_equal(a->count, 2);
-    assert_ptr_equal(a->gate, registry_gate(bench->build.registry, STR("a")));
-    assert_true(!a->has_caps && b->has_caps);
+    assert_ptr_equal(a->gate, registry_gate(bench->build.registry, STR("a"), STR("stable")));
+    assert_true(!a->service->has_caps && b->service->has_caps);
     assert_str(a->targets[1].endpoint->id, "127.0.0.1:2");
     assert_int_equal(a->targets[1].endpoint->address_count, 1);
     assert_int_equal(b->count, 1);
@@ -140,7 +140,7 @@ static void test_services(void **state)
     assert_int_equal(b->targets[0].endpoint->cap, 0); // until it is known to be published
     snapshot_commit(snapshot, bench->build.registry);
     assert_int_equal(b->targets[0].endpoint->cap, 5);
-    assert_ptr_equal(b->gate, registry_gate(bench->build.registry, STR("b")));
+    assert_ptr_equal(b->gate, registry_gate(bench->build.registry, STR("b"), STR("stable")));
     for (unsigned i = 0; i < WORKERS; i++) {
         assert_int_equal((uintptr_t)b->locals[i].targets % 64, 0);
         assert_int_equal(b->locals[i].targets[0].weight, 7);
@@ -157,7 +157,7 @@ static void test_only_a_commit_forgets(void **state)
     struct bench *bench = *state;
     struct rules *all = bench->build.rules;
     struct snapshot *served = build(bench), *dropped, *again;
-    struct endpoint *endpoint = served->services[0].targets[1].endpoint;
+    struct endpoint *endpoint = served->services[0].releases->targets[1].endpoint;
 
     snapshot_commit(served, bench->build.registry);
     bench->build.rules = make_rules("services: {b: {targets: [\"127.0.0.1:9\"]}}\n");
@@ -166,7 +166,7 @@ static void test_only_a_commit_forgets(void **state)
     rules_unref(&bench->build.rules);
     bench->build.rules = all;
     again = build(bench);
-    assert_ptr_equal(again->services[0].targets[1].endpoint, endpoint);
+    assert_ptr_equal(again->services[0].releases->targets[1].endpoint, endpoint);
     snapshot_commit(again, bench->build.registry);
     snapshot_free(&served);
     snapshot_free(&again);
@@ -177,17 +177,17 @@ static void test_loads_go_over(void **state)
 {
     struct bench *bench = *state;
     struct snapshot *old = build(bench), *new = build(bench);
-    struct endpoint *endpoint = old->services[0].targets[1].endpoint;
+    struct endpoint *endpoint = old->services[0].releases->targets[1].endpoint;
     struct endpoint *other = endpoint_new(STR("a"), STR("other"), STR("other"), WORKERS);
     struct balancer_target *target = snapshot_find(new, endpoint, 1);
 
-    assert_ptr_equal(target, &new->services[0].locals[1].targets[1]);
+    assert_ptr_equal(target, &new->services[0].releases->locals[1].targets[1]);
     assert_null(snapshot_find(new, other, 1));
     endpoint->locals[1].in_flight = 3;
     snapshot_begin(new, 1, 1);
     assert_int_equal(target->load, 3);
     assert_int_equal(snapshot_find(new, endpoint, 0)->load, 0);
-    assert_int_equal(new->services[0].locals[1].targets[0].load, 0);
+    assert_int_equal(new->services[0].releases->locals[1].targets[0].load, 0);
     endpoint_unref(&other);
     snapshot_free(&old);
     snapshot_free(&new);
@@ -229,25 +229,162 @@ static void test_overlay(void **state)
                                                             .host = STR("127.0.0.1"),
                                                             .port = 9},
                                                 .weight = 2}}};
-    const struct snapshot_overlay overlay = {&change, added, is_removed, is_drained, NULL};
+    const struct snapshot_overlay overlay = {.owner = &change,
+                                             .added = added,
+                                             .is_removed = is_removed,
+                                             .is_drained = is_drained};
     struct snapshot *plain = build(bench), *changed;
-    const struct service *a, *b;
+    const struct release *a, *b;
 
     bench->build.overlay = &overlay;
     changed = build(bench);
-    a = &changed->services[0];
-    b = &changed->services[1];
+    a = changed->services[0].releases;
+    b = changed->services[1].releases;
     assert_int_equal(a->count, 1);
-    assert_ptr_equal(a->targets[0].endpoint, plain->services[0].targets[1].endpoint);
+    assert_ptr_equal(a->targets[0].endpoint, plain->services[0].releases->targets[1].endpoint);
     assert_int_equal(b->count, 2);
     assert_true(b->targets[0].is_drained && b->targets[0].source == TARGET_FILE);
     assert_true(b->targets[1].source == TARGET_API && !b->targets[1].is_drained);
     assert_true(b->locals[0].targets[0].is_out);
     assert_false(b->locals[0].targets[1].is_out);
     snapshot_commit(changed, bench->build.registry);
-    assert_int_equal(plain->services[0].targets[0].endpoint->refs, 1); /* forgotten, but held */
+    assert_int_equal(plain->services[0].releases->targets[0].endpoint->refs,
+                     1); /* forgotten, but held */
     snapshot_free(&plain);
     snapshot_free(&changed);
+}
+
+/* --- releases */
+
+static const char released[] = "services:\n"
+                               "  shop:\n"
+                               "    releases:\n"
+                               "      canary: {targets: [\"127.0.0.1:1\"]}\n"
+                               "      stable: {targets: [\"127.0.0.1:2\", \"127.0.0.1:3\"]}\n"
+                               "    split: {stable: 95, canary: 5}\n";
+
+struct said_share {
+    struct str release;
+    uint32_t share;
+};
+
+struct said {
+    struct str stable;
+    const struct said_share *shares;
+    unsigned count;
+    struct snapshot_wish wish;
+};
+
+static void said_added(void *owner, struct str service, void *to,
+                       void (*add)(void *to, const struct snapshot_wish *wish))
+{
+    const struct said *said = owner;
+
+    (void)service;
+    if (said->wish.target.id.s.len)
+        add(to, &said->wish);
+}
+
+static bool said_nothing(void *owner, struct str service, struct str id)
+{
+    (void)owner;
+    (void)service;
+    (void)id;
+    return false;
+}
+
+static bool said_split(void *owner, struct str service, void *to,
+                       void (*add)(void *to, struct str release, uint32_t share))
+{
+    const struct said *said = owner;
+
+    (void)service;
+    for (unsigned i = 0; i < said->count; i++)
+        add(to, said->shares[i].release, said->shares[i].share);
+    return said->count > 0;
+}
+
+static struct str said_stable(void *owner, struct str service)
+{
+    (void)service;
+    return ((const struct said *)owner)->stable;
+}
+
+static struct snapshot *build_released(struct bench *bench, struct said *said)
+{
+    struct snapshot_overlay overlay = {.owner = said,
+                                       .added = said_added,
+                                       .is_removed = said_nothing,
+                                       .is_drained = said_nothing,
+                                       .split = said_split,
+                                       .stable = said_stable};
+    struct snapshot *snapshot;
+
+    rules_unref(&bench->build.rules);
+    bench->build.rules = make_rules(released);
+    bench->build.overlay = &overlay;
+    snapshot = build(bench);
+    bench->build.overlay = NULL;
+    return snapshot;
+}
+
+/* "id=share*targets " of each, the stable one first. */
+static void expect_releases(struct bench *bench, struct said *said, const char *expected)
+{
+    struct snapshot *snapshot = build_released(bench, said);
+    const struct service *service = &snapshot->services[0];
+    char text[256] = "";
+
+    for (uint32_t i = 0; i < service->release_count; i++) {
+        const struct release *release = &service->releases[i];
+        size_t len = strlen(text);
+
+        snprintf(text + len, sizeof(text) - len, "%.*s=%u*%u ", STR_FMT(release->id),
+                 release->share, release->count);
+    }
+    assert_string_equal(text, expected);
+    snapshot_free(&snapshot);
+}
+
+static void test_releases(void **state)
+{
+    static const struct said_share shares[] = {{STR_INIT("canary"), 50}, {STR_INIT("42"), 50}};
+    static const struct said_share gone[] = {{STR_INIT("41"), 100}};
+    struct bench *bench = *state;
+    struct said said = {.stable = STR("")};
+
+    expect_releases(bench, &said, "stable=95*2 canary=5*1 ");
+    said.stable = STR("canary");
+    expect_releases(bench, &said, "canary=5*1 stable=95*2 ");
+    said.stable = STR("40"); /* is no longer there */
+    expect_releases(bench, &said, "stable=95*2 canary=5*1 ");
+    said.wish = (struct snapshot_wish){
+        .source = TARGET_API,
+        .target = {.id.s = STR("new"),
+                   .release = STR("42"),
+                   .address = {.text.s = STR("127.0.0.1:9"), .host = STR("127.0.0.1"), .port = 9},
+                   .weight = 1}};
+    expect_releases(bench, &said, "stable=95*2 canary=5*1 42=0*1 ");
+    said.shares = shares;
+    said.count = 2;
+    expect_releases(bench, &said, "stable=0*2 canary=50*1 42=50*1 ");
+    said.shares = gone; /* of nobody who is there: as the file says */
+    said.count = 1;
+    expect_releases(bench, &said, "stable=95*2 canary=5*1 42=0*1 ");
+}
+
+static void test_roles(void **state)
+{
+    struct bench *bench = *state;
+    struct said said = {.stable = STR("canary")};
+    struct snapshot *snapshot = build_released(bench, &said);
+    const struct service *service = &snapshot->services[0];
+
+    assert_ptr_equal(service_named(service, STR("canary")), &service->releases[0]);
+    assert_ptr_equal(service_named(service, STR("stable")), &service->releases[1]);
+    assert_null(service_named(service, STR("other")));
+    assert_true(service->is_split && service->has_releases && !service->has_wishes);
+    snapshot_free(&snapshot);
 }
 
 static void test_snapshot_holds_its_rules(void **state)
@@ -296,11 +433,11 @@ struct press {
 /* What an exchange does with the snapshot it began with. */
 static void use(const struct snapshot *snapshot, unsigned worker)
 {
-    const struct service *service = &snapshot->services[worker % snapshot->service_count];
+    const struct release *release = snapshot->services[worker % snapshot->service_count].releases;
 
-    service->locals[worker].targets[0].load++;
-    service->targets[0].endpoint->locals[worker].in_flight++;
-    if (!service->targets[0].endpoint->id.len || !snapshot->rules->list[0].chain)
+    release->locals[worker].targets[0].load++;
+    release->targets[0].endpoint->locals[worker].in_flight++;
+    if (!release->targets[0].endpoint->id.len || !snapshot->rules->list[0].chain)
         abort();
 }
 
@@ -452,6 +589,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_only_a_commit_forgets, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_loads_go_over, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_overlay, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_releases, make_bench, remove_bench),
+        cmocka_unit_test_setup_teardown(test_roles, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_snapshot_holds_its_rules, make_bench, remove_bench),
         cmocka_unit_test_setup_teardown(test_swap, make_bench, remove_bench),
     };

@@ -66,6 +66,8 @@ struct found {
     char last_route[64], last_target[64];
     struct stat_route route;
     struct stat_target target;
+    char last_release[64];
+    struct stat_release release;
 };
 
 static void on_route(void *owner, struct str route, const struct stat_route *sum)
@@ -87,10 +89,20 @@ static void on_target(void *owner, struct str service, struct str release, struc
     found->target = *sum;
 }
 
+static void on_release(void *owner, uint32_t slot, const struct stats_name *name,
+                       const struct stat_release *sum)
+{
+    struct found *found = owner;
+    (void)slot;
+    snprintf(found->last_release, sizeof(found->last_release), "%.*s/%.*s", STR_FMT(name->service),
+             STR_FMT(name->release));
+    found->release = *sum;
+}
+
 static struct found walk(const struct stats *stats)
 {
     struct found found = {0};
-    stats_walk(stats, &(struct stats_walk){&found, on_route, on_target});
+    stats_walk(stats, &(struct stats_walk){&found, on_route, on_target, on_release});
     return found;
 }
 
@@ -116,6 +128,32 @@ static void test_sums_over_workers(void **state)
     assert_int_equal(found.route.in_flight, 1);
     stats_free(&stats);
     assert_null(stats);
+}
+
+static void test_releases(void **state)
+{
+    (void)state;
+    struct stats *stats = stats_new(2);
+    uint32_t slot = stats_release_slot(stats, text("shop"), text("42"));
+    for (unsigned w = 0; w < 2; w++) {
+        stat_add(&stats_release(stats, w, slot)->requests, 3);
+        stat_add(&stats_release(stats, w, slot)->latency[LATENCY_BUCKETS - 1], 1);
+    }
+    struct found found = walk(stats);
+    assert_string_equal(found.last_release, "shop/42");
+    assert_int_equal(found.release.requests, 6);
+    assert_int_equal(found.release.latency[LATENCY_BUCKETS - 1], 2);
+    /* a retired one goes, and what comes in its place begins at nothing */
+    for (unsigned i = 0; i < 4; i++) {
+        stats_sweep_begin(stats);
+        stats_sweep_end(stats);
+    }
+    assert_string_equal(walk(stats).last_release, "");
+    assert_int_equal(stats_release_slot(stats, text("shop"), text("43")), slot);
+    assert_string_equal(walk(stats).last_release, "");
+    stat_add(&stats_release(stats, 0, slot)->requests, 1);
+    assert_int_equal(walk(stats).release.requests, 1);
+    stats_free(&stats);
 }
 
 static void test_labels_do_not_run_together(void **state)
@@ -273,7 +311,7 @@ static void add_codes(void *owner, struct str route, const struct stat_route *su
 static uint64_t sum_codes(const struct stats *stats)
 {
     uint64_t sum = 0;
-    stats_walk(stats, &(struct stats_walk){&sum, add_codes, NULL});
+    stats_walk(stats, &(struct stats_walk){.owner = &sum, .on_route = add_codes});
     return sum;
 }
 
@@ -310,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_histogram),
         cmocka_unit_test(test_sums_over_workers),
+        cmocka_unit_test(test_releases),
         cmocka_unit_test(test_labels_do_not_run_together),
         cmocka_unit_test(test_at_most_64_targets_of_a_service),
         cmocka_unit_test(test_a_sweep_frees_the_room_of_targets),

@@ -48,6 +48,7 @@ void admin_free(struct admin **admin)
     while (gone->calls)
         admin_call_free(gone->calls); // nobody will answer them any more
     confirm_clear(&gone->confirm);
+    api_counters_fini(&gone->counters);
     slab_fini(&gone->slab);
     free(gone);
 }

@@ -90,6 +90,15 @@ struct admin_call {
     enum service_mode mode;
 };
 
+struct counters_seen;
+
+/* What was told of counters before, by slot. */
+struct counters {
+    struct counters_seen *seen;
+    uint32_t capacity;
+    uint64_t number; /* of the last answer */
+};
+
 struct admin {
     struct manager *manager;
     struct slab slab; /* of buffers */
@@ -101,6 +110,7 @@ struct admin {
     struct admin_call *waiters;                   /* for targets without requests */
     uv_timer_t poll;
     struct confirm confirm;
+    struct counters counters;
     bool is_reverting;
     bool is_retired;
     uint64_t last_event, commented_ms;

@@ -52,7 +52,7 @@ void api_confirm_tick(struct admin *admin);
 const struct service *api_service_find(const struct admin_call *call);
 /* Refuses the call for there is none, naming the nearest that there is. */
 void api_service_refuse(struct admin_call *call);
-/* The same for a `what` ("service" or "target") of which there are `names`. */
+/* The same for a `what` ("service", "target" or "release") of which there are `names`. */
 void api_service_unknown(struct admin_call *call, const char *what, struct str word,
                          const char *const *names, size_t count);
 /* A change of the overlay has come to its end, and so has the call's turn. False: it was taken
@@ -99,6 +99,17 @@ void api_target_drain(struct admin_call *call);
 void api_target_enable(struct admin_call *call);
 /* Looks at the targets that somebody waits for. */
 void api_target_poll(struct admin *admin);
+
+/* --- api_split.c */
+/* Gives each release its share; ?stable= says which one is stable from now on. */
+void api_split_put(struct admin_call *call);
+/* As the file has it. */
+void api_split_reset(struct admin_call *call);
+
+/* --- api_counters.c */
+/* What releases are judged by, for control. */
+void api_counters(struct admin_call *call);
+void api_counters_fini(struct counters *counters);
 
 /* --- api_certificates.c */
 /* All certificates, without keys. */

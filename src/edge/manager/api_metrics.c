@@ -46,13 +46,13 @@ static void put_lag(struct prometheus *text, const struct manager *m,
     prometheus_double(text, NULL, (double)m->lag_us / 1e6);
 }
 
-static void put_targets(struct prometheus *text, const struct service *service)
+static void put_targets(struct prometheus *text, const struct release *release)
 {
-    for (uint32_t i = 0; i < service->count && i < TARGETS_SHOWN; i++) {
-        const struct endpoint *endpoint = service->targets[i].endpoint;
+    for (uint32_t i = 0; i < release->count && i < TARGETS_SHOWN; i++) {
+        const struct endpoint *endpoint = release->targets[i].endpoint;
         uint32_t standing = __atomic_load_n(&endpoint->standing, __ATOMIC_RELAXED);
-        const struct prometheus_label labels[] = {{"service", service->conf->name.s},
-                                                  {"release", STR("")},
+        const struct prometheus_label labels[] = {{"service", endpoint->service},
+                                                  {"release", release->id},
                                                   {"target", endpoint->id},
                                                   {0}};
 
@@ -65,7 +65,8 @@ static void put_services(struct prometheus *text, const struct snapshot *snapsho
     prometheus_family(text, "sluice_upstream_target_up", PROMETHEUS_GAUGE,
                       "Whether the target is up: checked, if it is to be, and not ejected.");
     for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
-        put_targets(text, &snapshot->services[i]);
+        for (uint32_t k = 0; k < snapshot->services[i].release_count; k++)
+            put_targets(text, &snapshot->services[i].releases[k]);
 }
 
 /* What is the connection's fault and no request's: broken records and frames, floods. */

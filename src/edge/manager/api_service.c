@@ -28,10 +28,11 @@ void api_service_unknown(struct admin_call *call, const char *what, struct str w
                          const char *const *names, size_t count)
 {
     const char *near = names ? diag_nearest(word, names, count) : NULL;
-    const char *reason = strcmp(what, "service") ? "target_not_found" : "service_not_found";
+    struct str reason = arena_format(&call->arena, "%s_not_found", what);
 
-    admin_problem(call, 404, reason, "There is no %s \"%.*s\"%s%s%s", what, STR_FMT(word),
-                  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : ".");
+    admin_problem(call, 404, reason.p ? reason.p : "not_found", "There is no %s \"%.*s\"%s%s%s",
+                  what, STR_FMT(word), near ? "; did you mean \"" : "", near ? near : "",
+                  near ? "\"?" : ".");
 }
 
 void api_service_refuse(struct admin_call *call)

@@ -32,7 +32,8 @@ static void put_health(json_t *json, const struct checks_view *view)
         json_object_set_new(json, "limit", json_integer(view->limit));
 }
 
-static json_t *one_target_json(const struct manager *m, const struct snapshot_target *target)
+static json_t *one_target_json(const struct manager *m, const struct release *release,
+                               const struct snapshot_target *target)
 {
     static const char *const sources[] = {
         [TARGET_FILE] = "file", [TARGET_API] = "api", [TARGET_FOUND] = "discovered"};
@@ -46,11 +47,12 @@ static json_t *one_target_json(const struct manager *m, const struct snapshot_ta
         open += __atomic_load_n(&endpoint->locals[w].open, __ATOMIC_RELAXED);
         idle += __atomic_load_n(&endpoint->locals[w].idle_count, __ATOMIC_RELAXED);
     }
-    json = json_pack("{s:o,s:o,s:i,s:b,s:s,s:I,s:{s:I,s:I},s:i}", "id", text_json(endpoint->id),
-                     "address", text_json(endpoint->address), "weight", (int)target->weight,
-                     "drained", target->is_drained, "source", sources[target->source], "in_flight",
-                     (json_int_t)in_flight, "connections", "open", (json_int_t)open, "idle",
-                     (json_int_t)idle, "resolved", (int)endpoint->address_count);
+    json = json_pack("{s:o,s:o,s:o,s:i,s:b,s:s,s:I,s:{s:I,s:I},s:i}", "id", text_json(endpoint->id),
+                     "address", text_json(endpoint->address), "release", text_json(release->id),
+                     "weight", (int)target->weight, "drained", target->is_drained, "source",
+                     sources[target->source], "in_flight", (json_int_t)in_flight, "connections",
+                     "open", (json_int_t)open, "idle", (json_int_t)idle, "resolved",
+                     (int)endpoint->address_count);
     if (target->is_drained)
         json_object_set_new(json, "drained_source", json_string("api"));
     if (target->region.len)
@@ -85,15 +87,15 @@ static const struct balance *balance_of(enum tiers_mode mode)
 }
 
 /* As a worker would: a copy is weighed, its own is its own. */
-static enum tiers_mode weigh(const struct service *service)
+static enum tiers_mode weigh(const struct release *release)
 {
-    const struct conf_health *health = &service->conf->health;
+    const struct conf_health *health = &release->service->conf->health;
     const struct tiers_rule rule = {.panic_ppm = health->panic_ppm, .spill_ppm = health->spill_ppm};
     struct tiers_target targets[BALANCER_TARGETS_MAX];
     struct tier tiers[BALANCER_TARGETS_MAX];
 
-    for (uint32_t i = 0; i < service->count; i++) {
-        const struct snapshot_target *target = &service->targets[i];
+    for (uint32_t i = 0; i < release->count; i++) {
+        const struct snapshot_target *target = &release->targets[i];
         uint32_t standing = __atomic_load_n(&target->endpoint->standing, __ATOMIC_RELAXED);
 
         targets[i] = (struct tiers_target){
@@ -102,8 +104,8 @@ static enum tiers_mode weigh(const struct service *service)
             .standing = target->is_drained ? STANDING_DRAINED : (uint8_t)standing,
         };
     }
-    return tiers_weigh(&rule, targets, service->count, tiers,
-                       tiers_split(targets, service->count, tiers));
+    return tiers_weigh(&rule, targets, release->count, tiers,
+                       tiers_split(targets, release->count, tiers));
 }
 
 static json_int_t count_waiting(const struct gate *gate)
@@ -137,18 +139,50 @@ static json_t *discover_json(const struct manager *m, const struct conf_discover
     return json;
 }
 
+static json_t *release_json(const struct release *release, uint64_t sum)
+{
+    const struct balance *balance = balance_of(weigh(release));
+    uint32_t up = 0;
+
+    for (uint32_t i = 0; i < release->count; i++)
+        up += __atomic_load_n(&release->targets[i].endpoint->standing, __ATOMIC_RELAXED) ==
+              STANDING_UP;
+    return json_pack("{s:o,s:b,s:i,s:f,s:i,s:i,s:I,s:s,s:s}", "id", text_json(release->id),
+                     "stable", release == release->service->releases, "share", (int)release->share,
+                     "percent", 100.0 * (double)release->share / (double)sum, "targets",
+                     (int)release->count, "up", (int)up, "waiting", count_waiting(release->gate),
+                     "balance_mode", balance->mode, "balance_words", balance->words);
+}
+
+static void put_targets(json_t *list, const struct manager *m, const struct release *release)
+{
+    for (uint32_t i = 0; i < release->count; i++)
+        json_array_append_new(list, one_target_json(m, release, &release->targets[i]));
+}
+
 static json_t *service_json(const struct manager *m, const struct service *service)
 {
-    const struct balance *balance = balance_of(weigh(service));
-    json_t *targets = json_array(), *json;
+    const struct balance *balance = balance_of(weigh(&service->releases[0]));
+    json_t *targets = json_array(), *releases = json_array(), *json;
+    json_int_t waiting = 0;
+    uint64_t sum = 0;
 
-    for (uint32_t i = 0; i < service->count; i++)
-        json_array_append_new(targets, one_target_json(m, &service->targets[i]));
-    json = json_pack("{s:o,s:s,s:s,s:s,s:I,s:s,s:s,s:o}", "name", text_json(service->conf->name.s),
-                     "balance", service->balancer->name, "mode", api_mode_name(service->mode),
-                     "mode_source", service->mode == SERVICE_RUNS ? "default" : "api", "waiting",
-                     count_waiting(service->gate), "balance_mode", balance->mode, "balance_words",
-                     balance->words, "targets", targets);
+    for (uint32_t i = 0; i < service->release_count; i++)
+        sum += service->releases[i].share;
+    for (uint32_t i = 0; i < service->release_count; i++) {
+        const struct release *release = &service->releases[i];
+
+        put_targets(targets, m, release);
+        json_array_append_new(releases, release_json(release, sum));
+        waiting += count_waiting(release->gate);
+    }
+    json = json_pack("{s:o,s:s,s:s,s:s,s:I,s:s,s:s,s:o,s:b,s:s,s:o}", "name",
+                     text_json(service->conf->name.s), "balance", service->balancer->name, "mode",
+                     api_mode_name(service->mode), "mode_source",
+                     service->mode == SERVICE_RUNS ? "default" : "api", "waiting", waiting,
+                     "balance_mode", balance->mode, "balance_words", balance->words, "releases",
+                     releases, "has_releases", (int)service->has_releases, "split_source",
+                     service->split_source == TARGET_API ? "api" : "file", "targets", targets);
     if (service->conf->discover.is_set)
         json_object_set_new(json, "discover", discover_json(m, &service->conf->discover));
     return json;

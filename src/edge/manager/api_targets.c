@@ -23,9 +23,13 @@ static bool same(struct str a, struct str b)
 
 static const struct snapshot_target *find_target(const struct service *service, struct str id)
 {
-    for (uint32_t i = 0; service && i < service->count; i++)
-        if (same(service->targets[i].endpoint->id, id))
-            return &service->targets[i];
+    for (uint32_t i = 0; service && i < service->release_count; i++) {
+        const struct release *release = &service->releases[i];
+
+        for (uint32_t k = 0; k < release->count; k++)
+            if (same(release->targets[k].endpoint->id, id))
+                return &release->targets[k];
+    }
     return NULL;
 }
 
@@ -39,13 +43,32 @@ static uint64_t count_in_flight(const struct admin_call *call)
     return sum;
 }
 
+struct ids {
+    struct admin_call *call;
+    const char **names; /* NULL: they are only counted */
+    uint32_t count;
+};
+
+static void take_id(void *owner, const struct release *release,
+                    const struct snapshot_target *target)
+{
+    struct ids *ids = owner;
+
+    (void)release;
+    if (ids->names)
+        ids->names[ids->count] = api_service_text(ids->call, target->endpoint->id);
+    ids->count++;
+}
+
 static void refuse_target(struct admin_call *call, const struct service *service)
 {
-    const char **names = arena_zero(&call->arena, service->count, sizeof(*names));
+    struct ids ids = {.call = call};
 
-    for (uint32_t i = 0; names && i < service->count; i++)
-        names[i] = api_service_text(call, service->targets[i].endpoint->id);
-    api_service_unknown(call, "target", call->text, names, service->count);
+    service_each_target(service, &ids, take_id);
+    ids.names = arena_zero(&call->arena, ids.count, sizeof(*ids.names));
+    ids.count = 0;
+    service_each_target(service, &ids, take_id);
+    api_service_unknown(call, "target", call->text, ids.names, ids.count);
 }
 
 /* --- answering */
@@ -196,6 +219,36 @@ static enum status change_overlay(struct admin_call *call, const struct conf_ser
     return overlay_drain(overlay, &base, call->text, call->is_on);
 }
 
+/* Whether nobody would be there for requests that its release has a share of. */
+static bool is_last_with_share(const struct service *service, struct str id)
+{
+    for (uint32_t i = 0; service->release_count > 1 && i < service->release_count; i++) {
+        const struct release *release = &service->releases[i];
+
+        if (release->count == 1 && release->share && same(release->targets[0].endpoint->id, id))
+            return true;
+    }
+    return false;
+}
+
+/* Says whose the new target is: by the role that was named, or the stable one. False: it was
+ * refused. */
+static bool place_target(struct admin_call *call, const struct service *service)
+{
+    struct str wanted = call->target.release;
+    const struct release *release =
+        wanted.len ? service_named(service, wanted) : &service->releases[0];
+
+    if (release)
+        call->target.release = release->id;
+    if (release || service->release_count < SERVICE_RELEASES_MAX)
+        return true;
+    admin_turn_over(call);
+    admin_problem(call, 422, "too_many_releases", "A service has at most %d releases.",
+                  SERVICE_RELEASES_MAX);
+    return false;
+}
+
 static void change(struct admin_call *call)
 {
     const struct service *service = api_service_find(call);
@@ -206,6 +259,16 @@ static void change(struct admin_call *call)
         api_service_refuse(call);
         return;
     }
+    if (call->run == api_target_remove && is_last_with_share(service, call->text)) {
+        admin_turn_over(call);
+        admin_problem(call, 409, "release_in_use",
+                      "\"%.*s\" is the last target of a release that has a share: give its share "
+                      "to another release first.",
+                      STR_FMT(call->text));
+        return;
+    }
+    if (call->run == api_target_add && !place_target(call, service))
+        return;
     status = change_overlay(call, service->conf);
     if (status) {
         admin_turn_over(call);
@@ -229,7 +292,7 @@ static bool is_known(const char *key, const char *const *known, size_t count)
 /* What is wrong with a member of a target's description; NULL: nothing. */
 static const char *check_member(struct admin_call *call, const char *key, const json_t *value)
 {
-    static const char *const known[] = {"id", "address", "weight", "region", "priority"};
+    static const char *const known[] = {"id", "address", "weight", "region", "priority", "release"};
     bool is_number = !strcmp(key, "weight") || !strcmp(key, "priority");
     const char *near;
 
@@ -241,7 +304,8 @@ static const char *check_member(struct admin_call *call, const char *key, const 
     }
     if (is_number)
         return json_is_integer(value) ? NULL : "\"weight\" and \"priority\" are whole numbers";
-    return json_string_length(value) ? NULL : "\"id\", \"address\" and \"region\" are text";
+    return json_string_length(value) ? NULL
+                                     : "\"id\", \"address\", \"region\" and \"release\" are text";
 }
 
 static const char *check_members(struct admin_call *call, json_t *json)
@@ -276,12 +340,15 @@ static const char *check_values(struct admin_call *call, json_t *json)
         .id = copy_member(call, json, json_object_get(json, "id") ? "id" : "address"),
         .address = copy_member(call, json, "address"),
         .region = copy_member(call, json, "region"),
+        .release = copy_member(call, json, "release"),
         .weight = weight ? json_integer_value(weight) : 1,
         .priority = json_integer_value(json_object_get(json, "priority")),
     };
     struct diag diag;
 
-    if (!target.address.p || !target.id.p || (json_object_get(json, "region") && !target.region.p))
+    if (!target.address.p || !target.id.p ||
+        (json_object_get(json, "region") && !target.region.p) ||
+        (json_object_get(json, "release") && !target.release.p))
         return "out of memory";
     diag_init(&diag, &call->arena);
     if (!target_check(&target, &diag))

@@ -198,6 +198,26 @@ static void begin_state(struct check *check)
         check->health.state = HEALTH_DOWN;
 }
 
+static void join_group(struct check *check, struct check_group *group)
+{
+    check->group = group;
+    check->next = group->first;
+    group->first = check;
+    group->count++;
+}
+
+/* Its target is of another release now. */
+static void move_check(struct check *check, struct check_group *group)
+{
+    struct check **at = &check->group->first;
+
+    while (*at != check)
+        at = &(*at)->next;
+    *at = check->next;
+    check->group->count--;
+    join_group(check, group);
+}
+
 static struct check *add_check(struct check_group *group, struct checks *checks,
                                struct endpoint *endpoint, const struct conf_service *conf)
 {
@@ -211,7 +231,6 @@ static struct check *add_check(struct check_group *group, struct checks *checks,
     }
     check->dial->slot = UINT32_MAX;
     check->checks = checks;
-    check->group = group;
     check->endpoint = endpoint;
     check->conf = conf;
     check->timer.fire = on_timer;
@@ -223,9 +242,7 @@ static struct check *add_check(struct check_group *group, struct checks *checks,
     check->since_ms = checks_now(checks);
     breaker_init(&check->breaker, checks_now(checks));
     checks_begin_told(check);
-    check->next = group->first;
-    group->first = check;
-    group->count++;
+    join_group(check, group);
     return check;
 }
 
@@ -300,21 +317,24 @@ static void follow(struct check *check, const struct snapshot *snapshot,
         check_ask(check);
 }
 
-static void adopt_service(struct checks *checks, const struct snapshot *snapshot,
-                          const struct service *service)
+static void adopt_release(struct checks *checks, const struct snapshot *snapshot,
+                          const struct release *release)
 {
-    struct check_group *group = demand_group(checks, service->gate);
+    struct check_group *group = demand_group(checks, release->gate);
+    const struct service *service = release->service;
 
     if (service->conf->breaker.is_on || service->conf->limits.adaptive.is_on)
         checks->is_fast = true;
-    for (uint32_t i = 0; group && i < service->count; i++) {
-        const struct snapshot_target *target = &service->targets[i];
+    for (uint32_t i = 0; group && i < release->count; i++) {
+        const struct snapshot_target *target = &release->targets[i];
         struct check *check = target->endpoint->watch;
 
         if (!check)
             check = add_check(group, checks, target->endpoint, service->conf);
         if (!check)
             return;
+        if (check->group != group)
+            move_check(check, group);
         check->is_wanted = true;
         check->is_drained = target->is_drained;
         follow(check, snapshot, service);
@@ -362,7 +382,8 @@ void checks_adopt(struct checks *checks, const struct snapshot *snapshot)
     checks->is_fast = false;
     want(checks, false);
     for (uint32_t i = 0; i < snapshot->service_count; i++)
-        adopt_service(checks, snapshot, &snapshot->services[i]);
+        for (uint32_t k = 0; k < snapshot->services[i].release_count; k++)
+            adopt_release(checks, snapshot, &snapshot->services[i].releases[k]);
     drop_unwanted(checks);
     tick_again(checks);
     loop_leave(checks->home.loop);

@@ -103,23 +103,32 @@ static void on_done(uv_work_t *work, int cancelled)
         hosts->on_change(hosts->owner);
 }
 
+struct names {
+    struct endpoint **endpoints; /* NULL: they are only counted */
+    uint32_t count;
+};
+
+static void take_name(void *owner, const struct release *release,
+                      const struct snapshot_target *target)
+{
+    struct names *names = owner;
+
+    (void)release;
+    if (!hosts_is_name(target->endpoint->address))
+        return;
+    if (names->endpoints) {
+        endpoint_ref(target->endpoint);
+        names->endpoints[names->count] = target->endpoint;
+    }
+    names->count++;
+}
+
 static uint32_t collect(const struct snapshot *snapshot, struct endpoint **endpoints)
 {
-    uint32_t count = 0;
+    struct names names = {.endpoints = endpoints};
 
-    for (uint32_t i = 0; i < snapshot->service_count; i++)
-        for (uint32_t k = 0; k < snapshot->services[i].count; k++) {
-            struct endpoint *endpoint = snapshot->services[i].targets[k].endpoint;
-
-            if (!hosts_is_name(endpoint->address))
-                continue;
-            if (endpoints) {
-                endpoint_ref(endpoint);
-                endpoints[count] = endpoint;
-            }
-            count++;
-        }
-    return count;
+    snapshot_each_target(snapshot, &names, take_name);
+    return names.count;
 }
 
 static void begin(struct hosts *hosts, const struct snapshot *snapshot)

@@ -11,8 +11,9 @@
 
 #include "base/file.h"
 
-/* {"version": 1, "services": {NAME: {"added": [{id, address, weight, region, priority}], "removed":
- * [id], "drained": [id], "mode": "paused"}}, "shield_until_ms": 1700000000000}; of a service, and
+/* {"version": 1, "services": {NAME: {"added": [{id, address, weight, region, priority, release}],
+ * "removed": [id], "drained": [id], "mode": "paused", "split": {RELEASE: share}, "stable":
+ * RELEASE}}, "shield_until_ms": 1700000000000}; of a service, and
  * of region and priority, what is not there is as usual. */
 struct overlay {
     json_t *root;
@@ -98,6 +99,7 @@ static struct target_text target_of(const json_t *json)
         .id = text_of(json_object_get(json, "id")),
         .address = text_of(json_object_get(json, "address")),
         .region = text_of(json_object_get(json, "region")),
+        .release = text_of(json_object_get(json, "release")),
         .weight = json_integer_value(json_object_get(json, "weight")),
         .priority = json_integer_value(json_object_get(json, "priority")),
     };
@@ -107,10 +109,12 @@ static bool is_target(const json_t *json)
 {
     const json_t *region = json_object_get(json, "region");
     const json_t *priority = json_object_get(json, "priority");
+    const json_t *release = json_object_get(json, "release");
     struct target_text target = target_of(json);
 
     if (!target.id.p || !target.address.p || !json_is_integer(json_object_get(json, "weight")) ||
-        (region && !target.region.len) || (priority && !json_is_integer(priority)))
+        (region && !target.region.len) || (release && !target.release.len) ||
+        (priority && !json_is_integer(priority)))
         return false;
     return is_valid(&target);
 }
@@ -123,12 +127,33 @@ static enum service_mode mode_of(const json_t *mode)
     return SERVICE_RUNS;
 }
 
+static bool is_split(json_t *split)
+{
+    const char *release;
+    json_int_t sum = 0;
+    json_t *share;
+
+    json_object_foreach(split, release, share)
+    {
+        json_int_t n = json_integer_value(share);
+
+        if (!json_is_integer(share) || n < 0 || n > CONF_SHARE_MAX ||
+            !conf_release_is_id((struct str){release, strlen(release)}))
+            return false;
+        sum += n;
+    }
+    return !split || (json_is_object(split) && sum > 0);
+}
+
 static bool is_service(const json_t *service)
 {
     const json_t *added = json_object_get(service, "added");
     const json_t *mode = json_object_get(service, "mode");
+    const json_t *stable = json_object_get(service, "stable");
 
-    if (!json_is_object(service) || (added && !json_is_array(added)) || (mode && !mode_of(mode)))
+    if (!json_is_object(service) || (added && !json_is_array(added)) || (mode && !mode_of(mode)) ||
+        (stable && !conf_release_is_id(text_of(stable))) ||
+        !is_split(json_object_get(service, "split")))
         return false;
     for (size_t i = 0; i < json_array_size(added); i++)
         if (!is_target(json_array_get(added, i)))
@@ -312,7 +337,8 @@ static bool exists(const struct overlay *overlay, const struct conf_service *bas
 static bool is_as(const struct conf_target *file, const struct target_text *target)
 {
     return same(file->address.text.s, target->address) && file->weight == target->weight &&
-           same(file->region.s, target->region) && file->priority == target->priority;
+           same(file->region.s, target->region) && same(file->release, target->release) &&
+           file->priority == target->priority;
 }
 
 enum status overlay_add(struct overlay *overlay, const struct conf_service *base,
@@ -389,6 +415,39 @@ enum status overlay_set_mode(struct overlay *overlay, struct str service, enum s
                       : OK);
 }
 
+static json_t *split_json(const struct overlay_share *shares, uint32_t count)
+{
+    json_t *split = json_object();
+
+    for (uint32_t i = 0; split && i < count; i++)
+        if (json_object_setn_new(split, shares[i].release.p, shares[i].release.len,
+                                 json_integer(shares[i].share))) {
+            json_decref(split);
+            return NULL;
+        }
+    return split;
+}
+
+enum status overlay_set_split(struct overlay *overlay, struct str service,
+                              const struct overlay_share *shares, uint32_t count, struct str stable)
+{
+    json_t *services = json_object_get(overlay->root, "services"), *entry;
+    enum status status = OK;
+
+    if (!remember(overlay))
+        return E_NOMEM;
+    if (!count) {
+        drop(overlay, service, "split");
+        drop(overlay, service, "stable");
+        return OK;
+    }
+    entry = demand(services, service, json_object);
+    if (!entry || json_object_set_new(entry, "split", split_json(shares, count)) ||
+        (stable.len && json_object_set_new(entry, "stable", json_stringn(stable.p, stable.len))))
+        status = E_NOMEM;
+    return settle(overlay, status);
+}
+
 enum status overlay_set_shield(struct overlay *overlay, uint64_t until_ms)
 {
     json_t *until = json_integer((json_int_t)until_ms);
@@ -422,6 +481,7 @@ static void tell_added(void *owner, struct str service, void *to,
         struct snapshot_wish wish = {.source = TARGET_API};
 
         wish.target.id.s = target.id;
+        wish.target.release = target.release;
         wish.target.weight = (uint32_t)target.weight;
         wish.target.region.s = target.region.len ? target.region : STR("");
         wish.target.priority = (uint32_t)target.priority;
@@ -446,6 +506,24 @@ static enum service_mode tell_mode(void *owner, struct str service)
     return mode_of(part_of(owner, service, "mode"));
 }
 
+static bool tell_split(void *owner, struct str service, void *to,
+                       void (*add)(void *to, struct str release, uint32_t share))
+{
+    json_t *split = part_of(owner, service, "split"), *share;
+    const char *release;
+
+    json_object_foreach(split, release, share)
+        add(to, (struct str){release, strlen(release)}, (uint32_t)json_integer_value(share));
+    return split != NULL;
+}
+
+static struct str tell_stable(void *owner, struct str service)
+{
+    struct str id = text_of(part_of(owner, service, "stable"));
+
+    return id.p ? id : STR("");
+}
+
 struct snapshot_overlay overlay_view(struct overlay *overlay)
 {
     return (struct snapshot_overlay){
@@ -454,5 +532,7 @@ struct snapshot_overlay overlay_view(struct overlay *overlay)
         .is_removed = tell_removed,
         .is_drained = tell_drained,
         .mode = tell_mode,
+        .split = tell_split,
+        .stable = tell_stable,
     };
 }

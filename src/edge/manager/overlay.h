@@ -28,6 +28,16 @@ MUST_USE enum status overlay_drain(struct overlay *overlay, const struct conf_se
                                    struct str id, bool drained);
 MUST_USE enum status overlay_set_mode(struct overlay *overlay, struct str service,
                                       enum service_mode mode);
+struct overlay_share {
+    struct str release;
+    uint32_t share;
+};
+
+/* The shares of all releases that have one, and which is stable (empty: as it was); none: as the
+ * file says, both. */
+MUST_USE enum status overlay_set_split(struct overlay *overlay, struct str service,
+                                       const struct overlay_share *shares, uint32_t count,
+                                       struct str stable);
 /* Until when the shield is up, in wall-clock milliseconds; 0: down. */
 MUST_USE enum status overlay_set_shield(struct overlay *overlay, uint64_t until_ms);
 /* As it was set last, also before a restart; the time may be over. */

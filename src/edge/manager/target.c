@@ -34,7 +34,10 @@ json_t *target_json(const struct target_text *target)
 
     if (!json)
         return NULL;
-    if ((target->region.len &&
+    if ((target->release.len &&
+         json_object_set_new(json, "release",
+                             json_stringn(target->release.p, target->release.len))) ||
+        (target->region.len &&
          json_object_set_new(json, "region", json_stringn(target->region.p, target->region.len))) ||
         (target->priority &&
          json_object_set_new(json, "priority", json_integer(target->priority)))) {
@@ -46,6 +49,7 @@ json_t *target_json(const struct target_text *target)
 
 bool target_check(const struct target_text *target, struct diag *diag)
 {
+    struct target_text plain = *target;
     struct span nowhere = {0};
     json_t *json;
     char *text;
@@ -56,7 +60,14 @@ bool target_check(const struct target_text *target, struct diag *diag)
         diag_error(diag, nowhere, "a target has no ${} in its id, address or region");
         return false;
     }
-    json = json_pack("{s:{s:{s:[o]}}}", "services", "service", "targets", target_json(target));
+    if (target->release.len && !conf_release_is_id(target->release)) {
+        diag_error(diag, nowhere,
+                   "a release's id has letters, digits and \"._-\", %d of them at most",
+                   CONF_RELEASE_ID_MAX);
+        return false;
+    }
+    plain.release = STR("");
+    json = json_pack("{s:{s:{s:[o]}}}", "services", "service", "targets", target_json(&plain));
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     if (!text)
         diag_error(diag, nowhere, "id, address and region are UTF-8 text");

@@ -11,11 +11,12 @@
 
 struct target_text {
     struct str id, address;
-    struct str region; /* empty: none */
+    struct str region;  /* empty: none */
+    struct str release; /* whose it is */
     int64_t weight, priority;
 };
 
-/* Whether a configuration could say this; else the reasons are in `diag`. */
+/* Whether a configuration could say this, the release aside; else the reasons are in `diag`. */
 bool target_check(const struct target_text *target, struct diag *diag);
 /* As the configuration and the overlay's file have it; NULL: memory, or it is no UTF-8. */
 json_t *target_json(const struct target_text *target);

@@ -35,7 +35,7 @@ struct access_record {
     uint8_t attempts;             /* targets tried */
     uint8_t minor;                /* as in struct head */
     struct str request_id, client, method, host, path, query;
-    struct str route, service, target, user_agent, referer;
+    struct str route, service, release, target, user_agent, referer;
     struct str tries; /* all of them when there was more than one: members of a JSON array, of at
                          most ACCESS_TRIES_MAX bytes */
 };

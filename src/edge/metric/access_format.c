@@ -37,11 +37,17 @@ size_t access_format_room(const struct access_entry *entry)
 static char *put_texts(char *out, const struct texts *texts, unsigned first, unsigned last)
 {
     static const struct str keys[ACCESS_TEXTS] = {
-        [ACCESS_REQUEST_ID] = STR(",\"id\":\""),   [ACCESS_CLIENT] = STR(",\"client\":\""),
-        [ACCESS_METHOD] = STR(",\"method\":\""),   [ACCESS_HOST] = STR(",\"host\":\""),
-        [ACCESS_PATH] = STR(",\"path\":\""),       [ACCESS_QUERY] = STR(",\"query\":\""),
-        [ACCESS_ROUTE] = STR(",\"route\":\""),     [ACCESS_SERVICE] = STR(",\"service\":\""),
-        [ACCESS_TARGET] = STR(",\"target\":\""),   [ACCESS_USER_AGENT] = STR(",\"user_agent\":\""),
+        [ACCESS_REQUEST_ID] = STR(",\"id\":\""),
+        [ACCESS_CLIENT] = STR(",\"client\":\""),
+        [ACCESS_METHOD] = STR(",\"method\":\""),
+        [ACCESS_HOST] = STR(",\"host\":\""),
+        [ACCESS_PATH] = STR(",\"path\":\""),
+        [ACCESS_QUERY] = STR(",\"query\":\""),
+        [ACCESS_ROUTE] = STR(",\"route\":\""),
+        [ACCESS_SERVICE] = STR(",\"service\":\""),
+        [ACCESS_RELEASE] = STR(",\"release\":\""),
+        [ACCESS_TARGET] = STR(",\"target\":\""),
+        [ACCESS_USER_AGENT] = STR(",\"user_agent\":\""),
         [ACCESS_REFERER] = STR(",\"referer\":\""),
     };
     for (unsigned i = first; i <= last; i++) {

@@ -72,6 +72,7 @@ static size_t list_texts(const struct access_record *record, struct str texts[AC
     texts[ACCESS_QUERY] = record->query;
     texts[ACCESS_ROUTE] = record->route;
     texts[ACCESS_SERVICE] = record->service;
+    texts[ACCESS_RELEASE] = record->release.len ? record->release : STR_NONE;
     texts[ACCESS_TARGET] = record->target;
     texts[ACCESS_USER_AGENT] = record->user_agent;
     texts[ACCESS_REFERER] = record->referer;

@@ -12,7 +12,7 @@
 enum {
     ACCESS_RING_SIZE = 1 << 20,
     ACCESS_TEXT_MAX = 2048, /* bytes kept of each string */
-    ACCESS_TEXTS = 12,
+    ACCESS_TEXTS = 13,
     ACCESS_ABSENT = UINT16_MAX, /* length of a string that is not there */
 };
 
@@ -26,6 +26,7 @@ enum access_text {
     ACCESS_QUERY,
     ACCESS_ROUTE,
     ACCESS_SERVICE,
+    ACCESS_RELEASE, /* absent: the service has none */
     ACCESS_TARGET,
     ACCESS_USER_AGENT,
     ACCESS_REFERER,

@@ -20,6 +20,8 @@ enum family {
     UPSTREAM_DURATION,
     UPSTREAM_CONNECTIONS,
     UPSTREAM_RETRIES,
+    RELEASE_REQUESTS,
+    RELEASE_RESCUED,
     FAMILIES
 };
 
@@ -46,6 +48,11 @@ static const struct info {
                               "Connections to the targets of a service."},
     [UPSTREAM_RETRIES] = {"sluice_upstream_retries_total", PROMETHEUS_COUNTER,
                           "Attempts beyond the first of a request."},
+    [RELEASE_REQUESTS] = {"sluice_release_requests_total", PROMETHEUS_COUNTER,
+                          "First tries of requests, by what came of them: what a release is "
+                          "judged by."},
+    [RELEASE_RESCUED] = {"sluice_release_rescued_total", PROMETHEUS_COUNTER,
+                         "Requests that failed on the release and went to the stable one."},
 };
 
 /* What is told of a target by its service alone. */
@@ -155,6 +162,22 @@ static void on_target(void *owner, struct str service, struct str release, struc
                                 .duration = sum->duration};
 }
 
+static void on_release(void *owner, uint32_t slot, const struct stats_name *name,
+                       const struct stat_release *sum)
+{
+    struct prometheus *texts = ((struct builder *)owner)->texts;
+    struct prometheus_label labels[] = {{"service", name->service},
+                                        {"release", name->release},
+                                        {"result", STR("good")},
+                                        {NULL, STR_NONE}};
+    (void)slot;
+    prometheus_u64(&texts[RELEASE_REQUESTS], labels, sum->requests - sum->failures);
+    labels[2].value = STR("failed");
+    prometheus_u64(&texts[RELEASE_REQUESTS], labels, sum->failures);
+    labels[2] = (struct prometheus_label){NULL, STR_NONE};
+    prometheus_u64(&texts[RELEASE_RESCUED], labels, sum->rescued);
+}
+
 static int compare_str(struct str a, struct str b)
 {
     size_t shorter = a.len < b.len ? a.len : b.len;
@@ -223,7 +246,7 @@ void prometheus_stats(struct prometheus *text, const struct stats *stats)
     struct builder builder = {0};
     for (unsigned i = 0; i < FAMILIES; i++)
         prometheus_family(&builder.texts[i], infos[i].name, infos[i].type, infos[i].help);
-    stats_walk(stats, &(struct stats_walk){&builder, on_route, on_target});
+    stats_walk(stats, &(struct stats_walk){&builder, on_route, on_target, on_release});
     struct shares *shares = &builder.shares;
     if (shares->count)
         qsort(shares->items, shares->count, sizeof(*shares->items), compare);

@@ -8,6 +8,7 @@
 #ifndef EDGE_METRIC_STAT_H
 #define EDGE_METRIC_STAT_H
 
+#include "base/latency.h"
 #include "sluice/reason.h"
 
 enum {
@@ -42,6 +43,13 @@ struct stat_target {
     struct stat_histogram duration; /* head sent to answer complete */
 };
 
+/* What a release is judged by: first tries of requests, whatever became of later ones. */
+struct stat_release {
+    uint64_t requests, failures;       /* tries that came to an end; those that failed */
+    uint64_t rescued;                  /* failures that the stable release made good */
+    uint64_t latency[LATENCY_BUCKETS]; /* request out to head in, of those that did not fail */
+};
+
 /* Index of a status code into codes[]; and back, as its label ("200", "5xx"). */
 unsigned stat_code_index(unsigned status);
 const char *stat_code_label(unsigned index);
@@ -71,10 +79,11 @@ void stats_free(struct stats **stats);
 /* --- manager thread: slots by label; the same labels give the same slot until it is dropped.
  * UINT32_MAX: no memory. */
 uint32_t stats_route_slot(struct stats *stats, struct str route);
-/* `release` may be empty. At most 64 targets a service have their own slot; the rest share "other".
+/* At most 64 targets a service have their own slot; the rest share "other".
  */
 uint32_t stats_target_slot(struct stats *stats, struct str service, struct str release,
                            struct str target);
+uint32_t stats_release_slot(struct stats *stats, struct str service, struct str release);
 /* Marks a generation: between begin and end every slot still wanted is asked for again; end drops
  * the others' labels, so that series of removed routes and targets go. Their blocks are reused
  * later. */
@@ -85,14 +94,21 @@ void stats_sweep_end(struct stats *stats);
  * ends). */
 struct stat_route *stats_route(struct stats *stats, unsigned worker, uint32_t slot);
 struct stat_target *stats_target(struct stats *stats, unsigned worker, uint32_t slot);
+struct stat_release *stats_release(struct stats *stats, unsigned worker, uint32_t slot);
 
 /* --- manager thread: sums over workers, in slot order; slots that no worker has used yet are
  * passed over. The labels live until the next stats_sweep_end(), the sum for the call. */
+struct stats_name {
+    struct str service, release;
+};
+
 struct stats_walk {
     void *owner;
     void (*on_route)(void *owner, struct str route, const struct stat_route *sum);
     void (*on_target)(void *owner, struct str service, struct str release, struct str target,
                       const struct stat_target *sum);
+    void (*on_release)(void *owner, uint32_t slot, const struct stats_name *name,
+                       const struct stat_release *sum);
 };
 void stats_walk(const struct stats *stats, const struct stats_walk *walk);
 

@@ -30,7 +30,7 @@ struct table {
     struct page *pages[PAGES];
 };
 
-enum kind { ROUTE, TARGET, KINDS };
+enum kind { ROUTE, TARGET, RELEASE, KINDS };
 
 /* How a block is laid out: all 64-bit cells, of which `gauges` from `first_gauge` on are not
  * counters. */
@@ -39,10 +39,12 @@ static const struct layout {
 } layouts[KINDS] = {
     [ROUTE] = {sizeof(struct stat_route) / 8, offsetof(struct stat_route, in_flight) / 8, 1},
     [TARGET] = {sizeof(struct stat_target) / 8, offsetof(struct stat_target, open) / 8, 3},
+    [RELEASE] = {sizeof(struct stat_release) / 8, 0, 0},
 };
 
 _Static_assert(sizeof(struct stat_route) / 8 <= CELLS_MAX, "room for a sum");
 _Static_assert(sizeof(struct stat_target) / 8 <= CELLS_MAX, "room for a sum");
+_Static_assert(sizeof(struct stat_release) / 8 <= CELLS_MAX, "room for a sum");
 _Static_assert(offsetof(struct stat_target, in_flight) == offsetof(struct stat_target, open) + 16,
                "the gauges of a target stand together");
 
@@ -161,6 +163,11 @@ struct stat_target *stats_target(struct stats *stats, unsigned worker, uint32_t 
     return get_block(stats, worker, slot, TARGET);
 }
 
+struct stat_release *stats_release(struct stats *stats, unsigned worker, uint32_t slot)
+{
+    return get_block(stats, worker, slot, RELEASE);
+}
+
 /* --- manager: sums */
 
 /* Another thread's block; NULL when that worker has not used the slot. */
@@ -209,9 +216,11 @@ void stats_walk(const struct stats *stats, const struct stats_walk *walk)
         uint64_t cells[CELLS_MAX];
         struct stat_route route;
         struct stat_target target;
+        struct stat_release release;
     } sum;
     const struct slots *routes = &stats->series[ROUTE].slots;
     const struct slots *targets = &stats->series[TARGET].slots;
+    const struct slots *releases = &stats->series[RELEASE].slots;
     for (uint32_t i = 0; walk->on_route && i < routes->count; i++) {
         if (routes->items[i].text && sum_slot(stats, ROUTE, i, sum.cells))
             walk->on_route(walk->owner, slots_part(routes, i, 0), &sum.route);
@@ -220,6 +229,13 @@ void stats_walk(const struct stats *stats, const struct stats_walk *walk)
         if (targets->items[i].text && sum_slot(stats, TARGET, i, sum.cells))
             walk->on_target(walk->owner, slots_part(targets, i, 0), slots_part(targets, i, 1),
                             slots_part(targets, i, 2), &sum.target);
+    }
+    for (uint32_t i = 0; walk->on_release && i < releases->count; i++) {
+        if (releases->items[i].text && sum_slot(stats, RELEASE, i, sum.cells))
+            walk->on_release(walk->owner, i,
+                             &(struct stats_name){slots_part(releases, i, 0),
+                                                  slots_part(releases, i, 1)},
+                             &sum.release);
     }
 }
 
@@ -278,6 +294,11 @@ static uint32_t ask(struct stats *stats, enum kind kind, const struct slots_name
 uint32_t stats_route_slot(struct stats *stats, struct str route)
 {
     return ask(stats, ROUTE, &(struct slots_name){.parts = {route}});
+}
+
+uint32_t stats_release_slot(struct stats *stats, struct str service, struct str release)
+{
+    return ask(stats, RELEASE, &(struct slots_name){.parts = {service, release}});
 }
 
 /* Counts one more target of a service in this sweep; false when it has all it may. */

@@ -17,6 +17,7 @@ struct gate *gate_new(unsigned workers, void (*wake)(void *owner, unsigned worke
     gate->wake = wake;
     gate->owner = owner;
     gate->workers = workers;
+    gate->whole = gate;
     for (unsigned i = 0; i < workers; i++)
         gate->locals[i].gate = gate;
     return gate;
@@ -47,7 +48,7 @@ static unsigned next_waiting(uint64_t waiting, unsigned turn)
     return (unsigned)__builtin_ctzll(after ? after : waiting);
 }
 
-void gate_release(struct gate *gate)
+static void wake_one(struct gate *gate)
 {
     uint64_t waiting = __atomic_load_n(&gate->waiting, __ATOMIC_SEQ_CST);
 
@@ -62,6 +63,27 @@ void gate_release(struct gate *gate)
             return;
         }
     }
+}
+
+/* Who is woken for a place that is not one for its release finds out, and waits on: each of them
+ * has to be woken, or the place might stay empty. */
+void gate_release(struct gate *gate)
+{
+    const struct gate *whole = gate->whole;
+
+    if (!__atomic_load_n(&whole->cap, __ATOMIC_RELAXED)) {
+        wake_one(gate);
+        return;
+    }
+    for (struct gate *at = gate->whole; at; at = __atomic_load_n(&at->next, __ATOMIC_ACQUIRE))
+        wake_one(at);
+}
+
+void gate_join(struct gate *whole, struct gate *gate)
+{
+    gate->whole = whole;
+    gate->next = whole->next;
+    __atomic_store_n(&whole->next, gate, __ATOMIC_RELEASE);
 }
 
 void gate_leave(struct gate *gate, unsigned worker)

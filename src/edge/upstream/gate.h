@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the workers share of a service, across snapshots: how many of its requests run, which
- * workers have some waiting, and how often what is known of its targets has changed. To wait
+ * What the workers share of a release, across snapshots: which workers have requests of it that
+ * wait, and how often what is known of its targets has changed; and, in the first of a service's
+ * gates, how many of the service's requests run. To wait
  * without losing a wake-up: gate_wait, then try once more; gate_leave once nothing waits. Whoever
  * frees a place wakes one waiting worker, in turn. Any thread, no lock.
  */
@@ -24,11 +25,13 @@ struct gate_local {
 } __attribute__((aligned(64)));
 
 struct gate {
-    uint64_t waiting;                           /* atomic: a bit for each worker */
-    uint32_t turn;                              /* atomic: the worker woken last */
-    uint32_t cap;                               /* atomic: requests at once; 0: no cap */
-    uint32_t in_use;                            /* atomic; counted only by services with a cap */
-    uint32_t epoch;                             /* atomic: changes of its targets' standing */
+    uint64_t waiting;   /* atomic: a bit for each worker */
+    uint32_t turn;      /* atomic: the worker woken last */
+    struct gate *whole; /* the first of the service's; may be this one */
+    struct gate *next;  /* atomic: the service's other gates */
+    uint32_t cap;       /* the whole's, atomic: requests at once; 0: no cap */
+    uint32_t in_use;    /* the whole's, atomic; counted only by services with a cap */
+    uint32_t epoch;     /* atomic: changes of its targets' standing */
     void (*wake)(void *owner, unsigned worker); /* thread-safe; may coalesce */
     void *owner;
     void *watch; /* the manager's own notes of the service */
@@ -36,15 +39,19 @@ struct gate {
     struct gate_local locals[];
 };
 
-/* For up to GATE_WORKERS_MAX workers; NULL: memory. */
+/* For up to GATE_WORKERS_MAX workers; a whole of its own. NULL: memory. */
 struct gate *gate_new(unsigned workers, void (*wake)(void *owner, unsigned worker), void *owner);
 /* Nothing waits any more. Clears the pointer; NULL is fine. */
 void gate_free(struct gate **gate);
 
+/* `gate` is another one of the same service from now on. One thread at a time. */
+void gate_join(struct gate *whole, struct gate *gate);
+
 void gate_wait(struct gate *gate, unsigned worker);
 /* Nothing of this worker waits any more; a wake-up that is on its way to it goes to another. */
 void gate_leave(struct gate *gate, unsigned worker);
-/* A place is free: clears one waiting worker's bit and wakes it. */
+/* A place is free: clears one waiting worker's bit and wakes it; where the service as a whole has a
+ * cap, one of each of its gates. */
 void gate_release(struct gate *gate);
 
 /* Takes a place under a cap (0: there is none). False: full. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Choosing a target of a service for a request: its tier, the balancer's turn, and what stands
+ * Choosing a target of a release for a request: its tier, the balancer's turn, and what stands
  * against that one: a cap, slow start, a breaker, tries before. A worker's own.
  */
 #include "edge/service.h"
@@ -11,9 +11,9 @@ enum { PLACES_LOOKED_AT = 64 };
 
 /* One look of a request: what it must not get, as bits by place in the tier. */
 struct look {
-    struct service *service;
-    struct service_local *local;
-    const struct service_ask *ask;
+    struct release *release;
+    struct release_local *local;
+    const struct release_ask *ask;
     uint64_t passed_over; /* of the only tier, as bits: it was looked at already */
     uint32_t tier;
     bool saw_full;
@@ -27,7 +27,7 @@ static uint64_t bits_of(const struct look *look, const struct endpoint *const *l
 
     for (unsigned k = 0; k < count; k++)
         for (uint32_t i = 0; i < n; i++)
-            if (look->service->targets[tier->first + i].endpoint == list[k])
+            if (look->release->targets[tier->first + i].endpoint == list[k])
                 bits |= UINT64_C(1) << i;
     return bits;
 }
@@ -45,7 +45,7 @@ static bool is_among(const struct endpoint *endpoint, const struct endpoint *con
  * end. */
 static bool takes_its_share(const struct look *look, const struct endpoint *endpoint)
 {
-    uint64_t span = look->service->conf->slow_start_ms;
+    uint64_t span = look->release->service->conf->slow_start_ms;
     uint64_t since = __atomic_load_n(&endpoint->up_since_ms, __ATOMIC_RELAXED);
     uint64_t age = look->ask->now_ms - since;
     uint64_t draw = random_next(&look->local->random) >> 32;
@@ -58,24 +58,24 @@ static bool takes_its_share(const struct look *look, const struct endpoint *endp
 }
 
 /* A place under every cap there is. */
-static bool take_place(const struct service *service, struct endpoint *endpoint)
+static bool take_place(const struct release *release, struct endpoint *endpoint)
 {
-    struct gate *gate = service->gate;
+    struct gate *gate = release->gate;
 
-    if (!service->has_caps)
+    if (!release->service->has_caps)
         return true;
-    if (!gate_take(&gate->cap, &gate->in_use))
+    if (!gate_take(&gate->whole->cap, &gate->whole->in_use))
         return false;
     if (gate_take(&endpoint->cap, &endpoint->in_use))
         return true;
-    gate_give(&gate->in_use);
+    gate_give(&gate->whole->in_use);
     return false;
 }
 
-void service_release(struct gate *gate, struct endpoint *endpoint)
+void release_give_place(struct gate *gate, struct endpoint *endpoint)
 {
     gate_give(&endpoint->in_use);
-    gate_give(&gate->in_use);
+    gate_give(&gate->whole->in_use);
     gate_release(gate);
 }
 
@@ -83,21 +83,21 @@ enum fit { FITS, FULL, UNFIT };
 
 static enum fit try_target(struct look *look, uint32_t i, bool is_strict)
 {
-    struct endpoint *endpoint = look->service->targets[i].endpoint;
+    struct endpoint *endpoint = look->release->targets[i].endpoint;
     uint8_t notes = look->local->notes[i];
 
-    if (look->service->count > 64 && is_among(endpoint, look->ask->tried, look->ask->tried_count))
+    if (look->release->count > 64 && is_among(endpoint, look->ask->tried, look->ask->tried_count))
         return UNFIT;
-    if (notes & SERVICE_WARMING && is_strict && !takes_its_share(look, endpoint))
+    if (notes & RELEASE_WARMING && is_strict && !takes_its_share(look, endpoint))
         return UNFIT;
-    if (!take_place(look->service, endpoint))
+    if (!take_place(look->release, endpoint))
         return FULL;
-    if (!(notes & SERVICE_HALF_OPEN) || endpoint_take_trial(endpoint))
+    if (!(notes & RELEASE_HALF_OPEN) || endpoint_take_trial(endpoint))
         return FITS;
     if (!is_strict && !look->saw_full)
         return FITS; // the last one there is
-    if (look->service->has_caps)
-        service_release(look->service->gate, endpoint);
+    if (look->release->service->has_caps)
+        release_give_place(look->release->gate, endpoint);
     return UNFIT;
 }
 
@@ -107,9 +107,9 @@ static int choose_in_tier(struct look *look, uint64_t tried, bool is_strict)
     const struct tier *tier = &look->local->tiers[look->tier];
 
     for (unsigned looks = 0; looks < PLACES_LOOKED_AT; looks++) {
-        int at = look->service->balancer->pick(look->local->states[look->tier],
-                                               look->local->targets + tier->first, tier->count,
-                                               look->ask->key, tried);
+        int at = look->release->service->balancer->pick(look->local->states[look->tier],
+                                                        look->local->targets + tier->first,
+                                                        tier->count, look->ask->key, tried);
         enum fit fit =
             at == BALANCER_NONE ? UNFIT : try_target(look, tier->first + (uint32_t)at, is_strict);
 
@@ -128,7 +128,7 @@ static int choose_in_tier(struct look *look, uint64_t tried, bool is_strict)
 /* One it has not been to; one that warms up only if nobody else is there. */
 static int choose_other(struct look *look)
 {
-    const struct service_ask *ask = look->ask;
+    const struct release_ask *ask = look->ask;
     uint64_t been = bits_of(look, ask->tried, ask->tried_count) |
                     bits_of(look, ask->shunned, ask->shunned_count);
     int index = choose_in_tier(look, been | look->passed_over, true);
@@ -138,7 +138,7 @@ static int choose_other(struct look *look)
 
 static int choose_again(struct look *look)
 {
-    const struct service_ask *ask = look->ask;
+    const struct release_ask *ask = look->ask;
 
     return choose_in_tier(look, bits_of(look, ask->tried, ask->tried_count), false);
 }
@@ -146,11 +146,11 @@ static int choose_again(struct look *look)
 /* One that is ejected, where all others failed this very request. */
 static int choose_ejected(struct look *look)
 {
-    const struct service *service = look->service;
-    const struct service_ask *ask = look->ask;
+    const struct release *release = look->release;
+    const struct release_ask *ask = look->ask;
 
-    for (uint32_t i = 0; i < service->count; i++) {
-        const struct endpoint *endpoint = service->targets[i].endpoint;
+    for (uint32_t i = 0; i < release->count; i++) {
+        const struct endpoint *endpoint = release->targets[i].endpoint;
 
         if (look->local->standings[i].standing == STANDING_EJECTED &&
             !is_among(endpoint, ask->tried, ask->tried_count) &&
@@ -168,7 +168,7 @@ static int choose_in_tiers(struct look *look, uint32_t first, int (*choose)(stru
 
     look->tier = first;
     index = choose(look);
-    for (uint32_t t = 0; index == BALANCER_NONE && t < look->service->tier_count; t++) {
+    for (uint32_t t = 0; index == BALANCER_NONE && t < look->release->tier_count; t++) {
         if (t == first)
             continue;
         look->tier = t;
@@ -181,8 +181,8 @@ static int choose_in_tiers(struct look *look, uint32_t first, int (*choose)(stru
  * last one that it has been to. */
 static int choose_by_tier(struct look *look)
 {
-    struct service_local *local = look->local;
-    uint32_t count = look->service->tier_count, first = 0;
+    struct release_local *local = look->local;
+    uint32_t count = look->release->tier_count, first = 0;
     int index;
 
     if (count > 1) {
@@ -203,11 +203,11 @@ static int choose_by_tier(struct look *look)
 /* The target it has been sent to before, while that is there and well. */
 static int choose_sticky(struct look *look)
 {
-    const struct service *service = look->service;
-    const struct service_ask *ask = look->ask;
+    const struct release *release = look->release;
+    const struct release_ask *ask = look->ask;
 
-    for (uint32_t i = 0; i < service->count; i++) {
-        const struct endpoint *endpoint = service->targets[i].endpoint;
+    for (uint32_t i = 0; i < release->count; i++) {
+        const struct endpoint *endpoint = release->targets[i].endpoint;
 
         if (look->local->targets[i].id_hash != ask->sticky)
             continue;
@@ -221,17 +221,17 @@ static int choose_sticky(struct look *look)
 }
 
 /* Nothing was tried, nothing can be full, nobody warms up: what most requests are. */
-static bool is_plain(const struct service *service, const struct service_ask *ask)
+static bool is_plain(const struct release *release, const struct release_ask *ask)
 {
-    return service->tier_count == 1 && !service->has_caps && !ask->sticky && !ask->tried_count &&
-           !ask->shunned_count;
+    return release->tier_count == 1 && !release->service->has_caps && !ask->sticky &&
+           !ask->tried_count && !ask->shunned_count;
 }
 
 static int choose_plain(struct look *look)
 {
-    struct service_local *local = look->local;
-    int index = look->service->balancer->pick(local->states[0], local->targets,
-                                              look->service->count, look->ask->key, 0);
+    struct release_local *local = look->local;
+    int index = look->release->service->balancer->pick(local->states[0], local->targets,
+                                                       look->release->count, look->ask->key, 0);
 
     if (index == BALANCER_NONE || !local->notes[index] ||
         try_target(look, (uint32_t)index, true) == FITS)
@@ -242,33 +242,33 @@ static int choose_plain(struct look *look)
 }
 
 /* What stands against any of its targets. */
-static enum service_lack lack_of_all(const struct service *service,
-                                     const struct service_local *local)
+static enum release_lack lack_of_all(const struct release *release,
+                                     const struct release_local *local)
 {
-    if (!service->count)
-        return service->awaits_targets ? SERVICE_LACKS_NEWS : SERVICE_LACKS_TARGET;
+    if (!release->count)
+        return release->service->awaits_targets ? RELEASE_LACKS_NEWS : RELEASE_LACKS_TARGET;
     if (local->mode == TIERS_UNKNOWN)
-        return SERVICE_LACKS_NEWS;
-    return local->mode == TIERS_NONE ? SERVICE_LACKS_TARGET : SERVICE_LACKS_NOTHING;
+        return RELEASE_LACKS_NEWS;
+    return local->mode == TIERS_NONE ? RELEASE_LACKS_TARGET : RELEASE_LACKS_NOTHING;
 }
 
-int service_choose(struct service *service, unsigned worker, const struct service_ask *ask,
-                   enum service_lack *lack)
+int release_choose(struct release *release, unsigned worker, const struct release_ask *ask,
+                   enum release_lack *lack)
 {
-    struct service_local *local = &service->locals[worker];
-    struct look look = {.service = service, .local = local, .ask = ask};
+    struct release_local *local = &release->locals[worker];
+    struct look look = {.release = release, .local = local, .ask = ask};
     int index = BALANCER_NONE;
 
-    *lack = lack_of_all(service, local);
+    *lack = lack_of_all(release, local);
     if (*lack)
         return BALANCER_NONE;
-    if (is_plain(service, ask))
+    if (is_plain(release, ask))
         index = choose_plain(&look);
     else if (ask->sticky)
         index = choose_sticky(&look);
     if (index == BALANCER_NONE)
         index = choose_by_tier(&look);
     if (index == BALANCER_NONE)
-        *lack = look.saw_full ? SERVICE_LACKS_PLACE : SERVICE_LACKS_TARGET;
+        *lack = look.saw_full ? RELEASE_LACKS_PLACE : RELEASE_LACKS_TARGET;
     return index;
 }

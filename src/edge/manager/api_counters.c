@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What releases are judged by: first tries, failures and latency of each, summed over the workers
+ * since the edge began. Small enough to be asked for each second: latency is told as pairs of
+ * bucket and count, and with ?since= only what has changed.
+ */
+#include <stdlib.h>
+
+#include "edge/manager/api.h"
+
+/* What was seen of a release the last time, by the slot of its counters. */
+struct counters_seen {
+    uint64_t requests;
+    uint64_t number; /* of the answer in which that was new */
+};
+
+struct listing {
+    struct counters *counters;
+    struct str service; /* empty: all */
+    uint64_t since;
+    json_t *list;
+    bool is_short; /* of memory */
+};
+
+static struct counters_seen *seen_of(struct listing *listing, uint32_t slot)
+{
+    struct counters *counters = listing->counters;
+    uint32_t capacity = counters->capacity;
+    struct counters_seen *grown;
+
+    if (slot < capacity)
+        return &counters->seen[slot];
+    while (capacity <= slot)
+        capacity = capacity ? capacity * 2 : 64;
+    grown = realloc(counters->seen, capacity * sizeof(*grown));
+    if (!grown) {
+        listing->is_short = true;
+        return NULL;
+    }
+    for (uint32_t i = counters->capacity; i < capacity; i++)
+        grown[i] = (struct counters_seen){0};
+    counters->seen = grown;
+    counters->capacity = capacity;
+    return &counters->seen[slot];
+}
+
+static json_t *latency_json(const struct stat_release *sum)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+        if (sum->latency[i])
+            json_array_append_new(list, json_pack("[i,I]", (int)i, (json_int_t)sum->latency[i]));
+    return list;
+}
+
+static void on_release(void *owner, uint32_t slot, const struct stats_name *name,
+                       const struct stat_release *sum)
+{
+    struct listing *listing = owner;
+    struct counters_seen *seen = seen_of(listing, slot);
+
+    if (seen && seen->requests != sum->requests) {
+        seen->requests = sum->requests;
+        seen->number = listing->counters->number;
+    }
+    if (!seen || seen->number <= listing->since ||
+        (listing->service.len && !str_same(listing->service, name->service)))
+        return;
+    json_array_append_new(listing->list,
+                          json_pack("{s:s%,s:s%,s:I,s:I,s:I,s:o}", "service", name->service.p,
+                                    name->service.len, "release", name->release.p,
+                                    name->release.len, "requests", (json_int_t)sum->requests,
+                                    "failures", (json_int_t)sum->failures, "rescued",
+                                    (json_int_t)sum->rescued, "latency", latency_json(sum)));
+}
+
+/* False: it is no number. */
+static bool read_since(struct admin_call *call, uint64_t *since)
+{
+    struct str text = admin_query(call, "since", 0);
+
+    *since = 0;
+    for (size_t i = 0; text.p && i < text.len; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9' || *since > UINT64_MAX / 100)
+            return false;
+        *since = *since * 10 + (unsigned)(text.p[i] - '0');
+    }
+    return !text.p || text.len;
+}
+
+void api_counters(struct admin_call *call)
+{
+    struct manager *m = call->admin->manager;
+    struct str service = admin_query(call, "service", 0);
+    struct listing listing = {.counters = &call->admin->counters,
+                              .service = service.p ? service : STR("")};
+
+    if (!read_since(call, &listing.since)) {
+        admin_problem(call, 400, "query_invalid", "since is the \"number\" of an earlier answer.");
+        return;
+    }
+    listing.list = json_array();
+    listing.counters->number++;
+    pthread_mutex_lock(&m->stats_lock);
+    stats_walk(m->stats, &(struct stats_walk){.owner = &listing, .on_release = on_release});
+    pthread_mutex_unlock(&m->stats_lock);
+    if (listing.is_short) {
+        json_decref(listing.list);
+        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        return;
+    }
+    admin_reply_json(call, 200,
+                     json_pack("{s:I,s:I,s:I,s:o}", "instance", (json_int_t)m->started_ms, "number",
+                               (json_int_t)listing.counters->number, "at_ms",
+                               (json_int_t)clock_wall_ms(), "releases", listing.list));
+}
+
+void api_counters_fini(struct counters *counters)
+{
+    free(counters->seen);
+    *counters = (struct counters){0};
+}
