@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/deploy/machine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { RESTART_GRACE_MS = 30 * 1000 };
+
+/* One look; the state is changed in place. */
+struct look {
+    const struct deploy_plan *plan;
+    struct deploy_state *state;
+    const struct deploy_seen *seen;
+};
+
+/* --- moving */
+
+static void go(struct look *look, enum deploy_phase phase)
+{
+    look->state->phase = phase;
+    look->state->since_ms = look->seen->now_ms;
+    look->state->is_hook_begun = false;
+}
+
+static uint64_t elapsed(const struct look *look, int64_t since_ms)
+{
+    int64_t ms = look->seen->now_ms - since_ms;
+
+    return ms > 0 ? (uint64_t)ms : 0; // a wall clock may be set back
+}
+
+static void say(struct look *look, const char *why)
+{
+    snprintf(look->state->why, sizeof(look->state->why), "%s", why);
+}
+
+static void say_actor(struct look *look)
+{
+    if (look->seen->actor)
+        snprintf(look->state->actor, sizeof(look->state->actor), "%s", look->seen->actor);
+}
+
+static void get_stuck(struct look *look)
+{
+    look->state->stuck = look->state->phase;
+    go(look, DEPLOY_STUCK);
+}
+
+/* The new release has had requests. */
+static bool has_begun_shift(const struct deploy_state *state)
+{
+    return state->phase >= DEPLOY_SHIFT && state->phase <= DEPLOY_KEEP;
+}
+
+/* Back to where it was, in the way that is still open. */
+static void turn_back(struct look *look, enum deploy_way way)
+{
+    struct deploy_state *state = look->state;
+    bool was_stopped = look->plan->stops_first && state->phase >= DEPLOY_EMPTY;
+
+    if (state->is_switched && look->plan->is_breaking && state->has_migrated) {
+        get_stuck(look);
+        return;
+    }
+    if (state->is_switched && !look->plan->has_old) { // there is nothing to go back to
+        get_stuck(look);
+        return;
+    }
+    state->way = way;
+    state->is_switched = false;
+    go(look, has_begun_shift(state) || was_stopped ? DEPLOY_BACK : DEPLOY_UNDO);
+}
+
+static void fail(struct look *look, const char *otherwise)
+{
+    say(look, look->seen->why ? look->seen->why : otherwise);
+    turn_back(look, DEPLOY_FAILED);
+}
+
+/* --- hooks */
+
+static int hook_of(enum deploy_phase phase)
+{
+    switch (phase) {
+    case DEPLOY_PRE:
+        return DEPLOY_HOOK_PRE;
+    case DEPLOY_MIGRATE:
+        return DEPLOY_HOOK_MIGRATE;
+    case DEPLOY_SMOKE:
+        return DEPLOY_HOOK_SMOKE;
+    case DEPLOY_POST:
+        return DEPLOY_HOOK_POST;
+    default:
+        return -1;
+    }
+}
+
+/* Whether the hook of this phase is over, well. What it is not known of is run again, but for a
+ * migration. */
+static bool hook_is_done(struct look *look)
+{
+    struct deploy_state *state = look->state;
+    bool is_migration = state->phase == DEPLOY_MIGRATE;
+
+    if (!look->plan->has_hook[hook_of(state->phase)])
+        return true;
+    switch (look->seen->hook) {
+    case DEPLOY_GOOD:
+        state->has_migrated |= is_migration;
+        return true;
+    case DEPLOY_BAD:
+        fail(look, "a hook failed");
+        return false;
+    case DEPLOY_RUNS:
+        state->is_hook_begun = true;
+        return false;
+    default:
+        if (!is_migration || !state->is_hook_begun)
+            return false;
+        say(look, "it is not known how the migration ended");
+        get_stuck(look);
+        return false;
+    }
+}
+
+/* --- steps */
+
+static void begin_step(struct look *look, uint32_t step)
+{
+    look->state->step = step;
+    look->state->extra_ms = 0;
+    go(look, look->plan->steps[step].is_approval ? DEPLOY_APPROVE : DEPLOY_SHIFT);
+}
+
+static void pass_step(struct look *look)
+{
+    if (look->state->step + 1 < look->plan->step_count)
+        begin_step(look, look->state->step + 1);
+    else
+        go(look, DEPLOY_BAKE);
+}
+
+/* What ends a step badly, whatever its time. False: nothing. */
+static bool is_failing(struct look *look)
+{
+    if (look->seen->is_ill)
+        fail(look, "the new release does not answer as it should");
+    else if (look->seen->verdict == DEPLOY_WORSE)
+        fail(look, "the new release is worse than the old one");
+    else
+        return false;
+    return true;
+}
+
+static void shift(struct look *look)
+{
+    struct deploy_state *state = look->state;
+
+    if (is_failing(look) || !look->seen->is_live)
+        return;
+    state->is_switched = look->plan->steps[state->step].share == DEPLOY_WHOLE;
+    state->step_ms = look->seen->now_ms;
+    go(look, DEPLOY_WATCH);
+}
+
+static void lack_data(struct look *look)
+{
+    static const char words[] = "there were too few requests to tell";
+
+    switch (look->plan->on_no_data) {
+    case DEPLOY_PASS:
+        pass_step(look);
+        break;
+    case DEPLOY_FAIL:
+        say(look, words);
+        turn_back(look, DEPLOY_FAILED);
+        break;
+    default:
+        say(look, words);
+        go(look, DEPLOY_ASK_DATA);
+    }
+}
+
+static void watch(struct look *look)
+{
+    const struct deploy_step *step = &look->plan->steps[look->state->step];
+    uint64_t ms = elapsed(look, look->state->step_ms);
+
+    if (is_failing(look) || ms < step->for_ms)
+        return;
+    if (!step->is_judged || look->seen->verdict == DEPLOY_SOUND)
+        pass_step(look);
+    else if (ms >= (uint64_t)look->plan->judge_ms + look->state->extra_ms)
+        lack_data(look);
+}
+
+static void wait_for_data(struct look *look)
+{
+    if (!is_failing(look) && look->seen->verdict == DEPLOY_SOUND) {
+        say(look, "");
+        pass_step(look);
+    }
+}
+
+/* --- after the switch */
+
+/* Restarted once, then it is rolled back. True: it is being dealt with. */
+static bool watchdog(struct look *look)
+{
+    struct deploy_state *state = look->state;
+
+    if (!look->seen->is_ill)
+        return false;
+    if (look->plan->has_units && !state->restarted_ms) {
+        state->restarted_ms = look->seen->now_ms;
+        say(look, look->seen->why ? look->seen->why : "the new release does not answer");
+        return true;
+    }
+    if (!state->restarted_ms || elapsed(look, state->restarted_ms) >= RESTART_GRACE_MS)
+        fail(look, "the new release does not answer as it should");
+    return true;
+}
+
+static void bake(struct look *look)
+{
+    if (!watchdog(look) && elapsed(look, look->state->since_ms) >= look->plan->bake_ms)
+        go(look, look->plan->has_old && !look->plan->stops_first ? DEPLOY_DRAIN : DEPLOY_POST);
+}
+
+static void keep(struct look *look)
+{
+    bool has_warm = look->plan->has_old && !look->plan->stops_first;
+
+    if (watchdog(look))
+        return;
+    if (!has_warm)
+        go(look, DEPLOY_DONE);
+    else if (elapsed(look, look->state->since_ms) >= look->plan->keep_ms)
+        go(look, DEPLOY_STOP);
+}
+
+/* --- phases */
+
+static void pre(struct look *look)
+{
+    if (hook_is_done(look))
+        go(look, DEPLOY_MIGRATE);
+}
+
+static void migrate(struct look *look)
+{
+    if (hook_is_done(look))
+        go(look, look->plan->stops_first && look->plan->has_old ? DEPLOY_EMPTY : DEPLOY_START);
+}
+
+static void empty(struct look *look)
+{
+    if (look->seen->is_live && look->seen->is_old_gone)
+        go(look, DEPLOY_START);
+}
+
+static void start(struct look *look)
+{
+    if (look->seen->units == DEPLOY_BAD)
+        fail(look, "the new release could not be started");
+    else if (look->seen->units == DEPLOY_GOOD && look->seen->is_live)
+        go(look, DEPLOY_HEALTHY);
+    else if (look->seen->units != DEPLOY_GOOD &&
+             elapsed(look, look->state->since_ms) >= look->plan->start_ms)
+        fail(look, "the new release did not start in time");
+}
+
+static void healthy(struct look *look)
+{
+    if (look->seen->is_ill || look->seen->units == DEPLOY_BAD)
+        fail(look, "the new release ended while it was waited for");
+    else if (look->seen->is_live && look->seen->is_new_up)
+        go(look, DEPLOY_SMOKE);
+    else if (elapsed(look, look->state->since_ms) >= look->plan->healthy_ms)
+        fail(look, "the new release did not become healthy in time");
+}
+
+static void smoke(struct look *look)
+{
+    if (look->seen->is_ill)
+        fail(look, "the new release does not answer as it should");
+    else if (hook_is_done(look))
+        begin_step(look, 0);
+}
+
+static void approve(struct look *look)
+{
+    is_failing(look);
+}
+
+static void drain(struct look *look)
+{
+    if (watchdog(look))
+        return;
+    if ((look->seen->is_live && !look->seen->old_in_flight) ||
+        elapsed(look, look->state->since_ms) >= look->plan->drain_ms)
+        go(look, DEPLOY_POST);
+}
+
+/* The new release serves, whatever this hook says. */
+static void post(struct look *look)
+{
+    if (look->plan->has_hook[DEPLOY_HOOK_POST] && look->seen->hook == DEPLOY_BAD)
+        say(look, look->seen->why ? look->seen->why : "the last hook failed");
+    else if (!hook_is_done(look))
+        return;
+    go(look, DEPLOY_KEEP);
+}
+
+static void stop(struct look *look)
+{
+    if (look->seen->is_live && look->seen->is_old_gone)
+        go(look, DEPLOY_DONE);
+}
+
+static void back(struct look *look)
+{
+    bool is_there = !look->plan->stops_first || !look->plan->has_old || look->seen->is_old_up;
+
+    if (look->seen->is_live && is_there)
+        go(look, DEPLOY_EBB);
+}
+
+static void ebb(struct look *look)
+{
+    if ((look->seen->is_live && !look->seen->new_in_flight) ||
+        elapsed(look, look->state->since_ms) >= look->plan->drain_ms)
+        go(look, DEPLOY_UNDO);
+}
+
+static void undo(struct look *look)
+{
+    if (look->seen->is_live && look->seen->is_new_gone)
+        go(look, DEPLOY_UNDONE);
+}
+
+static const struct {
+    const char *name;
+    void (*look)(struct look *look); /* NULL: only a word moves it, or nothing */
+} phases[DEPLOY_PHASES] = {
+    [DEPLOY_PRE] = {"pre", pre},
+    [DEPLOY_MIGRATE] = {"migrating", migrate},
+    [DEPLOY_EMPTY] = {"stopping the old release", empty},
+    [DEPLOY_START] = {"starting", start},
+    [DEPLOY_HEALTHY] = {"waiting for health", healthy},
+    [DEPLOY_SMOKE] = {"smoke test", smoke},
+    [DEPLOY_SHIFT] = {"shifting", shift},
+    [DEPLOY_WATCH] = {"watching", watch},
+    [DEPLOY_APPROVE] = {"waiting for approval", approve},
+    [DEPLOY_ASK_DATA] = {"not enough data", wait_for_data},
+    [DEPLOY_BAKE] = {"baking", bake},
+    [DEPLOY_DRAIN] = {"draining the old release", drain},
+    [DEPLOY_POST] = {"post", post},
+    [DEPLOY_KEEP] = {"live", keep},
+    [DEPLOY_STOP] = {"stopping the old release", stop},
+    [DEPLOY_BACK] = {"rolling back", back},
+    [DEPLOY_EBB] = {"draining the new release", ebb},
+    [DEPLOY_UNDO] = {"removing the new release", undo},
+    [DEPLOY_STUCK] = {"waiting for a person", NULL},
+    [DEPLOY_DONE] = {"done", NULL},
+    [DEPLOY_UNDONE] = {"undone", NULL},
+};
+
+const char *deploy_phase_name(enum deploy_phase phase)
+{
+    return phases[phase].name;
+}
+
+/* --- words */
+
+static bool is_turning_back(const struct deploy_state *state)
+{
+    return state->phase == DEPLOY_BACK || state->phase == DEPLOY_EBB || state->phase == DEPLOY_UNDO;
+}
+
+static const char *refuse_back(const struct deploy_plan *plan, const struct deploy_state *state)
+{
+    if (state->phase == DEPLOY_STOP)
+        return "the old release is being stopped: deploy it again";
+    if (!state->is_switched)
+        return NULL;
+    if (plan->is_breaking && state->has_migrated)
+        return "its migration is declared breaking: the old release cannot work with what it left";
+    return plan->has_old ? NULL : "there was no release before this one";
+}
+
+const char *deploy_refusal(const struct deploy_plan *plan, const struct deploy_state *state,
+                           enum deploy_word word)
+{
+    if (deploy_is_over(state))
+        return "the deploy is over";
+    if (is_turning_back(state))
+        return "it is being taken back already";
+    switch (word) {
+    case DEPLOY_SAYS_APPROVE:
+        return deploy_is_asking(state) && (state->phase != DEPLOY_STUCK || state->is_switched)
+                   ? NULL
+                   : "nothing waits for approval";
+    case DEPLOY_SAYS_PROMOTE:
+        return state->phase == DEPLOY_WATCH || state->phase == DEPLOY_APPROVE ||
+                       state->phase == DEPLOY_ASK_DATA || state->phase == DEPLOY_BAKE ||
+                       state->phase == DEPLOY_KEEP
+                   ? NULL
+                   : "there is no step that it could go on from now";
+    case DEPLOY_SAYS_RETRY:
+        return state->phase == DEPLOY_STUCK || state->phase == DEPLOY_ASK_DATA
+                   ? NULL
+                   : "nothing has to be tried again";
+    case DEPLOY_SAYS_ABORT:
+    case DEPLOY_SAYS_ROLLBACK:
+        return refuse_back(plan, state);
+    default:
+        return NULL;
+    }
+}
+
+static void go_on(struct look *look)
+{
+    struct deploy_state *state = look->state;
+
+    say(look, "");
+    switch (state->phase) {
+    case DEPLOY_BAKE:
+        state->since_ms = look->seen->now_ms - (int64_t)look->plan->bake_ms;
+        break;
+    case DEPLOY_KEEP:
+        state->since_ms = look->seen->now_ms - (int64_t)look->plan->keep_ms;
+        break;
+    case DEPLOY_STUCK: // after the switch: it stays as it is
+        go(look, state->stuck);
+        break;
+    default:
+        pass_step(look);
+    }
+}
+
+static void try_again(struct look *look)
+{
+    struct deploy_state *state = look->state;
+
+    say(look, "");
+    if (state->phase == DEPLOY_STUCK) {
+        state->restarted_ms = 0;
+        go(look, state->stuck);
+        return;
+    }
+    state->extra_ms = (uint32_t)elapsed(look, state->step_ms);
+    go(look, DEPLOY_WATCH);
+}
+
+static void take_word(struct look *look)
+{
+    enum deploy_word word = look->seen->word;
+    struct deploy_state *state = look->state;
+
+    if (!word || deploy_refusal(look->plan, state, word))
+        return;
+    say_actor(look);
+    if (word == DEPLOY_SAYS_APPROVE || word == DEPLOY_SAYS_PROMOTE) {
+        go_on(look);
+        return;
+    }
+    if (word == DEPLOY_SAYS_RETRY) {
+        try_again(look);
+        return;
+    }
+    if (state->phase == DEPLOY_STUCK)
+        state->phase = state->stuck;
+    say(look, word == DEPLOY_SAYS_ABORT ? "it was aborted" : "it was rolled back");
+    turn_back(look, word == DEPLOY_SAYS_ABORT ? DEPLOY_ABORTED : DEPLOY_ROLLED_BACK);
+}
+
+/* --- the whole */
+
+struct deploy_state deploy_begin(int64_t now_ms)
+{
+    return (struct deploy_state){.phase = DEPLOY_PRE, .since_ms = now_ms};
+}
+
+struct deploy_state deploy_next(const struct deploy_plan *plan, const struct deploy_state *state,
+                                const struct deploy_seen *seen)
+{
+    struct deploy_state next = *state;
+    struct look look = {plan, &next, seen};
+
+    take_word(&look);
+    if (next.phase == state->phase && phases[next.phase].look)
+        phases[next.phase].look(&look);
+    return next;
+}
+
+static bool old_runs(const struct deploy_plan *plan, enum deploy_phase phase)
+{
+    if (!plan->has_old || phase == DEPLOY_STOP || phase == DEPLOY_DONE)
+        return false;
+    return !plan->stops_first || phase < DEPLOY_EMPTY || phase > DEPLOY_STOP;
+}
+
+static bool new_runs(enum deploy_phase phase)
+{
+    return phase >= DEPLOY_START && phase != DEPLOY_UNDO && phase != DEPLOY_UNDONE;
+}
+
+/* Of the last step that gave one. */
+static uint32_t share_of(const struct deploy_plan *plan, uint32_t step)
+{
+    for (uint32_t i = step + 1; i-- > 0;)
+        if (!plan->steps[i].is_approval)
+            return plan->steps[i].share;
+    return 0;
+}
+
+static uint32_t new_share(const struct deploy_plan *plan, const struct deploy_state *state,
+                          enum deploy_phase phase)
+{
+    if (phase >= DEPLOY_SHIFT && phase <= DEPLOY_ASK_DATA)
+        return share_of(plan, state->step);
+    if ((phase >= DEPLOY_BAKE && phase <= DEPLOY_STOP) || phase == DEPLOY_DONE)
+        return DEPLOY_WHOLE;
+    return 0;
+}
+
+struct deploy_wants deploy_wants(const struct deploy_plan *plan, const struct deploy_state *state)
+{
+    enum deploy_phase phase = state->phase == DEPLOY_STUCK ? state->stuck : state->phase;
+    struct deploy_wants wants = {
+        .new_runs = new_runs(phase),
+        .old_runs = old_runs(plan, phase),
+        .new_share = new_share(plan, state, phase),
+        .is_new_stable = state->is_switched,
+        .new_restarts = state->restarted_ms != 0 && new_runs(phase),
+        .hook = state->phase == DEPLOY_STUCK ? -1 : hook_of(phase),
+    };
+
+    if (wants.hook >= 0 && !plan->has_hook[wants.hook])
+        wants.hook = -1;
+    wants.is_judged = phase >= DEPLOY_WATCH && phase <= DEPLOY_ASK_DATA && wants.new_share &&
+                      wants.new_share < DEPLOY_WHOLE;
+    return wants;
+}
+
+bool deploy_is_over(const struct deploy_state *state)
+{
+    return state->phase == DEPLOY_DONE || state->phase == DEPLOY_UNDONE;
+}
+
+bool deploy_is_told(const struct deploy_state *state)
+{
+    return deploy_is_over(state) || state->phase == DEPLOY_KEEP || state->phase == DEPLOY_STOP;
+}
+
+bool deploy_is_asking(const struct deploy_state *state)
+{
+    return state->phase == DEPLOY_APPROVE || state->phase == DEPLOY_ASK_DATA ||
+           state->phase == DEPLOY_STUCK;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The deploy machine: what a deploy does next, by what is seen. Pure: the state is plain values, to
+ * be kept in the store before what follows from it is done, and everything that follows is
+ * idempotent: what edges are to have (deploy_wants), whether the new release's units are to run,
+ * and which hook is to be run. Before the switch any failure removes the new release and leaves the
+ * old one as it was; after it, going back is a split away, while the old one is warm.
+ */
+#ifndef CONTROL_DEPLOY_MACHINE_H
+#define CONTROL_DEPLOY_MACHINE_H
+
+#include "sluice/types.h"
+
+enum { DEPLOY_STEPS_MAX = 16, DEPLOY_WHY_MAX = 256, DEPLOY_ACTOR_MAX = 64 };
+
+#define DEPLOY_WHOLE 1000000U /* a share of all requests */
+
+enum deploy_hook {
+    DEPLOY_HOOK_PRE,
+    DEPLOY_HOOK_MIGRATE,
+    DEPLOY_HOOK_SMOKE,
+    DEPLOY_HOOK_POST,
+    DEPLOY_HOOKS
+};
+
+enum deploy_no_data { DEPLOY_ASK, DEPLOY_PASS, DEPLOY_FAIL };
+
+struct deploy_step {
+    uint32_t share;   /* of the new release, in parts of DEPLOY_WHOLE */
+    uint32_t for_ms;  /* at least */
+    bool is_judged;   /* it must pass the verdict */
+    bool is_approval; /* waits for a person; nothing else of it counts */
+};
+
+/* What is to be done; fixed when the deploy begins. */
+struct deploy_plan {
+    struct deploy_step steps[DEPLOY_STEPS_MAX]; /* shares ascend; the last one is DEPLOY_WHOLE */
+    uint32_t step_count;
+    bool has_hook[DEPLOY_HOOKS];
+    bool is_breaking; /* the migration: no way back to the old release after it */
+    bool stops_first; /* recreate: the old release is stopped before the new one starts */
+    bool has_old;     /* something serves already */
+    bool has_units;   /* a provider runs both releases; else their targets are only listed */
+    enum deploy_no_data on_no_data;
+    uint32_t start_ms, healthy_ms; /* the most that starting and becoming healthy may take */
+    uint32_t judge_ms;             /* the most that one step may wait for its verdict */
+    uint32_t bake_ms;              /* all is on the new one, and watched */
+    uint32_t drain_ms;             /* the most that requests of a release may take to end */
+    uint32_t keep_ms;              /* the old one stays warm */
+};
+
+enum deploy_phase {
+    DEPLOY_PRE,      /* its hook runs */
+    DEPLOY_MIGRATE,  /* its hook runs */
+    DEPLOY_EMPTY,    /* recreate: the old one is drained and stopped */
+    DEPLOY_START,    /* units are started, edges are told of their targets */
+    DEPLOY_HEALTHY,  /* until all targets are up at every edge */
+    DEPLOY_SMOKE,    /* its hook runs */
+    DEPLOY_SHIFT,    /* until every edge has the step's split */
+    DEPLOY_WATCH,    /* the step's time and verdict */
+    DEPLOY_APPROVE,  /* until a person has said yes or no */
+    DEPLOY_ASK_DATA, /* not enough data: a person says how it goes on */
+    DEPLOY_BAKE,     /* all is on the new one */
+    DEPLOY_DRAIN,    /* until the old one has no requests */
+    DEPLOY_POST,     /* its hook runs */
+    DEPLOY_KEEP,     /* it is done; the old one stays warm */
+    DEPLOY_STOP,     /* the old one is stopped and forgotten */
+    DEPLOY_BACK,     /* until every edge has the old split again */
+    DEPLOY_EBB,      /* until the new one has no requests */
+    DEPLOY_UNDO,     /* the new one is stopped and forgotten */
+    DEPLOY_STUCK,    /* a person is needed: retry or abort */
+    DEPLOY_DONE,     /* the end: the new one serves */
+    DEPLOY_UNDONE,   /* the end: the old one serves, as before */
+    DEPLOY_PHASES,
+};
+
+enum deploy_way { DEPLOY_ON, DEPLOY_FAILED, DEPLOY_ABORTED, DEPLOY_ROLLED_BACK };
+
+struct deploy_state {
+    enum deploy_phase phase;
+    enum deploy_way way;     /* why it goes the way it goes */
+    enum deploy_phase stuck; /* STUCK: in which phase */
+    uint32_t step;
+    int64_t since_ms; /* wall clock: in this phase */
+    int64_t step_ms;  /* wall clock: this step's split is live since */
+    bool is_switched; /* the new one is the stable one */
+    bool has_migrated;
+    bool is_hook_begun;           /* of this phase: it must not be begun twice unasked */
+    int64_t restarted_ms;         /* wall clock: the watchdog did it, once; 0: not yet */
+    uint32_t extra_ms;            /* granted for more data */
+    char why[DEPLOY_WHY_MAX];     /* a sentence without full stop; empty: all is well */
+    char actor[DEPLOY_ACTOR_MAX]; /* who approved, aborted or rolled back last */
+};
+
+enum deploy_progress { DEPLOY_IDLE, DEPLOY_RUNS, DEPLOY_GOOD, DEPLOY_BAD, DEPLOY_LOST };
+enum deploy_verdict { DEPLOY_UNSURE, DEPLOY_SOUND, DEPLOY_WORSE };
+
+enum deploy_word {
+    DEPLOY_SAYS_NOTHING,
+    DEPLOY_SAYS_APPROVE,
+    DEPLOY_SAYS_PROMOTE, /* the next step now, without its verdict */
+    DEPLOY_SAYS_ABORT,
+    DEPLOY_SAYS_RETRY,
+    DEPLOY_SAYS_ROLLBACK,
+};
+
+/* What is seen now. Sentences may be NULL. */
+struct deploy_seen {
+    int64_t now_ms;   /* wall clock */
+    bool is_live;     /* every edge has acknowledged what it is to have */
+    bool is_new_up;   /* there are targets of the new one, and all are up at every edge */
+    bool is_old_up;   /* the same of the old one */
+    bool is_new_gone; /* no unit of it runs any more */
+    bool is_old_gone;
+    uint64_t new_in_flight, old_in_flight;
+    enum deploy_progress units;  /* of the new release: being started */
+    enum deploy_progress hook;   /* of this phase */
+    enum deploy_verdict verdict; /* of this step */
+    bool is_ill;     /* a hard stop: it crashes, or nothing or too little of it answers */
+    const char *why; /* what is wrong with units, hook, verdict, or health */
+    enum deploy_word word;
+    const char *actor;
+};
+
+/* The state after what was seen; as long as it differs, it may be asked again. */
+struct deploy_state deploy_next(const struct deploy_plan *plan, const struct deploy_state *state,
+                                const struct deploy_seen *seen);
+/* The state of a deploy that begins. */
+struct deploy_state deploy_begin(int64_t now_ms);
+
+/* What follows from a state. */
+struct deploy_wants {
+    bool new_runs, old_runs; /* units are to run, and edges to have the targets */
+    uint32_t new_share;      /* in parts of DEPLOY_WHOLE */
+    bool is_new_stable;
+    bool new_restarts; /* units are to be restarted, once in all */
+    int hook;          /* enum deploy_hook that is to run; -1: none */
+    bool is_judged;    /* requests of both are compared */
+};
+struct deploy_wants deploy_wants(const struct deploy_plan *plan, const struct deploy_state *state);
+
+/* Nothing more will happen. */
+bool deploy_is_over(const struct deploy_state *state);
+/* What who waits for it is told: it is over, or only the old release's warm time is left. */
+bool deploy_is_told(const struct deploy_state *state);
+/* A person is waited for. */
+bool deploy_is_asking(const struct deploy_state *state);
+/* "watching"; static. */
+const char *deploy_phase_name(enum deploy_phase phase);
+/* Why a word cannot be taken now; NULL: it can. Static. */
+const char *deploy_refusal(const struct deploy_plan *plan, const struct deploy_state *state,
+                           enum deploy_word word);
+
+#endif
