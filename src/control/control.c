@@ -15,20 +15,23 @@
 #include "base/file.h"
 #include "base/user.h"
 #include "control/acme.h"
+#include "control/control_api.h"
 #include "control/edges.h"
 #include "control/outbound.h"
 #include "control/say.h"
 
-enum { TICK_MS = 250 };
+enum { TICK_MS = 250, SECOND_MS = 1000 };
 
 struct control {
     const struct control_options *options;
     uv_loop_t loop;
-    uv_timer_t tick;
+    uv_timer_t tick, second;
     uv_signal_t term, interrupt;
     struct outbound *outbound;
     struct edges *edges;
     struct acme *acme;
+    struct control_api *api;
+    char state[PATH_MAX];
     bool is_stale; /* the file is to be read again */
     int exit_code;
 };
@@ -80,6 +83,13 @@ static void on_tick(uv_timer_t *timer)
     acme_tick(control->acme);
 }
 
+static void on_second(uv_timer_t *timer)
+{
+    struct control *control = timer->data;
+
+    control_api_tick(control->api);
+}
+
 /* Called from within what changes: what follows from it is done on the next turn. */
 static void on_change(void *owner)
 {
@@ -112,17 +122,21 @@ static bool watch_signal(struct control *control, uv_signal_t *watch, int number
     return !uv_signal_init(&control->loop, watch) && !uv_signal_start(watch, on_signal, number);
 }
 
-static bool open_parts(struct control *control)
+static bool open_parts(struct control *control, const struct conf *conf)
 {
+    struct control_api_options api;
     struct edges_options edges;
     struct acme_options acme;
 
+    snprintf(control->state, sizeof(control->state), "%.*s", STR_FMT(conf->state.s));
     control->outbound = outbound_new(&control->loop);
     edges = (struct edges_options){control->outbound, on_generation, on_change, control};
     control->edges = control->outbound ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
     control->acme = control->edges ? acme_new(&acme) : NULL;
-    return control->acme != NULL;
+    api = (struct control_api_options){&control->loop, control->edges, control->state};
+    control->api = control->acme ? control_api_new(&api) : NULL;
+    return control->api != NULL;
 }
 
 static void close_handle(uv_handle_t *handle, void *owner)
@@ -134,11 +148,14 @@ static void close_handle(uv_handle_t *handle, void *owner)
 
 static void close_parts(struct control *control)
 {
+    if (control->api)
+        control_api_close(control->api);
     acme_free(&control->acme);
     edges_free(&control->edges);
     outbound_close(&control->outbound);
     uv_walk(&control->loop, close_handle, NULL);
     uv_run(&control->loop, UV_RUN_DEFAULT);
+    control_api_free(&control->api);
     uv_loop_close(&control->loop);
 }
 
@@ -149,11 +166,14 @@ static int serve(const struct control_options *options, const struct conf *conf)
     if (uv_loop_init(&control.loop))
         return CONTROL_EXIT_FAILED;
     uv_timer_init(&control.loop, &control.tick);
+    uv_timer_init(&control.loop, &control.second);
     control.tick.data = &control;
+    control.second.data = &control;
     if (watch_signal(&control, &control.term, SIGTERM) &&
-        watch_signal(&control, &control.interrupt, SIGINT) && open_parts(&control)) {
+        watch_signal(&control, &control.interrupt, SIGINT) && open_parts(&control, conf)) {
         configure(&control, conf);
         uv_timer_start(&control.tick, on_tick, 0, TICK_MS);
+        uv_timer_start(&control.second, on_second, SECOND_MS, SECOND_MS);
         uv_run(&control.loop, UV_RUN_DEFAULT);
     } else {
         say_line("out of memory");

@@ -51,8 +51,10 @@ void rest_conn_close(struct rest_conn *conn)
     conn->call = NULL;
     if (call)
         call->conn = NULL;
-    if (call && conn->state != REST_ANSWER)
+    if (call && (conn->state == REST_READ_HEAD || conn->state == REST_READ_BODY))
         rest_call_free(call); // it was not whole, so nobody runs it
+    else if (call && call->on_gone)
+        call->on_gone(call);
     uv_close(&conn->uv.any, on_closed);
 }
 
@@ -90,6 +92,22 @@ static void finish_answer(struct rest_conn *conn)
     advance(conn);
 }
 
+/* Everything that came in pieces is written, so far. */
+static void go_on(struct rest_conn *conn)
+{
+    if (conn->state == REST_ANSWER && !conn->call)
+        finish_answer(conn);
+    else if (conn->state == REST_PIECES && conn->call->on_room)
+        conn->call->on_room(conn->call);
+}
+
+void rest_conn_finish(struct rest_conn *conn)
+{
+    conn->state = REST_ANSWER;
+    if (!conn->is_writing)
+        finish_answer(conn);
+}
+
 static void on_written(uv_write_t *write, int failed)
 {
     struct rest_conn *conn = write->data;
@@ -104,8 +122,8 @@ static void on_written(uv_write_t *write, int failed)
     buf_drop(&conn->out, &conn->server->slab);
     if (conn->queued.len)
         flush(conn);
-    else if (conn->state == REST_ANSWER && !conn->call)
-        finish_answer(conn);
+    else
+        go_on(conn);
 }
 
 static void flush(struct rest_conn *conn)
@@ -137,47 +155,6 @@ void rest_conn_send(struct rest_conn *conn, struct str bytes)
     }
     if (!conn->is_writing)
         flush(conn);
-}
-
-/* --- events */
-
-void rest_follow(struct rest_call *call)
-{
-    static const struct str head = STR_INIT("HTTP/1.1 200 OK\r\n"
-                                            "Content-Type: text/event-stream\r\n"
-                                            "Cache-Control: no-store\r\n"
-                                            "X-Content-Type-Options: nosniff\r\n"
-                                            "Connection: close\r\n"
-                                            "\r\n"
-                                            ": follow\n\n");
-    struct rest_conn *conn = call->conn;
-
-    if (call->head.method == METHOD_HEAD) {
-        rest_reply(call, 200, "text/event-stream", STR_NONE);
-        return;
-    }
-    rest_call_free(call);
-    if (!conn)
-        return;
-    conn->state = REST_STREAM;
-    rest_conn_send(conn, head);
-}
-
-bool rest_is_followed(const struct rest_server *server)
-{
-    for (const struct rest_conn *conn = server->conns; conn; conn = conn->next)
-        if (conn->state == REST_STREAM)
-            return true;
-    return false;
-}
-
-void rest_tell(struct rest_server *server, struct str bytes)
-{
-    for (struct rest_conn *conn = server->conns, *next; conn; conn = next) {
-        next = conn->next;
-        if (conn->state == REST_STREAM)
-            rest_conn_send(conn, bytes);
-    }
 }
 
 /* --- in */
@@ -381,7 +358,8 @@ static void advance(struct rest_conn *conn)
 static void take_end(struct rest_conn *conn, ssize_t why)
 {
     conn->is_eof = true;
-    if (why == UV_EOF && conn->state == REST_ANSWER)
+    if (why == UV_EOF &&
+        (conn->state == REST_ANSWER || (conn->state == REST_PIECES && !conn->is_endless)))
         return; // the answer may still be wanted
     rest_conn_close(conn);
 }
@@ -400,7 +378,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
         rest_conn_close(conn);
         return;
     }
-    if (conn->state != REST_ANSWER) {
+    if (conn->state != REST_ANSWER && conn->state != REST_PIECES) {
         advance(conn);
     } else if (conn->in.len > AHEAD_MAX) {
         conn->is_paused = true;
@@ -424,12 +402,13 @@ static void expire(struct rest_conn *conn)
 void rest_conn_tick(struct rest_conn *conn, uint64_t now_ms)
 {
     bool is_running = conn->state == REST_ANSWER && conn->call;
+    bool is_streaming = conn->state == REST_STREAM || conn->state == REST_PIECES;
     size_t unsent = uv_stream_get_write_queue_size(&conn->uv.stream);
 
     if (conn->is_writing && unsent < conn->unsent)
         set_deadline(conn, IDLE_MS); // slow, but it reads
     conn->unsent = unsent;
-    if (is_running || (conn->state == REST_STREAM && !conn->is_writing))
+    if (is_running || (is_streaming && !conn->is_writing))
         return;
     if (now_ms >= conn->deadline_ms ||
         (conn->server->is_retired && conn->state == REST_READ_HEAD && !conn->in.len))

@@ -9,13 +9,14 @@
 #include "rest/rest.h"
 
 enum {
-    REST_STREAM_MAX = 256 * 1024, /* of events that wait for a slow reader */
+    REST_STREAM_MAX = 256 * 1024, /* of what waits for a slow reader */
 };
 enum rest_state {
     REST_READ_HEAD,
     REST_READ_BODY,
     REST_ANSWER, /* a call runs, or its answer is being written */
     REST_STREAM, /* events */
+    REST_PIECES, /* a call runs whose answer comes in pieces */
     REST_LINGER, /* answered for the last time: what comes is dropped */
 };
 
@@ -41,7 +42,7 @@ struct rest_conn {
     unsigned tag;
     bool is_unix, is_loopback;
     enum rest_state state;
-    bool is_writing, is_eof, is_paused, close_after;
+    bool is_writing, is_eof, is_paused, close_after, is_endless;
     size_t unsent;              /* at the last tick */
     struct buf in, out, queued; /* read; being written; to be written next */
     size_t scanned;             /* of an incomplete head */
@@ -60,7 +61,19 @@ void rest_conn_accept(struct rest_port *port);
 void rest_conn_close(struct rest_conn *conn);
 /* Appends to what is written and begins to write; memory or a broken connection closes it. */
 void rest_conn_send(struct rest_conn *conn, struct str bytes);
+/* The answer that came in pieces is whole. */
+void rest_conn_finish(struct rest_conn *conn);
 /* A second has passed. */
 void rest_conn_tick(struct rest_conn *conn, uint64_t now_ms);
+
+/* --- relay.c */
+/* Ends those that take too long. */
+void rest_relay_tick(struct rest_server *server, uint64_t now_ms);
+/* Ends all: their calls are dropped. */
+void rest_relay_close(struct rest_server *server);
+
+/* --- reply.c */
+/* The usual words for a status; empty for those that no API here answers with. */
+const char *rest_phrase(unsigned status);
 
 #endif

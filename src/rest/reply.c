@@ -15,7 +15,7 @@ struct phrase {
     const char *text;
 };
 
-static const char *phrase(unsigned status)
+const char *rest_phrase(unsigned status)
 {
     static const struct phrase phrases[] = {
         {200, "OK"},
@@ -34,6 +34,7 @@ static const char *phrase(unsigned status)
         {417, "Expectation Failed"},
         {421, "Misdirected Request"},
         {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {501, "Not Implemented"},
@@ -75,7 +76,7 @@ void rest_reply(struct rest_call *call, unsigned status, const char *type, struc
     head = arena_format(&call->arena,
                         "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%.*s"
                         "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
-                        status, phrase(status), type, body.len, STR_FMT(call->fields),
+                        status, rest_phrase(status), type, body.len, STR_FMT(call->fields),
                         conn->close_after ? "Connection: close\r\n" : "");
     conn->call = NULL;
     call->conn = NULL;
@@ -110,8 +111,8 @@ void rest_reply_problem(struct rest_call *call, unsigned status, json_t *json)
 
 json_t *rest_problem_json(unsigned status, const char *reason, struct str detail)
 {
-    json_t *json = json_pack("{s:s,s:s,s:i,s:s}", "type", "about:blank", "title", phrase(status),
-                             "status", (int)status, "reason", reason);
+    json_t *json = json_pack("{s:s,s:s,s:i,s:s}", "type", "about:blank", "title",
+                             rest_phrase(status), "status", (int)status, "reason", reason);
 
     json_object_set_new(json, "detail", json_stringn(detail.p, detail.len));
     return json;

@@ -22,8 +22,9 @@ enum {
     REST_BIND = 128,
 };
 
-struct rest_conn; /* private: rest/impl.h */
-struct rest_port; /* private */
+struct rest_conn;  /* private: rest/impl.h */
+struct rest_port;  /* private */
+struct rest_relay; /* private */
 struct rest_call;
 
 struct rest_options {
@@ -47,6 +48,7 @@ struct rest_server {
     struct rest_conn *conns;
     unsigned conn_count;
     struct rest_call *calls;
+    struct rest_relay *relays;
     bool is_retired; /* no longer accepts, and each connection ends when it may */
     bool is_ending;  /* each answer is the last one of its connection */
     char read[REST_READ];
@@ -64,6 +66,11 @@ struct rest_call {
     uint32_t body_max;
     unsigned tag; /* of the port that it came to */
     bool is_unix, is_loopback;
+    /* Of an answer in pieces; NULL: nobody is told. What was sent has left; the client is gone, and
+     * the call is to end soon. */
+    void (*on_room)(struct rest_call *call);
+    void (*on_gone)(struct rest_call *call);
+    void *of; /* for these two */
 };
 
 /* What may be asked; the owner's table begins each entry with one. */
@@ -122,13 +129,5 @@ void rest_problem(struct rest_call *call, unsigned status, const char *reason, c
 json_t *rest_problem_json(unsigned status, const char *reason, struct str detail);
 /* Adds a header line to the answer to come. */
 void rest_field(struct rest_call *call, const char *name, const char *format, ...) PRINTF(3, 4);
-
-/* --- conn.c */
-/* Answers with a stream of events that ends when the client goes: the call is over. */
-void rest_follow(struct rest_call *call);
-/* Whether anybody follows. */
-bool rest_is_followed(const struct rest_server *server);
-/* Sends all that follow the same bytes; one that reads too slowly is cut. */
-void rest_tell(struct rest_server *server, struct str bytes);
 
 #endif

@@ -25,6 +25,7 @@ void rest_server_close(struct rest_server *server)
         close_port(&server->ports);
     while (server->conns)
         rest_conn_close(server->conns);
+    rest_relay_close(server);
 }
 
 void rest_server_fini(struct rest_server *server)
@@ -119,4 +120,5 @@ void rest_server_tick(struct rest_server *server)
         next = conn->next;
         rest_conn_tick(conn, now);
     }
+    rest_relay_tick(server, now);
 }

@@ -34,6 +34,9 @@ struct place {
 #define SERVICE "/api/v1/services/*"
 #define TARGETS SERVICE "/targets"
 
+#define CONTROL(method, path, right, run)                                                          \
+    {{METHOD_##method, path, 1U << LISTENING_ADMIN}, CONF_CAN_##right, ADMIN_BODY_SMALL, api_pass},
+
 static const struct place places[] = {
     {{METHOD_GET, "/healthz", BOTH}, OPEN, ADMIN_BODY_SMALL, api_health},
     {{METHOD_GET, "/readyz", 1U << LISTENING_ADMIN}, OPEN, ADMIN_BODY_SMALL, api_ready},
@@ -68,6 +71,7 @@ static const struct place places[] = {
     ACT(METHOD_DELETE, TARGETS "/*", api_target_remove),
     ACT(METHOD_POST, TARGETS "/*/drain", api_target_drain),
     ACT(METHOD_POST, TARGETS "/*/enable", api_target_enable),
+#include "rest/control.def"
 };
 
 /* --- who asks */
@@ -102,19 +106,23 @@ static void refuse_stranger(struct admin_call *call, const char *detail)
     rest_problem(&call->rest, 401, "unauthorized", "%s", detail);
 }
 
-/* Fills call->can. False: it was refused. */
+/* Fills call->can and call->actor. False: it was refused. */
 static bool identify(struct admin_call *call, const struct conf_admin *conf)
 {
     struct str authorization = head_value(&call->rest.head, HDR_AUTHORIZATION);
 
     if (call->rest.is_unix) {
         call->can = UINT32_MAX;
+        call->actor = STR("socket");
     } else if (call->rest.tag == LISTENING_METRICS) {
         call->can = 1U << CONF_CAN_READ;
     } else if (authorization.p) {
         call->can = token_rights(conf, authorization);
+        call->actor =
+            arena_format(&call->rest.arena, "token:%.*s", STR_FMT(token_name(conf, authorization)));
     } else if (call->rest.is_loopback) {
         call->can = 1U << CONF_CAN_READ;
+        call->actor = STR("loopback");
     }
     if (call->can)
         return true;

@@ -22,6 +22,7 @@ struct admin_call {
     struct rest_call rest; /* first */
     struct admin *admin;
     uint32_t can;                         /* rights: 1 << enum conf_right */
+    struct str actor;                     /* who asks: "socket", "token:NAME", "loopback" */
     void (*run)(struct admin_call *call); /* with the whole body */
     /* a change, and its place in the queue for it */
     struct manager_change change;

@@ -5,6 +5,7 @@
  */
 
 #include "edge/manager/api.h"
+#include "rest/stream.h"
 
 enum { COMMENT_MS = 15 * 1000 };
 
