@@ -2,23 +2,22 @@
 #include "control/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/user.h"
 #include "control/acme.h"
 #include "control/control_api.h"
 #include "control/edges.h"
+#include "control/lock.h"
 #include "control/outbound.h"
 #include "control/say.h"
+#include "control/store.h"
 
 enum { TICK_MS = 250, SECOND_MS = 1000 };
 
@@ -28,10 +27,12 @@ struct control {
     uv_timer_t tick, second;
     uv_signal_t term, interrupt;
     struct outbound *outbound;
+    struct store *store;
     struct edges *edges;
     struct acme *acme;
     struct control_api *api;
     char state[PATH_MAX];
+    int lock;
     bool is_stale; /* the file is to be read again */
     int exit_code;
 };
@@ -88,6 +89,7 @@ static void on_second(uv_timer_t *timer)
     struct control *control = timer->data;
 
     control_api_tick(control->api);
+    store_tick(control->store);
 }
 
 /* Called from within what changes: what follows from it is done on the next turn. */
@@ -125,16 +127,20 @@ static bool watch_signal(struct control *control, uv_signal_t *watch, int number
 static bool open_parts(struct control *control, const struct conf *conf)
 {
     struct control_api_options api;
+    struct store_options store;
     struct edges_options edges;
     struct acme_options acme;
 
     snprintf(control->state, sizeof(control->state), "%.*s", STR_FMT(conf->state.s));
-    control->outbound = outbound_new(&control->loop);
+    store = (struct store_options){&control->loop, control->state, control->lock};
+    control->store = store_new(&store);
+    control->outbound = control->store ? outbound_new(&control->loop) : NULL;
     edges = (struct edges_options){control->outbound, on_generation, on_change, control};
     control->edges = control->outbound ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
     control->acme = control->edges ? acme_new(&acme) : NULL;
-    api = (struct control_api_options){&control->loop, control->edges, control->state};
+    api = (struct control_api_options){&control->loop, control->edges, control->store,
+                                       control->state};
     control->api = control->acme ? control_api_new(&api) : NULL;
     return control->api != NULL;
 }
@@ -148,6 +154,8 @@ static void close_handle(uv_handle_t *handle, void *owner)
 
 static void close_parts(struct control *control)
 {
+    if (control->store)
+        store_close(control->store);
     if (control->api)
         control_api_close(control->api);
     acme_free(&control->acme);
@@ -156,12 +164,13 @@ static void close_parts(struct control *control)
     uv_walk(&control->loop, close_handle, NULL);
     uv_run(&control->loop, UV_RUN_DEFAULT);
     control_api_free(&control->api);
+    store_free(&control->store);
     uv_loop_close(&control->loop);
 }
 
-static int serve(const struct control_options *options, const struct conf *conf)
+static int serve(const struct control_options *options, const struct conf *conf, int lock)
 {
-    struct control control = {.options = options, .exit_code = CONTROL_EXIT_FAILED};
+    struct control control = {.options = options, .lock = lock, .exit_code = CONTROL_EXIT_FAILED};
 
     if (uv_loop_init(&control.loop))
         return CONTROL_EXIT_FAILED;
@@ -187,24 +196,14 @@ static int serve(const struct control_options *options, const struct conf *conf)
 /* Held until the process ends. -1: another one has it, or it cannot be had; it was said. */
 static int take_lock(const struct conf *conf)
 {
-    char path[PATH_MAX];
-    int fd;
+    int fd = -1;
+    enum status status = lock_take(conf->state.s.p, &fd);
 
-    snprintf(path, sizeof(path), "%.*s/control.lock", STR_FMT(conf->state.s));
-    if (file_make_directory(conf->state.s.p)) {
-        say_line("cannot make the state directory %s: %s", conf->state.s.p, strerror(errno));
-        return -1;
-    }
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
-        return fd;
-    if (fd >= 0 && errno == EWOULDBLOCK)
-        say_line("another control process holds %s", path);
-    else
-        say_line("cannot lock %s: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    if (status == E_CONFLICT)
+        say_line("another control process holds %s/control.lock", conf->state.s.p);
+    else if (status)
+        say_line("cannot lock the state directory %s: %s", conf->state.s.p, strerror(errno));
+    return fd;
 }
 
 /* Becomes the user of the edge; a file made as root must be that user's too. */
@@ -235,14 +234,14 @@ static int begin(const struct control_options *options, const struct conf *conf)
     if (lock < 0)
         return CONTROL_EXIT_FAILED;
     if (drop(conf, lock))
-        code = serve(options, conf);
+        code = serve(options, conf, lock);
     close(lock);
     return code;
 }
 
 int control_run(const struct control_options *options)
 {
-    static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
+    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGUSR1, SIGUSR2};
     struct reading reading;
     int code = CONTROL_EXIT_FAILED;
 

@@ -79,11 +79,21 @@ static void drop(struct rest_call *rest)
 void control_api_status(struct control_call *call)
 {
     const struct control_api *api = call->api;
+    const char *error = store_error(api->options.store);
+    json_t *json =
+        json_pack("{s:s,s:i,s:I,s:I,s:o}", "version", SLUICE_VERSION, "pid", (int)getpid(),
+                  "uptime_s", (json_int_t)((clock_wall_ms() - api->started_ms) / 1000), "epoch",
+                  (json_int_t)store_epoch(api->options.store), "edges",
+                  edges_json(api->options.edges));
 
-    rest_reply_json(&call->rest, 200,
-                    json_pack("{s:s,s:i,s:I,s:o}", "version", SLUICE_VERSION, "pid", (int)getpid(),
-                              "uptime_s", (json_int_t)((clock_wall_ms() - api->started_ms) / 1000),
-                              "edges", edges_json(api->options.edges)));
+    json_object_set_new(json, "store_error", error ? json_string(error) : json_null());
+    rest_reply_json(&call->rest, 200, json);
+}
+
+void control_api_fail(struct control_call *call, const struct store_job *job)
+{
+    rest_field(&call->rest, "Retry-After", "2");
+    rest_problem(&call->rest, 503, "store_failed", "Control's store failed: %s.", job->error);
 }
 
 /* --- life */

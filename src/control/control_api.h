@@ -10,12 +10,14 @@
 #include <uv.h>
 
 #include "control/edges.h"
+#include "control/store.h"
 
 struct control_api; /* private */
 
 struct control_api_options {
     uv_loop_t *loop;
     struct edges *edges;
+    struct store *store;
     const char *state; /* directory; borrowed */
 };
 
