@@ -2,33 +2,37 @@
 #include "control/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/user.h"
 #include "control/acme.h"
+#include "control/control_api.h"
 #include "control/edges.h"
+#include "control/lock.h"
 #include "control/outbound.h"
 #include "control/say.h"
+#include "control/store.h"
 
-enum { TICK_MS = 250 };
+enum { TICK_MS = 250, SECOND_MS = 1000 };
 
 struct control {
     const struct control_options *options;
     uv_loop_t loop;
-    uv_timer_t tick;
+    uv_timer_t tick, second;
     uv_signal_t term, interrupt;
     struct outbound *outbound;
+    struct store *store;
     struct edges *edges;
     struct acme *acme;
+    struct control_api *api;
+    char state[PATH_MAX];
+    int lock;
     bool is_stale; /* the file is to be read again */
     int exit_code;
 };
@@ -80,6 +84,14 @@ static void on_tick(uv_timer_t *timer)
     acme_tick(control->acme);
 }
 
+static void on_second(uv_timer_t *timer)
+{
+    struct control *control = timer->data;
+
+    control_api_tick(control->api);
+    store_tick(control->store);
+}
+
 /* Called from within what changes: what follows from it is done on the next turn. */
 static void on_change(void *owner)
 {
@@ -112,17 +124,25 @@ static bool watch_signal(struct control *control, uv_signal_t *watch, int number
     return !uv_signal_init(&control->loop, watch) && !uv_signal_start(watch, on_signal, number);
 }
 
-static bool open_parts(struct control *control)
+static bool open_parts(struct control *control, const struct conf *conf)
 {
+    struct control_api_options api;
+    struct store_options store;
     struct edges_options edges;
     struct acme_options acme;
 
-    control->outbound = outbound_new(&control->loop);
+    snprintf(control->state, sizeof(control->state), "%.*s", STR_FMT(conf->state.s));
+    store = (struct store_options){&control->loop, control->state, control->lock};
+    control->store = store_new(&store);
+    control->outbound = control->store ? outbound_new(&control->loop) : NULL;
     edges = (struct edges_options){control->outbound, on_generation, on_change, control};
     control->edges = control->outbound ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
     control->acme = control->edges ? acme_new(&acme) : NULL;
-    return control->acme != NULL;
+    api = (struct control_api_options){&control->loop, control->edges, control->store,
+                                       control->state};
+    control->api = control->acme ? control_api_new(&api) : NULL;
+    return control->api != NULL;
 }
 
 static void close_handle(uv_handle_t *handle, void *owner)
@@ -134,26 +154,35 @@ static void close_handle(uv_handle_t *handle, void *owner)
 
 static void close_parts(struct control *control)
 {
+    if (control->store)
+        store_close(control->store);
+    if (control->api)
+        control_api_close(control->api);
     acme_free(&control->acme);
     edges_free(&control->edges);
     outbound_close(&control->outbound);
     uv_walk(&control->loop, close_handle, NULL);
     uv_run(&control->loop, UV_RUN_DEFAULT);
+    control_api_free(&control->api);
+    store_free(&control->store);
     uv_loop_close(&control->loop);
 }
 
-static int serve(const struct control_options *options, const struct conf *conf)
+static int serve(const struct control_options *options, const struct conf *conf, int lock)
 {
-    struct control control = {.options = options, .exit_code = CONTROL_EXIT_FAILED};
+    struct control control = {.options = options, .lock = lock, .exit_code = CONTROL_EXIT_FAILED};
 
     if (uv_loop_init(&control.loop))
         return CONTROL_EXIT_FAILED;
     uv_timer_init(&control.loop, &control.tick);
+    uv_timer_init(&control.loop, &control.second);
     control.tick.data = &control;
+    control.second.data = &control;
     if (watch_signal(&control, &control.term, SIGTERM) &&
-        watch_signal(&control, &control.interrupt, SIGINT) && open_parts(&control)) {
+        watch_signal(&control, &control.interrupt, SIGINT) && open_parts(&control, conf)) {
         configure(&control, conf);
         uv_timer_start(&control.tick, on_tick, 0, TICK_MS);
+        uv_timer_start(&control.second, on_second, SECOND_MS, SECOND_MS);
         uv_run(&control.loop, UV_RUN_DEFAULT);
     } else {
         say_line("out of memory");
@@ -167,24 +196,14 @@ static int serve(const struct control_options *options, const struct conf *conf)
 /* Held until the process ends. -1: another one has it, or it cannot be had; it was said. */
 static int take_lock(const struct conf *conf)
 {
-    char path[PATH_MAX];
-    int fd;
+    int fd = -1;
+    enum status status = lock_take(conf->state.s.p, &fd);
 
-    snprintf(path, sizeof(path), "%.*s/control.lock", STR_FMT(conf->state.s));
-    if (file_make_directory(conf->state.s.p)) {
-        say_line("cannot make the state directory %s: %s", conf->state.s.p, strerror(errno));
-        return -1;
-    }
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
-        return fd;
-    if (fd >= 0 && errno == EWOULDBLOCK)
-        say_line("another control process holds %s", path);
-    else
-        say_line("cannot lock %s: %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    if (status == E_CONFLICT)
+        say_line("another control process holds %s/control.lock", conf->state.s.p);
+    else if (status)
+        say_line("cannot lock the state directory %s: %s", conf->state.s.p, strerror(errno));
+    return fd;
 }
 
 /* Becomes the user of the edge; a file made as root must be that user's too. */
@@ -215,14 +234,14 @@ static int begin(const struct control_options *options, const struct conf *conf)
     if (lock < 0)
         return CONTROL_EXIT_FAILED;
     if (drop(conf, lock))
-        code = serve(options, conf);
+        code = serve(options, conf, lock);
     close(lock);
     return code;
 }
 
 int control_run(const struct control_options *options)
 {
-    static const int ignored[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
+    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGUSR1, SIGUSR2};
     struct reading reading;
     int code = CONTROL_EXIT_FAILED;
 

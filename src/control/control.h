@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The control process: one thread, one loop, a client of the edges' admin API and of nothing else
- * of them. Its tenant is ACME. Started by the supervisor as `sluice control FILE`, beside the edge;
- * no request feels whether it runs. There is one: by a lock on <state>/control.lock.
+ * of them, with an API of its own behind the edge's. Its tenant is ACME. Started by the supervisor
+ * as `sluice control FILE`, beside the edge; no request feels whether it runs. There is one: by a
+ * lock on <state>/control.lock.
  */
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One listening socket: from "host:port", "[v6]:port", ":port" or "unix:/path" to a descriptor.
- * Called by sockets.c alone; the supervisor's one thread (it changes the umask for a moment).
+ * Called by sockets.c, and by control for its own; a process of one thread (it changes the umask
+ * for a moment).
  */
 #ifndef PROCESS_BIND_H
 #define PROCESS_BIND_H

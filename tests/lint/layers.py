@@ -15,9 +15,9 @@ DEFINES_ONE = re.compile(r"^const struct (?:filter|balancer|provider) \w+ =", re
 LIBRARIES = {
     r"yaml\.h": [r"src/config/(yaml|tree)\w*\.c"],
     r"jansson\.h": [r"src/config/schema\.c", r"src/cli/\w+\.[ch]", r"src/edge/manager/\w+\.[ch]",
-                   r"src/edge/auth/\w+\.c", r"src/control/\w+\.[ch]"],
+                   r"src/edge/auth/\w+\.c", r"src/control/\w+\.[ch]", r"src/rest/\w+\.[ch]"],
     r"uv\.h": [r"src/edge/\w+\.[ch]", r"src/edge/(upstream|filter|manager)/\w+\.[ch]", r"src/cli/\w+\.[ch]",
-              r"src/control/\w+\.[ch]"],
+              r"src/control/\w+\.[ch]", r"src/rest/\w+\.[ch]"],
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]", r"src/edge/validate/ecma\.c"],
     r"curl/curl\.h": [r"src/edge/manager/keys\.c", r"src/cli/\w+\.[ch]", r"src/control/\w+\.[ch]"],
     r"ares\.h": [r"src/edge/upstream/resolver\w*\.c"],
@@ -27,7 +27,8 @@ LIBRARIES = {
     r"zlib\.h|zstd\.h|brotli/.*": [r"src/edge/shape/(en|de)coder\.c"],
     r"hiredis/.*": [r"src/edge/upstream/redis\w*\.c"],
     r"luajit-2\.1/.*": [r"src/edge/script/script\w*\.[ch]", r"src/edge/filter/lua\w*\.[ch]"],
-    r"openssl/.*": [r"src/edge/access/proof\.c", r"src/edge/limit/shared\.c", r"src/edge/(tls|auth)/\w+\.[ch]", r"src/edge/manager/api_keys\.c", r"src/http/websocket\.c", r"src/edge/script/script_digest\.c", r"src/control/acme\w*\.[ch]"],
+    r"openssl/.*": [r"src/edge/access/proof\.c", r"src/edge/limit/shared\.c", r"src/edge/(tls|auth)/\w+\.[ch]", r"src/edge/manager/api_keys\.c", r"src/http/websocket\.c", r"src/edge/script/script_digest\.c", r"src/control/acme\w*\.[ch]", r"src/control/ledger\.c"],
+    r"sqlite3\.h": [r"src/control/store_\w+\.[ch]"],
     r"nghttp2/.*": [r"src/http/h2\w*\.[ch]"],
 }
 

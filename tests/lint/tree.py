@@ -13,6 +13,7 @@ LAYERS = [
     ["src/config"],
     ["src/http"],
     ["src/process"],
+    ["src/rest"],
     ["src/edge/metric"],
     ["src/edge/route", "src/edge/balance"],
     ["src/edge/tls"],

@@ -28,6 +28,8 @@ void admin_idle(struct admin *admin);
 /* A newer edge answers from now on: stops accepting; what runs is answered, then its connection
  * closes. */
 void admin_retire(struct admin *admin);
+/* Nothing is accepted any more: each answer is the last one of its connection. */
+void admin_end(struct admin *admin);
 /* A second has passed: confirm deadlines, keep-alives of event streams. */
 void admin_tick(struct admin *admin);
 

@@ -12,40 +12,45 @@
 enum { OPEN = 32 }; /* no right is needed */
 
 struct place {
-    enum method method;
-    const char *path; /* a star stands for one segment */
-    unsigned right;   /* enum conf_right, or OPEN */
+    struct rest_place at;
+    unsigned right; /* enum conf_right, or OPEN */
     uint32_t body_max;
     void (*run)(struct admin_call *call);
-    bool is_metrics; /* also served by the port for metrics */
 };
 
+#define BOTH (1U << LISTENING_ADMIN | 1U << LISTENING_METRICS)
 #define READ(path, run)                                                                            \
     {                                                                                              \
-        METHOD_GET, path, CONF_CAN_READ, ADMIN_BODY_SMALL, run, false                              \
+        {METHOD_GET, path, 1U << LISTENING_ADMIN}, CONF_CAN_READ, ADMIN_BODY_SMALL, run            \
     }
 #define ACT(method, path, run)                                                                     \
     {                                                                                              \
-        method, path, CONF_CAN_OPERATE, ADMIN_BODY_SMALL, run, false                               \
+        {method, path, 1U << LISTENING_ADMIN}, CONF_CAN_OPERATE, ADMIN_BODY_SMALL, run             \
     }
 #define DEPLOY(method, path, run)                                                                  \
     {                                                                                              \
-        method, path, CONF_CAN_DEPLOY, ADMIN_BODY_SMALL, run, false                                \
+        {method, path, 1U << LISTENING_ADMIN}, CONF_CAN_DEPLOY, ADMIN_BODY_SMALL, run              \
     }
 #define SERVICE "/api/v1/services/*"
 #define TARGETS SERVICE "/targets"
 
+#define CONTROL(method, path, right, run)                                                          \
+    {{METHOD_##method, path, 1U << LISTENING_ADMIN}, CONF_CAN_##right, ADMIN_BODY_SMALL, api_pass},
+
 static const struct place places[] = {
-    {METHOD_GET, "/healthz", OPEN, ADMIN_BODY_SMALL, api_health, true},
-    {METHOD_GET, "/readyz", OPEN, ADMIN_BODY_SMALL, api_ready, false},
-    {METHOD_GET, "/metrics", CONF_CAN_READ, ADMIN_BODY_SMALL, api_metrics, true},
+    {{METHOD_GET, "/healthz", BOTH}, OPEN, ADMIN_BODY_SMALL, api_health},
+    {{METHOD_GET, "/readyz", 1U << LISTENING_ADMIN}, OPEN, ADMIN_BODY_SMALL, api_ready},
+    {{METHOD_GET, "/metrics", BOTH}, CONF_CAN_READ, ADMIN_BODY_SMALL, api_metrics},
     READ("/", api_page),
     READ("/api/v1/status", api_status),
     READ("/api/v1/routes", api_routes),
     READ("/api/v1/requests/*", api_request_get),
     READ("/api/v1/events", events_follow),
     READ("/api/v1/config", api_config_get),
-    {METHOD_PUT, "/api/v1/config", CONF_CAN_OPERATE, ADMIN_BODY_CONFIG, api_config_put, false},
+    {{METHOD_PUT, "/api/v1/config", 1U << LISTENING_ADMIN},
+     CONF_CAN_OPERATE,
+     ADMIN_BODY_CONFIG,
+     api_config_put},
     ACT(METHOD_POST, "/api/v1/config/confirm", api_config_confirm),
     ACT(METHOD_POST, "/api/v1/reload", api_reload),
     ACT(METHOD_POST, "/api/v1/upgrade", api_upgrade),
@@ -69,13 +74,7 @@ static const struct place places[] = {
     ACT(METHOD_DELETE, TARGETS "/*", api_target_remove),
     ACT(METHOD_POST, TARGETS "/*/drain", api_target_drain),
     ACT(METHOD_POST, TARGETS "/*/enable", api_target_enable),
-};
-
-static const char *const method_names[] = {
-    [METHOD_GET] = "GET, HEAD",
-    [METHOD_PUT] = "PUT",
-    [METHOD_POST] = "POST",
-    [METHOD_DELETE] = "DELETE",
+#include "rest/control.def"
 };
 
 /* --- who asks */
@@ -83,22 +82,22 @@ static const char *const method_names[] = {
 /* False: it was refused. */
 static bool check_site(struct admin_call *call, const struct conf_admin *conf)
 {
-    struct str origin = head_value(&call->head, HDR_ORIGIN);
-    struct str host = call->head.authority;
+    struct str origin = head_value(&call->rest.head, HDR_ORIGIN);
+    struct str host = call->rest.head.authority;
 
-    if (call->conn->is_unix || call->conn->kind == LISTENING_METRICS)
+    if (call->rest.is_unix || call->rest.tag == LISTENING_METRICS)
         return true;
     // A page that was led here by its own name cannot know a token.
     if (!token_host_is_ours(conf, host) &&
-        !token_rights(conf, head_value(&call->head, HDR_AUTHORIZATION))) {
-        admin_problem(call, 421, "misdirected",
-                      "The admin port answers to an IP address, to localhost and to the name it is "
-                      "bound to, not to \"%.*s\".",
-                      STR_FMT(host));
+        !token_rights(conf, head_value(&call->rest.head, HDR_AUTHORIZATION))) {
+        rest_problem(&call->rest, 421, "misdirected",
+                     "The admin port answers to an IP address, to localhost and to the name it is "
+                     "bound to, not to \"%.*s\".",
+                     STR_FMT(host));
         return false;
     }
     if (origin.p && !token_origin_is_same(origin, host)) {
-        admin_problem(call, 403, "cross_origin", "Calls from other sites are refused.");
+        rest_problem(&call->rest, 403, "cross_origin", "Calls from other sites are refused.");
         return false;
     }
     return true;
@@ -106,23 +105,27 @@ static bool check_site(struct admin_call *call, const struct conf_admin *conf)
 
 static void refuse_stranger(struct admin_call *call, const char *detail)
 {
-    admin_field(call, "WWW-Authenticate", "Bearer realm=\"sluice\"");
-    admin_problem(call, 401, "unauthorized", "%s", detail);
+    rest_field(&call->rest, "WWW-Authenticate", "Bearer realm=\"sluice\"");
+    rest_problem(&call->rest, 401, "unauthorized", "%s", detail);
 }
 
-/* Fills call->can. False: it was refused. */
+/* Fills call->can and call->actor. False: it was refused. */
 static bool identify(struct admin_call *call, const struct conf_admin *conf)
 {
-    struct str authorization = head_value(&call->head, HDR_AUTHORIZATION);
+    struct str authorization = head_value(&call->rest.head, HDR_AUTHORIZATION);
 
-    if (call->conn->is_unix) {
+    if (call->rest.is_unix) {
         call->can = UINT32_MAX;
-    } else if (call->conn->kind == LISTENING_METRICS) {
+        call->actor = STR("socket");
+    } else if (call->rest.tag == LISTENING_METRICS) {
         call->can = 1U << CONF_CAN_READ;
     } else if (authorization.p) {
         call->can = token_rights(conf, authorization);
-    } else if (call->conn->is_loopback) {
+        call->actor =
+            arena_format(&call->rest.arena, "token:%.*s", STR_FMT(token_name(conf, authorization)));
+    } else if (call->rest.is_loopback) {
         call->can = 1U << CONF_CAN_READ;
+        call->actor = STR("loopback");
     }
     if (call->can)
         return true;
@@ -137,90 +140,29 @@ static bool check_right(struct admin_call *call, const struct place *place)
 
     if (call->can >> place->right & 1)
         return true;
-    if (head_find(&call->head, HDR_AUTHORIZATION))
-        admin_problem(call, 403, "forbidden", "The token lacks the right \"%s\".",
-                      names[place->right]);
+    if (head_find(&call->rest.head, HDR_AUTHORIZATION))
+        rest_problem(&call->rest, 403, "forbidden", "The token lacks the right \"%s\".",
+                     names[place->right]);
     else
         refuse_stranger(call, "Without a token only reading is allowed over TCP; the unix socket "
                               "of the state directory needs none.");
     return false;
 }
 
-/* --- what is asked */
-
-/* Up to the next slash, which is left out. */
-static struct str next_segment(struct str *path)
-{
-    const char *slash;
-    struct str segment;
-
-    path->p++;
-    path->len--;
-    slash = path->len ? memchr(path->p, '/', path->len) : NULL;
-    segment = (struct str){path->p, slash ? (size_t)(slash - path->p) : path->len};
-    path->p += segment.len;
-    path->len -= segment.len;
-    return segment;
-}
-
-static bool fits(const char *pattern, struct str path, struct str parts[ADMIN_PARTS])
-{
-    struct str left = {pattern, strlen(pattern)};
-    unsigned stars = 0;
-
-    while (left.len && path.len) {
-        struct str want = next_segment(&left), have = next_segment(&path);
-
-        if (want.len == 1 && *want.p == '*' && have.len)
-            parts[stars++] = have;
-        else if (want.len != have.len || (want.len && memcmp(want.p, have.p, want.len)))
-            return false;
-    }
-    return !left.len && !path.len;
-}
-
-static bool fits_method(const struct place *place, enum method method)
-{
-    return place->method == method || (place->method == METHOD_GET && method == METHOD_HEAD);
-}
-
-/* The endpoint; NULL: it was refused. */
-static const struct place *find(struct admin_call *call)
-{
-    struct str allowed = STR_NONE;
-
-    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-        const struct place *at = &places[i];
-
-        if (call->conn->kind == LISTENING_METRICS && !at->is_metrics)
-            continue;
-        if (call->head.form == TARGET_ASTERISK || !fits(at->path, call->head.path, call->parts))
-            continue;
-        if (fits_method(at, call->head.method))
-            return at;
-        allowed = arena_format(&call->arena, "%.*s%s%s", STR_FMT(allowed), allowed.len ? ", " : "",
-                               method_names[at->method]);
-    }
-    if (allowed.len) {
-        admin_field(call, "Allow", "%.*s", STR_FMT(allowed));
-        admin_problem(call, 405, "method_not_allowed", "This path takes %.*s.", STR_FMT(allowed));
-    } else {
-        admin_problem(call, 404, "not_found", "There is no %.*s here.", STR_FMT(call->head.path));
-    }
-    return NULL;
-}
-
 /* An edge that drains changes nothing any more: a newer one has its files. */
 static bool check_draining(struct admin_call *call, const struct place *place)
 {
-    if (!call->admin->manager->is_draining || place->method == METHOD_GET)
+    if (!call->admin->manager->is_draining || place->at.method == METHOD_GET)
         return true;
-    admin_problem(call, 503, "draining", "The gateway is shutting down.");
+    rest_problem(&call->rest, 503, "draining", "The gateway is shutting down.");
     return false;
 }
 
-bool admin_dispatch(struct admin_call *call)
+bool admin_dispatch(struct rest_call *rest)
 {
+    static const struct rest_table table = {places, sizeof(*places), ARRAY_LEN(places)};
+
+    struct admin_call *call = admin_call_of(rest);
     const struct conf_admin *conf = &manager_conf(call->admin->manager)->admin;
     const struct place *place;
     bool is_open = false;
@@ -228,16 +170,21 @@ bool admin_dispatch(struct admin_call *call)
     if (!check_site(call, conf))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(places); i++)
-        is_open |= places[i].right == OPEN && fits(places[i].path, call->head.path, call->parts);
+        is_open |= places[i].right == OPEN && rest_path_fits(rest, &places[i].at);
     if (!is_open && !identify(call, conf))
         return false;
-    place = find(call);
+    place = rest_find(rest, &table);
     if (!place || (place->right != OPEN && !check_right(call, place)) ||
         !check_draining(call, place))
         return false;
-    for (unsigned i = 0; i < ADMIN_PARTS; i++)
-        call->parts[i] = admin_decode(call, call->parts[i], false);
-    call->body_max = place->body_max;
+    rest->body_max = place->body_max;
     call->run = place->run;
     return true;
+}
+
+void admin_run(struct rest_call *rest)
+{
+    struct admin_call *call = admin_call_of(rest);
+
+    call->run(call);
 }

@@ -135,6 +135,10 @@ void api_challenge_put(struct admin_call *call);
 /* Forgets it. */
 void api_challenge_remove(struct admin_call *call);
 
+/* --- api_pass.c */
+/* Has control answer. */
+void api_pass(struct admin_call *call);
+
 /* --- api_upgrade.c */
 /* Has the supervisor start the binary anew. */
 void api_upgrade(struct admin_call *call);

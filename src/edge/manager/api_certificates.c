@@ -145,9 +145,9 @@ void api_certificates_get(struct admin_call *call)
     const struct manager *m = call->admin->manager;
 
     if (m->snapshot)
-        admin_reply_json(call, 200, json_pack("{s:o}", "certificates", all_json(m)));
+        rest_reply_json(&call->rest, 200, json_pack("{s:o}", "certificates", all_json(m)));
     else
-        admin_problem(call, 503, "starting", "The gateway is starting.");
+        rest_problem(&call->rest, 503, "starting", "The gateway is starting.");
 }
 
 /* --- changing */
@@ -171,7 +171,7 @@ static void reply(struct admin_call *call)
     }
     json = json_pack("{s:s%,s:I,s:o}", "name", call->text.p, call->text.len, "generation",
                      (json_int_t)call->generation, "listeners", list);
-    admin_reply_json(call, 200, json);
+    rest_reply_json(&call->rest, 200, json);
 }
 
 static void on_changed(struct manager_change *change, enum status status, uint32_t generation,
@@ -201,12 +201,12 @@ static void change(struct admin_call *call, struct str text)
 /* False: it was refused. */
 static bool take_name(struct admin_call *call)
 {
-    call->text = call->parts[0];
+    call->text = call->rest.parts[0];
     if (pushed_is_name(call->text))
         return true;
-    admin_problem(call, 400, "name_invalid",
-                  "A certificate's name is made of letters, digits, \"-\", \"_\" and \".\", and "
-                  "does not begin with a dot.");
+    rest_problem(&call->rest, 400, "name_invalid",
+                 "A certificate's name is made of letters, digits, \"-\", \"_\" and \".\", and "
+                 "does not begin with a dot.");
     return false;
 }
 
@@ -225,12 +225,12 @@ static const char *check(struct admin_call *call, json_t *json, struct str *text
     *text = (struct str){json_string_value(key), json_string_length(key)};
     one = certificate_parse(pem, *text, &error);
     if (!one)
-        return arena_format(&call->arena, "%s", error.text).p;
+        return arena_format(&call->rest.arena, "%s", error.text).p;
     is_over = certificate_age(one, (int64_t)(clock_wall_ms() / 1000)) == CERTIFICATE_EXPIRED;
     certificate_free(&one);
     if (is_over)
         return "the certificate has expired";
-    *text = arena_format(&call->arena, "%.*s\n%.*s", STR_FMT(pem), STR_FMT(*text));
+    *text = arena_format(&call->rest.arena, "%.*s\n%.*s", STR_FMT(pem), STR_FMT(*text));
     return text->p ? NULL : "out of memory";
 }
 
@@ -242,11 +242,11 @@ void api_certificates_put(struct admin_call *call)
 
     if (!take_name(call))
         return;
-    json =
-        json_loadb(call->body.p ? call->body.p : "", call->body.len, JSON_REJECT_DUPLICATES, NULL);
+    json = json_loadb(call->rest.body.p ? call->rest.body.p : "", call->rest.body.len,
+                      JSON_REJECT_DUPLICATES, NULL);
     wrong = json ? check(call, json, &text) : "the body is not valid JSON";
     if (wrong)
-        admin_problem(call, json ? 422 : 400, "certificate_invalid", "%s", wrong);
+        rest_problem(&call->rest, json ? 422 : 400, "certificate_invalid", "%s", wrong);
     else
         change(call, text);
     json_decref(json);
@@ -267,6 +267,6 @@ void api_certificates_remove(struct admin_call *call)
         change(call, STR_NONE);
         return;
     }
-    admin_problem(call, 404, "certificate_not_found", "There is no certificate \"%.*s\".",
-                  STR_FMT(call->text));
+    rest_problem(&call->rest, 404, "certificate_not_found", "There is no certificate \"%.*s\".",
+                 STR_FMT(call->text));
 }

@@ -26,11 +26,11 @@ static bool is_base64url(struct str text, const char *also)
 /* False: it was refused. */
 static bool take_token(struct admin_call *call)
 {
-    call->text = call->parts[0];
+    call->text = call->rest.parts[0];
     if (call->text.len <= TOKEN_MAX && is_base64url(call->text, ""))
         return true;
-    admin_problem(call, 400, "token_invalid",
-                  "A token is made of letters, digits, \"-\" and \"_\": at most %d.", TOKEN_MAX);
+    rest_problem(&call->rest, 400, "token_invalid",
+                 "A token is made of letters, digits, \"-\" and \"_\": at most %d.", TOKEN_MAX);
     return false;
 }
 
@@ -70,7 +70,7 @@ static const char *read_body(struct admin_call *call, json_t *json, struct tls_c
         return "\"domain\" is the name that is to be proved";
     if (answer.len > ANSWER_MAX || !is_base64url(answer, "."))
         return "\"answer\" is a key authorization: token, dot and thumbprint";
-    lower = arena_text(&call->arena, domain.len);
+    lower = arena_text(&call->rest.arena, domain.len);
     if (!lower)
         return "out of memory";
     for (size_t i = 0; i < domain.len; i++)
@@ -87,17 +87,17 @@ static void put(struct admin_call *call, const struct tls_challenge *challenge)
 {
     switch (tls_challenges_put(call->admin->manager->challenges, challenge, clock_us() / 1000)) {
     case OK:
-        admin_reply_json(call, 200,
-                         json_pack("{s:s%,s:s,s:s%}", "token", call->text.p, call->text.len, "type",
-                                   challenge->is_alpn ? "tls-alpn-01" : "http-01", "domain",
-                                   challenge->domain.p, challenge->domain.len));
+        rest_reply_json(&call->rest, 200,
+                        json_pack("{s:s%,s:s,s:s%}", "token", call->text.p, call->text.len, "type",
+                                  challenge->is_alpn ? "tls-alpn-01" : "http-01", "domain",
+                                  challenge->domain.p, challenge->domain.len));
         break;
     case E_FULL:
-        admin_problem(call, 409, "too_many_challenges", "At most %d challenges are kept at once.",
-                      TLS_CHALLENGES_MAX);
+        rest_problem(&call->rest, 409, "too_many_challenges",
+                     "At most %d challenges are kept at once.", TLS_CHALLENGES_MAX);
         break;
     default:
-        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
     }
 }
 
@@ -109,11 +109,11 @@ void api_challenge_put(struct admin_call *call)
 
     if (!take_token(call))
         return;
-    json =
-        json_loadb(call->body.p ? call->body.p : "", call->body.len, JSON_REJECT_DUPLICATES, NULL);
+    json = json_loadb(call->rest.body.p ? call->rest.body.p : "", call->rest.body.len,
+                      JSON_REJECT_DUPLICATES, NULL);
     wrong = json ? read_body(call, json, &challenge) : "the body is not valid JSON";
     if (wrong)
-        admin_problem(call, json ? 422 : 400, "challenge_invalid", "%s", wrong);
+        rest_problem(&call->rest, json ? 422 : 400, "challenge_invalid", "%s", wrong);
     else
         put(call, &challenge);
     json_decref(json);
@@ -126,8 +126,9 @@ void api_challenge_remove(struct admin_call *call)
     if (!take_token(call))
         return;
     if (tls_challenges_drop(all, call->text, clock_us() / 1000))
-        admin_problem(call, 404, "challenge_not_found", "There is no challenge \"%.*s\".",
-                      STR_FMT(call->text));
+        rest_problem(&call->rest, 404, "challenge_not_found", "There is no challenge \"%.*s\".",
+                     STR_FMT(call->text));
     else
-        admin_reply_json(call, 200, json_pack("{s:s%}", "token", call->text.p, call->text.len));
+        rest_reply_json(&call->rest, 200,
+                        json_pack("{s:s%}", "token", call->text.p, call->text.len));
 }

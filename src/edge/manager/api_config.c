@@ -42,7 +42,7 @@ static void read_file(uv_work_t *task)
 {
     struct admin_call *call = task->data;
 
-    call->status = file_read(call->admin->manager->options.config, &call->arena, &call->text);
+    call->status = file_read(call->admin->manager->options.config, &call->rest.arena, &call->text);
     if (call->status)
         call->generation = (uint64_t)errno;
 }
@@ -65,14 +65,14 @@ static void on_read(uv_work_t *task, int cancelled)
     const struct conf_admin *conf = &manager_conf(m)->admin;
 
     if (cancelled || call->status) {
-        admin_problem(call, 500, "config_unreadable", "Cannot read %s: %s", m->options.config,
-                      strerror((int)call->generation));
+        rest_problem(&call->rest, 500, "config_unreadable", "Cannot read %s: %s", m->options.config,
+                     strerror((int)call->generation));
         return;
     }
     for (uint32_t i = 0; i < conf->token_count && !(call->can >> CONF_CAN_OPERATE & 1); i++)
         mask((char *)(uintptr_t)call->text.p, call->text.len, conf->tokens[i].token.s);
-    admin_field(call, "ETag", "\"%u\"", m->generation);
-    admin_reply(call, 200, "text/yaml; charset=utf-8", call->text);
+    rest_field(&call->rest, "ETag", "\"%u\"", m->generation);
+    rest_reply(&call->rest, 200, "text/yaml; charset=utf-8", call->text);
 }
 
 void api_config_get(struct admin_call *call)
@@ -100,9 +100,9 @@ static void on_reloaded(struct manager_change *change, enum status status, uint3
     if (status)
         refuse_change(call, status, diag);
     else
-        admin_reply_json(call, 200,
-                         json_pack("{s:b,s:I,s:o}", "ok", 1, "generation", (json_int_t)generation,
-                                   "warnings", admin_diag_json(diag)));
+        rest_reply_json(&call->rest, 200,
+                        json_pack("{s:b,s:I,s:o}", "ok", 1, "generation", (json_int_t)generation,
+                                  "warnings", admin_diag_json(diag)));
 }
 
 static void on_checked(struct manager_change *change, enum status status, uint32_t generation,
@@ -114,8 +114,8 @@ static void on_checked(struct manager_change *change, enum status status, uint32
     if (status)
         refuse_change(call, status, diag);
     else
-        admin_reply_json(call, 200,
-                         json_pack("{s:b,s:o}", "ok", 1, "warnings", admin_diag_json(diag)));
+        rest_reply_json(&call->rest, 200,
+                        json_pack("{s:b,s:o}", "ok", 1, "warnings", admin_diag_json(diag)));
 }
 
 void api_reload(struct admin_call *call)
@@ -143,8 +143,8 @@ static void reply_replaced(struct admin_call *call)
     if (confirm->old)
         json_object_set_new(json, "confirm_until_ms",
                             json_integer((json_int_t)confirm->deadline_ms));
-    admin_field(call, "ETag", "\"%llu\"", (unsigned long long)call->generation);
-    admin_reply_json(call, 200, json);
+    rest_field(&call->rest, "ETag", "\"%llu\"", (unsigned long long)call->generation);
+    rest_reply_json(&call->rest, 200, json);
 }
 
 /* What waited for a confirmation was replaced by something that needs none. */
@@ -180,7 +180,7 @@ static void forget(struct admin_call *call)
 /* A replacement failed: the note about it goes. */
 static void forget_note(struct admin *admin)
 {
-    struct admin_call *call = admin_call_new(admin, NULL);
+    struct admin_call *call = admin_call_new(admin);
 
     if (call)
         admin_turn_take(call, forget);
@@ -224,7 +224,7 @@ static void replace(struct admin_call *call)
 {
     call->change = (struct manager_change){
         .kind = CHANGE_REPLACE,
-        .text = {call->body.p ? call->body.p : "", call->body.len},
+        .text = {call->rest.body.p ? call->rest.body.p : "", call->rest.body.len},
         .on_done = on_replaced,
     };
     manager_change(call->admin->manager, &call->change);
@@ -271,9 +271,9 @@ static void on_noted(uv_work_t *task, int cancelled)
 
     if (cancelled || call->status || call->admin->manager->is_stopping) {
         end_turn(call);
-        admin_problem(call, 500, "state_not_saved",
-                      "Cannot note the old configuration, so nothing was changed: %s",
-                      strerror((int)call->generation));
+        rest_problem(&call->rest, 500, "state_not_saved",
+                     "Cannot note the old configuration, so nothing was changed: %s",
+                     strerror((int)call->generation));
         return;
     }
     replace(call);
@@ -282,8 +282,8 @@ static void on_noted(uv_work_t *task, int cancelled)
 /* RFC 9110 13.1.1: one of the tags in the list, or any. */
 static bool is_current(struct admin_call *call)
 {
-    struct str wanted = head_value_name(&call->head, STR("if-match"));
-    struct str tag = arena_format(&call->arena, "\"%u\"", call->admin->manager->generation);
+    struct str wanted = head_value_name(&call->rest.head, STR("if-match"));
+    struct str tag = arena_format(&call->rest.arena, "\"%u\"", call->admin->manager->generation);
 
     if (!wanted.p || (wanted.len == 1 && *wanted.p == '*'))
         return true;
@@ -294,9 +294,9 @@ static void put(struct admin_call *call)
 {
     if (!is_current(call)) {
         admin_turn_over(call);
-        admin_problem(call, 412, "precondition_failed",
-                      "The configuration has changed since: its generation is %u.",
-                      call->admin->manager->generation);
+        rest_problem(&call->rest, 412, "precondition_failed",
+                     "The configuration has changed since: its generation is %u.",
+                     call->admin->manager->generation);
     } else if (call->deadline_ms) {
         work(call, note_old, on_noted);
     } else {
@@ -313,17 +313,18 @@ static bool is_true(struct str word)
 
 void api_config_put(struct admin_call *call)
 {
-    struct str confirm = admin_query(call, "confirm", 0), dry_run = admin_query(call, "dry_run", 0);
+    struct str confirm = rest_query(&call->rest, "confirm", 0),
+               dry_run = rest_query(&call->rest, "dry_run", 0);
     uint64_t value;
 
     if (dry_run.p && units_bool(dry_run, &value)) {
-        admin_problem(call, 400, "query_invalid", "dry_run is true or false");
+        rest_problem(&call->rest, 400, "query_invalid", "dry_run is true or false");
         return;
     }
     if (confirm.p && (units_duration(confirm, &call->deadline_ms) || !call->deadline_ms ||
                       call->deadline_ms > CONFIRM_MAX_MS)) {
-        admin_problem(call, 400, "query_invalid",
-                      "confirm is a duration of at most 24h: confirm=60s");
+        rest_problem(&call->rest, 400, "query_invalid",
+                     "confirm is a duration of at most 24h: confirm=60s");
         return;
     }
     if (!is_true(dry_run)) {
@@ -332,7 +333,7 @@ void api_config_put(struct admin_call *call)
     }
     call->change = (struct manager_change){
         .kind = CHANGE_CHECK,
-        .text = {call->body.p ? call->body.p : "", call->body.len},
+        .text = {call->rest.body.p ? call->rest.body.p : "", call->rest.body.len},
         .on_done = on_checked,
     };
     manager_change(call->admin->manager, &call->change);

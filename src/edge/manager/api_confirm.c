@@ -41,15 +41,15 @@ static void on_kept(uv_work_t *task, int cancelled)
 
     if (cancelled || call->status) {
         end_turn(call);
-        admin_problem(call, 500, "state_not_saved", "Cannot remove unconfirmed.json: %s",
-                      strerror((int)call->generation));
+        rest_problem(&call->rest, 500, "state_not_saved", "Cannot remove unconfirmed.json: %s",
+                     strerror((int)call->generation));
         return;
     }
     confirm_clear(&call->admin->confirm);
     end_turn(call);
     admin_event(call->admin, "config", "{\"result\":\"confirmed\",\"generation\":%u}", generation);
-    admin_reply_json(call, 200,
-                     json_pack("{s:b,s:I}", "ok", 1, "generation", (json_int_t)generation));
+    rest_reply_json(&call->rest, 200,
+                    json_pack("{s:b,s:I}", "ok", 1, "generation", (json_int_t)generation));
 }
 
 static void keep(struct admin_call *call)
@@ -59,7 +59,7 @@ static void keep(struct admin_call *call)
         return;
     }
     admin_turn_over(call);
-    admin_problem(call, 409, "nothing_to_confirm", "No configuration waits to be confirmed.");
+    rest_problem(&call->rest, 409, "nothing_to_confirm", "No configuration waits to be confirmed.");
 }
 
 void api_config_confirm(struct admin_call *call)
@@ -163,7 +163,7 @@ void api_confirm_tick(struct admin *admin)
 
     if (admin->is_reverting || admin->manager->is_draining || !is_late(admin))
         return;
-    call = admin_call_new(admin, NULL);
+    call = admin_call_new(admin);
     if (!call)
         return;
     admin->is_reverting = true;

@@ -78,7 +78,7 @@ static void on_release(void *owner, uint32_t slot, const struct stats_name *name
 /* False: it is no number. */
 static bool read_since(struct admin_call *call, uint64_t *since)
 {
-    struct str text = admin_query(call, "since", 0);
+    struct str text = rest_query(&call->rest, "since", 0);
 
     *since = 0;
     for (size_t i = 0; text.p && i < text.len; i++) {
@@ -92,12 +92,13 @@ static bool read_since(struct admin_call *call, uint64_t *since)
 void api_counters(struct admin_call *call)
 {
     struct manager *m = call->admin->manager;
-    struct str service = admin_query(call, "service", 0);
+    struct str service = rest_query(&call->rest, "service", 0);
     struct listing listing = {.counters = &call->admin->counters,
                               .service = service.p ? service : STR("")};
 
     if (!read_since(call, &listing.since)) {
-        admin_problem(call, 400, "query_invalid", "since is the \"number\" of an earlier answer.");
+        rest_problem(&call->rest, 400, "query_invalid",
+                     "since is the \"number\" of an earlier answer.");
         return;
     }
     listing.list = json_array();
@@ -107,13 +108,13 @@ void api_counters(struct admin_call *call)
     pthread_mutex_unlock(&m->stats_lock);
     if (listing.is_short) {
         json_decref(listing.list);
-        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
         return;
     }
-    admin_reply_json(call, 200,
-                     json_pack("{s:I,s:I,s:I,s:o}", "instance", (json_int_t)m->started_ms, "number",
-                               (json_int_t)listing.counters->number, "at_ms",
-                               (json_int_t)clock_wall_ms(), "releases", listing.list));
+    rest_reply_json(&call->rest, 200,
+                    json_pack("{s:I,s:I,s:I,s:o}", "instance", (json_int_t)m->started_ms, "number",
+                              (json_int_t)listing.counters->number, "at_ms",
+                              (json_int_t)clock_wall_ms(), "releases", listing.list));
 }
 
 void api_counters_fini(struct counters *counters)

@@ -22,7 +22,7 @@ static struct key_book *book_of(const struct admin_call *call)
 
 void api_keys_list(struct admin_call *call)
 {
-    admin_reply_json(call, 200, json_pack("{s:o}", "keys", key_book_list(book_of(call))));
+    rest_reply_json(&call->rest, 200, json_pack("{s:o}", "keys", key_book_list(book_of(call))));
 }
 
 /* --- writing, on a thread of the pool */
@@ -53,12 +53,11 @@ static void reply(struct admin_call *call)
     admin_event(call->admin, "keys", "{\"change\":\"%s\",\"id\":\"%.*s\"}",
                 is_added ? "added" : "revoked", STR_FMT(call->text));
     if (is_added)
-        admin_reply_json(call, 201,
-                         json_pack("{s:s%,s:s,s:s%}", "id", call->text.p, call->text.len, "key",
-                                   call->owned, "consumer", call->target.id.p,
-                                   call->target.id.len));
+        rest_reply_json(&call->rest, 201,
+                        json_pack("{s:s%,s:s,s:s%}", "id", call->text.p, call->text.len, "key",
+                                  call->owned, "consumer", call->target.id.p, call->target.id.len));
     else
-        admin_reply_json(call, 200, json_pack("{s:s%}", "id", call->text.p, call->text.len));
+        rest_reply_json(&call->rest, 200, json_pack("{s:s%}", "id", call->text.p, call->text.len));
 }
 
 static void on_saved(uv_work_t *work, int cancelled)
@@ -72,8 +71,8 @@ static void on_saved(uv_work_t *work, int cancelled)
     if (is_good)
         reply(call);
     else
-        admin_problem(call, 500, "state_unwritable", "The key could not be written: %s.",
-                      strerror(call->status == E_IO ? (int)call->generation : ENOMEM));
+        rest_problem(&call->rest, 500, "state_unwritable", "The key could not be written: %s.",
+                     strerror(call->status == E_IO ? (int)call->generation : ENOMEM));
 }
 
 static void save(struct admin_call *call)
@@ -86,11 +85,12 @@ static void refuse(struct admin_call *call, enum status status)
 {
     admin_turn_over(call);
     if (status == E_NOT_FOUND)
-        admin_problem(call, 404, "key_not_found", "There is no key \"%.*s\".", STR_FMT(call->text));
+        rest_problem(&call->rest, 404, "key_not_found", "There is no key \"%.*s\".",
+                     STR_FMT(call->text));
     else if (status == E_FULL)
-        admin_problem(call, 422, "too_many_keys", "There are at most %d keys.", KEY_RING_MAX);
+        rest_problem(&call->rest, 422, "too_many_keys", "There are at most %d keys.", KEY_RING_MAX);
     else
-        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
 }
 
 /* --- adding */
@@ -111,7 +111,7 @@ static void add(struct admin_call *call)
         call->owned = strdup(key);
         key_ring_hash((struct str){key, KEY_RING_TEXT}, entry.hash);
         key_ring_write_hash(entry.hash, hash);
-        call->text = arena_copy(&call->arena, (struct str){hash, KEY_RING_ID});
+        call->text = arena_copy(&call->rest.arena, (struct str){hash, KEY_RING_ID});
         if (call->owned && call->text.p)
             status = key_book_add(book_of(call), &entry, clock_wall_ms());
     }
@@ -143,7 +143,7 @@ static const char *check_member(struct admin_call *call, const char *key, const 
 
         if (!is_name(value))
             return "\"consumer\" and \"tier\" are names without spaces, at most 128 bytes";
-        *to = arena_copy(&call->arena, text);
+        *to = arena_copy(&call->rest.arena, text);
         return to->p ? NULL : "out of memory";
     }
     if (strcmp(key, "expires_in") != 0)
@@ -170,12 +170,12 @@ static const char *check_members(struct admin_call *call, json_t *json)
 
 void api_keys_add(struct admin_call *call)
 {
-    json_t *json =
-        json_loadb(call->body.p ? call->body.p : "", call->body.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = json_loadb(call->rest.body.p ? call->rest.body.p : "", call->rest.body.len,
+                              JSON_REJECT_DUPLICATES, NULL);
     const char *wrong = json ? check_members(call, json) : "the body is not valid JSON";
 
     if (wrong)
-        admin_problem(call, json ? 422 : 400, "key_invalid", "%s", wrong);
+        rest_problem(&call->rest, json ? 422 : 400, "key_invalid", "%s", wrong);
     else
         admin_turn_take(call, add);
     json_decref(json);
@@ -195,6 +195,6 @@ static void end(struct admin_call *call)
 
 void api_keys_revoke(struct admin_call *call)
 {
-    call->text = call->parts[0];
+    call->text = call->rest.parts[0];
     admin_turn_take(call, end);
 }

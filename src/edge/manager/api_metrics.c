@@ -194,8 +194,8 @@ void api_metrics(struct admin_call *call)
     put_rest(&text, m);
     prometheus_process(&text);
     if (text.is_failed)
-        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
     else
-        admin_reply(call, 200, PROMETHEUS_CONTENT_TYPE, (struct str){text.p, text.len});
+        rest_reply(&call->rest, 200, PROMETHEUS_CONTENT_TYPE, (struct str){text.p, text.len});
     prometheus_fini(&text);
 }

@@ -19,8 +19,8 @@ const char *api_mode_name(enum service_mode mode)
 
 static json_t *answer(const struct admin_call *call)
 {
-    return json_pack("{s:s%,s:s,s:I}", "service", call->parts[0].p, call->parts[0].len, "mode",
-                     api_mode_name(call->mode), "generation", (json_int_t)call->generation);
+    return json_pack("{s:s%,s:s,s:I}", "service", call->rest.parts[0].p, call->rest.parts[0].len,
+                     "mode", api_mode_name(call->mode), "generation", (json_int_t)call->generation);
 }
 
 static void tell(const struct admin_call *call)
@@ -42,7 +42,7 @@ static void on_changed(struct manager_change *change, enum status status, uint32
     if (!api_service_settle(call, status, generation, diag))
         return;
     tell(call);
-    admin_reply_json(call, 200, answer(call));
+    rest_reply_json(&call->rest, 200, answer(call));
 }
 
 /* What the service is in after the call: what ends pausing does not end maintenance, but `resume`
@@ -68,9 +68,9 @@ static void change(struct admin_call *call)
         return;
     }
     call->mode = wanted(call, service->mode);
-    if (overlay_set_mode(call->admin->manager->overlay, call->parts[0], call->mode)) {
+    if (overlay_set_mode(call->admin->manager->overlay, call->rest.parts[0], call->mode)) {
         admin_turn_over(call);
-        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
         return;
     }
     call->change = (struct manager_change){.kind = CHANGE_TARGETS, .on_done = on_changed};
@@ -84,9 +84,9 @@ static bool read_body(struct admin_call *call)
     bool is_good;
 
     call->is_on = true;
-    if (!call->body.len)
+    if (!call->rest.body.len)
         return true;
-    json = json_loadb(call->body.p, call->body.len, JSON_REJECT_DUPLICATES, NULL);
+    json = json_loadb(call->rest.body.p, call->rest.body.len, JSON_REJECT_DUPLICATES, NULL);
     on = json_object_get(json, "on");
     is_good = json_is_object(json) && json_object_size(json) == (on ? 1 : 0) &&
               (!on || json_is_boolean(on));
@@ -100,7 +100,8 @@ static void begin(struct admin_call *call)
     if (read_body(call))
         admin_turn_take(call, change);
     else
-        admin_problem(call, 422, "mode_invalid", "The body is empty, or {\"on\": true|false}.");
+        rest_problem(&call->rest, 422, "mode_invalid",
+                     "The body is empty, or {\"on\": true|false}.");
 }
 
 void api_mode_pause(struct admin_call *call)
@@ -111,7 +112,7 @@ void api_mode_pause(struct admin_call *call)
 void api_mode_resume(struct admin_call *call)
 {
     if (read_body(call) && !call->is_on)
-        admin_problem(call, 422, "mode_invalid", "To pause a service, ask for /pause.");
+        rest_problem(&call->rest, 422, "mode_invalid", "To pause a service, ask for /pause.");
     else
         begin(call);
 }

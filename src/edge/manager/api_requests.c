@@ -34,14 +34,14 @@ static json_t *recall(const struct manager *m, struct str id)
 void api_request_get(struct admin_call *call)
 {
     const struct manager *m = call->admin->manager;
-    struct str id = call->parts[0];
+    struct str id = call->rest.parts[0];
     json_t *json = recall(m, id);
 
     if (json)
-        admin_reply_json(call, 200, json);
+        rest_reply_json(&call->rest, 200, json);
     else
-        admin_problem(call, 404, "request_not_found",
-                      "Nothing is remembered of a request \"%.*s\": of good ones a sample is "
-                      "(log.why), of refusals and failures the newest %d of each worker.",
-                      STR_FMT(id), TRAIL_KEPT);
+        rest_problem(&call->rest, 404, "request_not_found",
+                     "Nothing is remembered of a request \"%.*s\": of good ones a sample is "
+                     "(log.why), of refusals and failures the newest %d of each worker.",
+                     STR_FMT(id), TRAIL_KEPT);
 }

@@ -9,6 +9,7 @@
 
 #include "config/units.h"
 #include "edge/manager/api.h"
+#include "http/h1.h"
 
 enum { SHOWN = 1000, EXPLAINED = 100, HEADERS = 32 };
 
@@ -94,21 +95,21 @@ static json_t *route_json(const struct rules *rules, uint32_t index, struct aren
 static void list(struct admin_call *call)
 {
     const struct rules *rules = call->admin->manager->rules;
-    struct str limit = admin_query(call, "limit", 0);
+    struct str limit = rest_query(&call->rest, "limit", 0);
     uint64_t shown = SHOWN;
     json_t *routes;
 
     if (limit.p && units_int(limit, &shown)) {
-        admin_problem(call, 400, "query_invalid", "limit is a whole number");
+        rest_problem(&call->rest, 400, "query_invalid", "limit is a whole number");
         return;
     }
     routes = json_array();
     for (uint32_t i = 0; i < rules->conf->route_count && i < shown; i++)
-        json_array_append_new(routes, route_json(rules, i, &call->arena));
-    admin_reply_json(call, 200,
-                     json_pack("{s:I,s:I,s:o}", "generation",
-                               (json_int_t)call->admin->manager->generation, "total",
-                               (json_int_t)rules->conf->route_count, "routes", routes));
+        json_array_append_new(routes, route_json(rules, i, &call->rest.arena));
+    rest_reply_json(&call->rest, 200,
+                    json_pack("{s:I,s:I,s:o}", "generation",
+                              (json_int_t)call->admin->manager->generation, "total",
+                              (json_int_t)rules->conf->route_count, "routes", routes));
 }
 
 /* --- match */
@@ -136,13 +137,13 @@ static struct str header_lines(struct admin_call *call)
     struct str lines = STR("");
 
     for (unsigned i = 0; i < HEADERS; i++) {
-        struct str header = admin_query(call, "header", i);
+        struct str header = rest_query(&call->rest, "header", i);
 
         if (!header.p)
             break;
         if (has_control(header) || !memchr(header.p, ':', header.len))
             return STR_NONE;
-        lines = arena_format(&call->arena, "%.*s%.*s\r\n", STR_FMT(lines), STR_FMT(header));
+        lines = arena_format(&call->rest.arena, "%.*s%.*s\r\n", STR_FMT(lines), STR_FMT(header));
     }
     return lines;
 }
@@ -151,8 +152,8 @@ static struct str header_lines(struct admin_call *call)
  * wire. */
 static enum reason make_request(struct admin_call *call, struct str url, struct head *head)
 {
-    static const struct wire_limits limits = {ADMIN_HEAD_MAX, ADMIN_HEAD_MAX, HEADERS + 1};
-    struct str method = admin_query(call, "method", 0), lines = header_lines(call);
+    static const struct wire_limits limits = {REST_HEAD_MAX, REST_HEAD_MAX, HEADERS + 1};
+    struct str method = rest_query(&call->rest, "method", 0), lines = header_lines(call);
     struct str rest = without_scheme(url), host = rest, block;
     size_t len = 0;
 
@@ -168,35 +169,37 @@ static enum reason make_request(struct admin_call *call, struct str url, struct 
         method = STR("GET");
     if (!host.len)
         host = STR("localhost");
-    block = arena_format(&call->arena, "%.*s %s%.*s HTTP/1.1\r\nHost: %.*s\r\n%.*s\r\n",
+    block = arena_format(&call->rest.arena, "%.*s %s%.*s HTTP/1.1\r\nHost: %.*s\r\n%.*s\r\n",
                          STR_FMT(method), rest.len && *rest.p == '/' ? "" : "/", STR_FMT(rest),
                          STR_FMT(host), STR_FMT(lines));
-    return block.p ? h1_parse_request(block, &limits, &call->arena, head) : REASON_MEMORY_LIMIT;
+    return block.p ? h1_parse_request(block, &limits, &call->rest.arena, head)
+                   : REASON_MEMORY_LIMIT;
 }
 
 static void explain(struct admin_call *call, const struct head *head)
 {
     const struct rules *rules = call->admin->manager->rules;
-    struct route_explained *found = arena_zero(&call->arena, EXPLAINED, sizeof(*found));
-    uint32_t count = found ? route_explain(rules->table, head, &call->arena, found, EXPLAINED) : 0;
+    struct route_explained *found = arena_zero(&call->rest.arena, EXPLAINED, sizeof(*found));
+    uint32_t count =
+        found ? route_explain(rules->table, head, &call->rest.arena, found, EXPLAINED) : 0;
     json_t *matches = json_array();
 
     for (uint32_t i = 0; i < count && i < EXPLAINED; i++) {
-        json_t *json = route_json(rules, found[i].index, &call->arena);
+        json_t *json = route_json(rules, found[i].index, &call->rest.arena);
 
         json_object_set_new(json, "fits", json_boolean(found[i].fits));
         json_object_set_new(json, "why", text_json(found[i].why));
         json_array_append_new(matches, json);
     }
-    admin_reply_json(call, 200,
-                     json_pack("{s:I,s:I,s:o}", "generation",
-                               (json_int_t)call->admin->manager->generation, "total",
-                               (json_int_t)count, "matches", matches));
+    rest_reply_json(&call->rest, 200,
+                    json_pack("{s:I,s:I,s:o}", "generation",
+                              (json_int_t)call->admin->manager->generation, "total",
+                              (json_int_t)count, "matches", matches));
 }
 
 void api_routes(struct admin_call *call)
 {
-    struct str url = admin_query(call, "match", 0);
+    struct str url = rest_query(&call->rest, "match", 0);
     struct head head = {0};
     enum reason why;
 
@@ -206,8 +209,8 @@ void api_routes(struct admin_call *call)
     }
     why = make_request(call, url, &head);
     if (why)
-        admin_problem(call, 400, "query_invalid", "No such request can be: %s",
-                      reason_info(why)->text);
+        rest_problem(&call->rest, 400, "query_invalid", "No such request can be: %s",
+                     reason_info(why)->text);
     else
         explain(call, &head);
 }

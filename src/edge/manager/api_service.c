@@ -14,12 +14,12 @@ static const struct snapshot *snapshot_of(const struct admin_call *call)
 
 const struct service *api_service_find(const struct admin_call *call)
 {
-    return snapshot_of(call) ? snapshot_service(snapshot_of(call), call->parts[0]) : NULL;
+    return snapshot_of(call) ? snapshot_service(snapshot_of(call), call->rest.parts[0]) : NULL;
 }
 
 const char *api_service_text(struct admin_call *call, struct str text)
 {
-    struct str copy = arena_copy(&call->arena, text);
+    struct str copy = arena_copy(&call->rest.arena, text);
 
     return copy.p ? copy.p : "";
 }
@@ -28,22 +28,22 @@ void api_service_unknown(struct admin_call *call, const char *what, struct str w
                          const char *const *names, size_t count)
 {
     const char *near = names ? diag_nearest(word, names, count) : NULL;
-    struct str reason = arena_format(&call->arena, "%s_not_found", what);
+    struct str reason = arena_format(&call->rest.arena, "%s_not_found", what);
 
-    admin_problem(call, 404, reason.p ? reason.p : "not_found", "There is no %s \"%.*s\"%s%s%s",
-                  what, STR_FMT(word), near ? "; did you mean \"" : "", near ? near : "",
-                  near ? "\"?" : ".");
+    rest_problem(&call->rest, 404, reason.p ? reason.p : "not_found",
+                 "There is no %s \"%.*s\"%s%s%s", what, STR_FMT(word),
+                 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : ".");
 }
 
 void api_service_refuse(struct admin_call *call)
 {
     const struct snapshot *snapshot = snapshot_of(call);
     uint32_t count = snapshot ? snapshot->service_count : 0;
-    const char **names = arena_zero(&call->arena, count, sizeof(*names));
+    const char **names = arena_zero(&call->rest.arena, count, sizeof(*names));
 
     for (uint32_t i = 0; names && i < count; i++)
         names[i] = api_service_text(call, snapshot->services[i].conf->name.s);
-    api_service_unknown(call, "service", call->parts[0], names, count);
+    api_service_unknown(call, "service", call->rest.parts[0], names, count);
 }
 
 bool api_service_settle(struct admin_call *call, enum status status, uint32_t generation,

@@ -25,7 +25,7 @@ json_t *api_shield_status(const struct manager *m)
 
 void api_shield_get(struct admin_call *call)
 {
-    admin_reply_json(call, 200, api_shield_status(call->admin->manager));
+    rest_reply_json(&call->rest, 200, api_shield_status(call->admin->manager));
 }
 
 static void tell(struct admin *admin, const char *why)
@@ -61,7 +61,7 @@ static void on_changed(struct manager_change *change, enum status status, uint32
         return;
     shield_set(call->admin->manager->shield, call->deadline_ms);
     tell(call->admin, "asked");
-    admin_reply_json(call, 200, api_shield_status(call->admin->manager));
+    rest_reply_json(&call->rest, 200, api_shield_status(call->admin->manager));
 }
 
 static void change(struct admin_call *call)
@@ -70,7 +70,7 @@ static void change(struct admin_call *call)
         call->deadline_ms += clock_wall_ms();
     if (overlay_set_shield(call->admin->manager->overlay, call->deadline_ms)) {
         admin_turn_over(call);
-        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
         return;
     }
     call->change = (struct manager_change){.kind = CHANGE_TARGETS, .on_done = on_changed};
@@ -94,14 +94,14 @@ static bool read_wish(const json_t *json, uint64_t *span_ms)
 
 void api_shield_set(struct admin_call *call)
 {
-    json_t *json = json_loadb(call->body.p, call->body.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = json_loadb(call->rest.body.p, call->rest.body.len, JSON_REJECT_DUPLICATES, NULL);
     bool is_good = read_wish(json, &call->deadline_ms);
 
     json_decref(json);
     if (is_good)
         admin_turn_take(call, change);
     else
-        admin_problem(call, 422, "shield_invalid",
-                      "The body is {\"on\": false}, or {\"on\": true, \"for\": \"30m\"} with a "
-                      "time from 1s to 24h.");
+        rest_problem(&call->rest, 422, "shield_invalid",
+                     "The body is {\"on\": false}, or {\"on\": true, \"for\": \"30m\"} with a "
+                     "time from 1s to 24h.");
 }

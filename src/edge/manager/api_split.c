@@ -27,8 +27,9 @@ static json_t *answer(const struct admin_call *call)
 
         json_object_setn_new(split, id.p, id.len, json_integer(service->releases[i].share));
     }
-    return json_pack("{s:s%,s:o,s:s%,s:I}", "service", call->parts[0].p, call->parts[0].len,
-                     "split", split, "stable", service ? service->releases[0].id.p : "",
+    return json_pack("{s:s%,s:o,s:s%,s:I}", "service", call->rest.parts[0].p,
+                     call->rest.parts[0].len, "split", split, "stable",
+                     service ? service->releases[0].id.p : "",
                      service ? service->releases[0].id.len : (size_t)0, "generation",
                      (json_int_t)call->generation);
 }
@@ -47,7 +48,7 @@ static void on_changed(struct manager_change *change, enum status status, uint32
     if (text)
         admin_event(call->admin, "split", "%s", text);
     free(text);
-    admin_reply_json(call, 200, json);
+    rest_reply_json(&call->rest, 200, json);
 }
 
 /* --- what is asked */
@@ -65,10 +66,10 @@ static void refuse_release(struct admin_call *call, const struct service *servic
 static void refuse_shares(struct admin_call *call)
 {
     admin_turn_over(call);
-    admin_problem(call, 422, "split_invalid",
-                  "The body is a JSON object of releases and their shares, whole numbers to %d of "
-                  "which one is not 0: {\"stable\": 90, \"canary\": 10}.",
-                  CONF_SHARE_MAX);
+    rest_problem(&call->rest, 422, "split_invalid",
+                 "The body is a JSON object of releases and their shares, whole numbers to %d of "
+                 "which one is not 0: {\"stable\": 90, \"canary\": 10}.",
+                 CONF_SHARE_MAX);
 }
 
 /* The share of each release; those that are not named get none. False: it was refused. */
@@ -117,7 +118,7 @@ static void keep_shares(const struct service *service, struct plan *plan)
 
 static bool read_stable(struct admin_call *call, const struct service *service, struct plan *plan)
 {
-    struct str name = admin_query(call, "stable", 0);
+    struct str name = rest_query(&call->rest, "stable", 0);
     const struct release *release = name.len ? service_named(service, name) : NULL;
 
     plan->stable = release ? release->id : STR("");
@@ -134,12 +135,12 @@ static bool read_plan(struct admin_call *call, const struct service *service, st
 
     if (!read_stable(call, service, plan))
         return false;
-    if (!call->body.len && plan->stable.len) {
+    if (!call->rest.body.len && plan->stable.len) {
         keep_shares(service, plan);
         return true;
     }
-    json =
-        json_loadb(call->body.p ? call->body.p : "", call->body.len, JSON_REJECT_DUPLICATES, NULL);
+    json = json_loadb(call->rest.body.p ? call->rest.body.p : "", call->rest.body.len,
+                      JSON_REJECT_DUPLICATES, NULL);
     is_good = json_is_object(json);
     if (!is_good)
         refuse_shares(call);
@@ -162,10 +163,10 @@ static void change(struct admin_call *call)
     }
     if (call->run == api_split_put && !read_plan(call, service, &plan))
         return;
-    if (overlay_set_split(call->admin->manager->overlay, call->parts[0], plan.shares, plan.count,
-                          plan.stable)) {
+    if (overlay_set_split(call->admin->manager->overlay, call->rest.parts[0], plan.shares,
+                          plan.count, plan.stable)) {
         admin_turn_over(call);
-        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
         return;
     }
     call->change = (struct manager_change){.kind = CHANGE_TARGETS, .on_done = on_changed};

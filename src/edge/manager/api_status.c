@@ -145,7 +145,7 @@ void api_status(struct admin_call *call)
     json_t *json;
 
     if (!m->snapshot) {
-        admin_problem(call, 503, "starting", "The gateway is starting.");
+        rest_problem(&call->rest, 503, "starting", "The gateway is starting.");
         return;
     }
     json =
@@ -166,5 +166,5 @@ void api_status(struct admin_call *call)
     json_object_set_new(json, "limits",
                         json_pack("{s:I,s:I}", "connections", (json_int_t)m->connections_max,
                                   "memory", (json_int_t)m->memory_max));
-    admin_reply_json(call, 200, json);
+    rest_reply_json(&call->rest, 200, json);
 }

@@ -65,7 +65,7 @@ static void refuse_target(struct admin_call *call, const struct service *service
     struct ids ids = {.call = call};
 
     service_each_target(service, &ids, take_id);
-    ids.names = arena_zero(&call->arena, ids.count, sizeof(*ids.names));
+    ids.names = arena_zero(&call->rest.arena, ids.count, sizeof(*ids.names));
     ids.count = 0;
     service_each_target(service, &ids, take_id);
     api_service_unknown(call, "target", call->text, ids.names, ids.count);
@@ -80,33 +80,33 @@ static void refuse(struct admin_call *call, enum status status, const struct ser
         refuse_target(call, service);
         break;
     case E_CONFLICT:
-        admin_problem(call, 409, "target_exists", "The service has a target \"%.*s\" already.",
-                      STR_FMT(call->text));
+        rest_problem(&call->rest, 409, "target_exists",
+                     "The service has a target \"%.*s\" already.", STR_FMT(call->text));
         break;
     case E_INVALID:
-        admin_problem(call, 422, "target_invalid", "The target is not valid.");
+        rest_problem(&call->rest, 422, "target_invalid", "The target is not valid.");
         break;
     case E_FULL:
-        admin_problem(call, 422, "too_many_targets", "A service has at most %d targets.",
-                      BALANCER_TARGETS_MAX);
+        rest_problem(&call->rest, 422, "too_many_targets", "A service has at most %d targets.",
+                     BALANCER_TARGETS_MAX);
         break;
     default:
-        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
     }
 }
 
 static json_t *answer(const struct admin_call *call)
 {
-    return json_pack("{s:s%,s:s%,s:I,s:I}", "service", call->parts[0].p, call->parts[0].len, "id",
-                     call->text.p, call->text.len, "generation", (json_int_t)call->generation,
-                     "in_flight", (json_int_t)count_in_flight(call));
+    return json_pack("{s:s%,s:s%,s:I,s:I}", "service", call->rest.parts[0].p,
+                     call->rest.parts[0].len, "id", call->text.p, call->text.len, "generation",
+                     (json_int_t)call->generation, "in_flight", (json_int_t)count_in_flight(call));
 }
 
 static void reply(struct admin_call *call)
 {
     bool is_added = call->run == api_target_add;
 
-    admin_reply_json(call, is_added ? 201 : 200, answer(call));
+    rest_reply_json(&call->rest, is_added ? 201 : 200, answer(call));
 }
 
 static const char *name_change(const struct admin_call *call)
@@ -154,7 +154,7 @@ void api_target_poll(struct admin *admin)
     for (struct admin_call **at = &admin->waiters; *at;) {
         struct admin_call *call = *at;
 
-        if (call->conn && now < call->deadline_ms && count_in_flight(call)) {
+        if (call->rest.conn && now < call->deadline_ms && count_in_flight(call)) {
             at = &call->next_waiter;
             continue;
         }
@@ -190,7 +190,8 @@ static bool list_base(struct admin_call *call, const struct conf_service *conf,
     const struct found_list *found = discovery_list(m->discovery, &conf->discover);
     struct snapshot_overlay view = overlay_view(m->overlay);
     struct conf_target *targets =
-        arena_zero(&call->arena, conf->target_count + (found ? found->count : 0), sizeof(*targets));
+        arena_zero(&call->rest.arena, conf->target_count + (found ? found->count : 0),
+                   sizeof(*targets));
 
     *base = *conf;
     base->targets = targets;
@@ -244,8 +245,8 @@ static bool place_target(struct admin_call *call, const struct service *service)
     if (release || service->release_count < SERVICE_RELEASES_MAX)
         return true;
     admin_turn_over(call);
-    admin_problem(call, 422, "too_many_releases", "A service has at most %d releases.",
-                  SERVICE_RELEASES_MAX);
+    rest_problem(&call->rest, 422, "too_many_releases", "A service has at most %d releases.",
+                 SERVICE_RELEASES_MAX);
     return false;
 }
 
@@ -261,10 +262,10 @@ static void change(struct admin_call *call)
     }
     if (call->run == api_target_remove && is_last_with_share(service, call->text)) {
         admin_turn_over(call);
-        admin_problem(call, 409, "release_in_use",
-                      "\"%.*s\" is the last target of a release that has a share: give its share "
-                      "to another release first.",
-                      STR_FMT(call->text));
+        rest_problem(&call->rest, 409, "release_in_use",
+                     "\"%.*s\" is the last target of a release that has a share: give its share "
+                     "to another release first.",
+                     STR_FMT(call->text));
         return;
     }
     if (call->run == api_target_add && !place_target(call, service))
@@ -298,7 +299,7 @@ static const char *check_member(struct admin_call *call, const char *key, const 
 
     if (!is_known(key, known, ARRAY_LEN(known))) {
         near = diag_nearest((struct str){key, strlen(key)}, known, ARRAY_LEN(known));
-        return arena_format(&call->arena, "unknown key \"%s\"%s%s%s", key,
+        return arena_format(&call->rest.arena, "unknown key \"%s\"%s%s%s", key,
                             near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "")
             .p;
     }
@@ -327,7 +328,7 @@ static struct str copy_member(struct admin_call *call, const json_t *json, const
 {
     const json_t *value = json_object_get(json, key);
 
-    return value ? arena_copy(&call->arena,
+    return value ? arena_copy(&call->rest.arena,
                               (struct str){json_string_value(value), json_string_length(value)})
                  : STR_NONE;
 }
@@ -350,7 +351,7 @@ static const char *check_values(struct admin_call *call, json_t *json)
         (json_object_get(json, "region") && !target.region.p) ||
         (json_object_get(json, "release") && !target.release.p))
         return "out of memory";
-    diag_init(&diag, &call->arena);
+    diag_init(&diag, &call->rest.arena);
     if (!target_check(&target, &diag))
         return diag.count ? api_service_text(call, diag.entries[0].text)
                           : "the target is not valid";
@@ -361,14 +362,14 @@ static const char *check_values(struct admin_call *call, json_t *json)
 
 void api_target_add(struct admin_call *call)
 {
-    json_t *json =
-        json_loadb(call->body.p ? call->body.p : "", call->body.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = json_loadb(call->rest.body.p ? call->rest.body.p : "", call->rest.body.len,
+                              JSON_REJECT_DUPLICATES, NULL);
     const char *wrong = json ? check_members(call, json) : "the body is not valid JSON";
 
     if (!wrong)
         wrong = check_values(call, json);
     if (wrong)
-        admin_problem(call, json ? 422 : 400, "target_invalid", "%s", wrong);
+        rest_problem(&call->rest, json ? 422 : 400, "target_invalid", "%s", wrong);
     else
         admin_turn_take(call, change);
     json_decref(json);
@@ -376,20 +377,21 @@ void api_target_add(struct admin_call *call)
 
 void api_target_remove(struct admin_call *call)
 {
-    call->text = call->parts[1];
+    call->text = call->rest.parts[1];
     admin_turn_take(call, change);
 }
 
 void api_target_drain(struct admin_call *call)
 {
-    struct str wait = admin_query(call, "wait", 0);
+    struct str wait = rest_query(&call->rest, "wait", 0);
     uint64_t wait_ms = 0;
 
     if (wait.p && (units_duration(wait, &wait_ms) || wait_ms > WAIT_MAX_MS)) {
-        admin_problem(call, 400, "query_invalid", "wait is a duration of at most 1h: wait=30s");
+        rest_problem(&call->rest, 400, "query_invalid",
+                     "wait is a duration of at most 1h: wait=30s");
         return;
     }
-    call->text = call->parts[1];
+    call->text = call->rest.parts[1];
     call->is_on = true;
     if (wait_ms)
         call->deadline_ms = uv_now(&call->admin->manager->loop.uv) + wait_ms;
@@ -398,6 +400,6 @@ void api_target_drain(struct admin_call *call)
 
 void api_target_enable(struct admin_call *call)
 {
-    call->text = call->parts[1];
+    call->text = call->rest.parts[1];
     admin_turn_take(call, change);
 }

@@ -19,22 +19,22 @@ static void on_answer(uv_work_t *task, int cancelled)
     struct admin_call *call = task->data;
 
     if (cancelled)
-        admin_problem(call, 503, "draining", "The gateway is shutting down.");
+        rest_problem(&call->rest, 503, "draining", "The gateway is shutting down.");
     else if (!call->status)
-        admin_reply_json(call, 202, json_pack("{s:b}", "ok", 1));
+        rest_reply_json(&call->rest, 202, json_pack("{s:b}", "ok", 1));
     else if (call->status == E_CONFLICT)
-        admin_problem(call, 409, "upgrade_conflict", "%s", call->owned);
+        rest_problem(&call->rest, 409, "upgrade_conflict", "%s", call->owned);
     else if (call->status == E_INVALID)
-        admin_problem(call, 422, "upgrade_refused", "%s", call->owned);
+        rest_problem(&call->rest, 422, "upgrade_refused", "%s", call->owned);
     else
-        admin_problem(call, 503, "supervisor_unreachable", "%s", call->owned);
+        rest_problem(&call->rest, 503, "supervisor_unreachable", "%s", call->owned);
 }
 
 void api_upgrade(struct admin_call *call)
 {
     call->owned = calloc(1, LINK_ERROR_SIZE);
     if (!call->owned) {
-        admin_problem(call, 503, "memory_limit", "Out of memory.");
+        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
         return;
     }
     call->work.data = call;

@@ -69,6 +69,8 @@ static void on_delay_over(uv_timer_t *timer)
         if (worker_drain(m->workers[w]))
             fprintf(stderr, "sluice: edge: out of memory while draining\n");
     m->is_drained = true;
+    if (m->admin)
+        admin_end(m->admin);
     if (m->is_final)
         give_up_listeners(m);
     m->drain_deadline_ms = clock_us() / 1000 + manager_conf(m)->timeouts.drain_ms;

@@ -54,6 +54,16 @@ uint32_t token_rights(const struct conf_admin *admin, struct str authorization)
     return rights;
 }
 
+struct str token_name(const struct conf_admin *admin, struct str authorization)
+{
+    struct str offered = bearer(authorization), name = STR_NONE;
+
+    for (uint32_t i = 0; offered.len && i < admin->token_count; i++)
+        if (equals(offered, admin->tokens[i].token.s))
+            name = admin->tokens[i].name.s;
+    return name;
+}
+
 static bool is_address(struct str host)
 {
     unsigned char binary[sizeof(struct in6_addr)];

@@ -12,6 +12,9 @@
  * long it takes tells nothing about the tokens but how many there are. */
 uint32_t token_rights(const struct conf_admin *admin, struct str authorization);
 
+/* The name of the token there; absent: it is none of ours. */
+struct str token_name(const struct conf_admin *admin, struct str authorization);
+
 /* Whether a Host (host[:port]) may stand in a request over TCP: an address, localhost, or the host
  * of the admin's own bind. Any other name could be one that an attacker's DNS points here. */
 bool token_host_is_ours(const struct conf_admin *admin, struct str host);

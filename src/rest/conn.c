@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One connection of the admin port: requests in, one at a time, each whole before it is run;
- * answers and events out. What comes while a call runs waits. Owned by the admin's list from accept
- * to its close callback.
+ * One connection of the API server: requests in, one at a time, each whole before it is run;
+ * answers and events out. What comes while a call runs waits. Owned by the server's list from
+ * accept to its close callback.
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/manager/admin_impl.h"
+#include "rest/impl.h"
 
 enum {
-    CONNECTIONS_MAX = 64,
-    CONNECTIONS_KEPT = 8, /* of those, for the unix socket alone */
     HEADER_MS = 5 * 1000,
     IDLE_MS = 60 * 1000,
     LINGER_MS = 2 * 1000,
@@ -20,19 +18,19 @@ enum {
     HEADERS_MAX = 100,
 };
 
-static void advance(struct admin_conn *conn);
+static void advance(struct rest_conn *conn);
 
-static void set_deadline(struct admin_conn *conn, uint64_t ms)
+static void set_deadline(struct rest_conn *conn, uint64_t ms)
 {
-    conn->deadline_ms = uv_now(&conn->admin->manager->loop.uv) + ms;
+    conn->deadline_ms = uv_now(conn->server->options.loop) + ms;
 }
 
 /* --- the end */
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct admin_conn *conn = handle->data;
-    struct slab *slab = &conn->admin->slab;
+    struct rest_conn *conn = handle->data;
+    struct slab *slab = &conn->server->slab;
 
     buf_drop(&conn->in, slab);
     buf_drop(&conn->out, slab);
@@ -40,21 +38,23 @@ static void on_closed(uv_handle_t *handle)
     free(conn);
 }
 
-void admin_conn_close(struct admin_conn *conn)
+void rest_conn_close(struct rest_conn *conn)
 {
-    struct admin_call *call = conn->call;
+    struct rest_call *call = conn->call;
 
     if (uv_is_closing(&conn->uv.any))
         return;
     *conn->back = conn->next;
     if (conn->next)
         conn->next->back = conn->back;
-    conn->admin->conn_count--;
+    conn->server->conn_count--;
     conn->call = NULL;
     if (call)
         call->conn = NULL;
-    if (call && conn->state != ADMIN_ANSWER)
-        admin_call_free(call); // it was not whole, so nobody runs it
+    if (call && (conn->state == REST_READ_HEAD || conn->state == REST_READ_BODY))
+        rest_call_free(call); // it was not whole, so nobody runs it
+    else if (call && call->on_gone)
+        call->on_gone(call);
     uv_close(&conn->uv.any, on_closed);
 }
 
@@ -66,51 +66,67 @@ static void on_shutdown(uv_shutdown_t *shutdown, int failed)
 
 /* RFC 9112 9.6: half-close, then read until the client has closed, so that no reset eats the
  * answer. */
-static void linger(struct admin_conn *conn)
+static void linger(struct rest_conn *conn)
 {
-    conn->state = ADMIN_LINGER;
+    conn->state = REST_LINGER;
     set_deadline(conn, LINGER_MS);
-    buf_drop(&conn->in, &conn->admin->slab);
+    buf_drop(&conn->in, &conn->server->slab);
     if (conn->is_eof || uv_shutdown(&conn->shutdown, &conn->uv.stream, on_shutdown))
-        admin_conn_close(conn);
+        rest_conn_close(conn);
 }
 
 /* --- out */
 
-static void flush(struct admin_conn *conn);
+static void flush(struct rest_conn *conn);
 
 /* Everything of an answer is written. */
-static void finish_answer(struct admin_conn *conn)
+static void finish_answer(struct rest_conn *conn)
 {
     if (conn->close_after || conn->is_eof) {
         linger(conn);
         return;
     }
-    conn->state = ADMIN_READ_HEAD;
+    conn->state = REST_READ_HEAD;
     conn->scanned = 0;
     set_deadline(conn, IDLE_MS);
     advance(conn);
 }
 
+/* Everything that came in pieces is written, so far. */
+static void go_on(struct rest_conn *conn)
+{
+    if (conn->state == REST_ANSWER && !conn->call)
+        finish_answer(conn);
+    else if (conn->state == REST_PIECES && conn->call->on_room)
+        conn->call->on_room(conn->call);
+}
+
+void rest_conn_finish(struct rest_conn *conn)
+{
+    conn->state = REST_ANSWER;
+    if (!conn->is_writing)
+        finish_answer(conn);
+}
+
 static void on_written(uv_write_t *write, int failed)
 {
-    struct admin_conn *conn = write->data;
+    struct rest_conn *conn = write->data;
 
     conn->is_writing = false;
     if (uv_is_closing(&conn->uv.any))
         return;
     if (failed) {
-        admin_conn_close(conn);
+        rest_conn_close(conn);
         return;
     }
-    buf_drop(&conn->out, &conn->admin->slab);
+    buf_drop(&conn->out, &conn->server->slab);
     if (conn->queued.len)
         flush(conn);
-    else if (conn->state == ADMIN_ANSWER && !conn->call)
-        finish_answer(conn);
+    else
+        go_on(conn);
 }
 
-static void flush(struct admin_conn *conn)
+static void flush(struct rest_conn *conn)
 {
     struct buf empty = conn->out;
     uv_buf_t bytes;
@@ -124,17 +140,17 @@ static void flush(struct admin_conn *conn)
     set_deadline(conn, IDLE_MS);
     if (uv_write(&conn->write, &conn->uv.stream, &bytes, 1, on_written)) {
         conn->is_writing = false;
-        admin_conn_close(conn);
+        rest_conn_close(conn);
     }
 }
 
-void admin_conn_send(struct admin_conn *conn, struct str bytes)
+void rest_conn_send(struct rest_conn *conn, struct str bytes)
 {
     if (uv_is_closing(&conn->uv.any))
         return;
-    if (buf_append(&conn->queued, &conn->admin->slab, bytes) ||
-        (conn->state == ADMIN_STREAM && conn->queued.len > ADMIN_STREAM_MAX)) {
-        admin_conn_close(conn);
+    if (buf_append(&conn->queued, &conn->server->slab, bytes) ||
+        (conn->state == REST_STREAM && conn->queued.len > REST_STREAM_MAX)) {
+        rest_conn_close(conn);
         return;
     }
     if (!conn->is_writing)
@@ -143,41 +159,41 @@ void admin_conn_send(struct admin_conn *conn, struct str bytes)
 
 /* --- in */
 
-static struct str unread(const struct admin_conn *conn)
+static struct str unread(const struct rest_conn *conn)
 {
     return (struct str){conn->in.p, conn->in.len};
 }
 
 /* What is left of `unread` stays. */
-static void eat(struct admin_conn *conn, struct str rest)
+static void eat(struct rest_conn *conn, struct str rest)
 {
-    enum status status = buf_keep(&conn->in, &conn->admin->slab, rest);
+    enum status status = buf_keep(&conn->in, &conn->server->slab, rest);
 
     (void)status; // a tail of the buffer always fits
 }
 
-static void refuse(struct admin_conn *conn, enum reason why)
+static void refuse(struct rest_conn *conn, enum reason why)
 {
     const struct reason_info *info = reason_info(why);
 
     conn->close_after = true;
-    conn->state = ADMIN_ANSWER;
-    admin_problem(conn->call, info->status, info->slug, "%s", info->text);
+    conn->state = REST_ANSWER;
+    rest_problem(conn->call, info->status, info->slug, "%s", info->text);
 }
 
 /* A call for the head of `len` bytes that the buffer begins with. */
-static bool begin(struct admin_conn *conn, size_t len)
+static bool begin(struct rest_conn *conn, size_t len)
 {
-    static const struct wire_limits limits = {ADMIN_HEAD_MAX, ADMIN_HEAD_MAX, HEADERS_MAX};
+    static const struct wire_limits limits = {REST_HEAD_MAX, REST_HEAD_MAX, HEADERS_MAX};
     struct str in = unread(conn), block;
-    struct admin_call *call = admin_call_new(conn->admin, conn);
+    struct rest_call *call = rest_call_new(conn->server, conn);
     enum reason why = REASON_MEMORY_LIMIT;
 
     if (!call) {
-        admin_conn_close(conn);
+        rest_conn_close(conn);
         return false;
     }
-    if (len > ADMIN_HEAD_MAX) {
+    if (len > REST_HEAD_MAX) {
         refuse(conn, REASON_HEADERS_TOO_LARGE);
         return false;
     }
@@ -189,27 +205,27 @@ static bool begin(struct admin_conn *conn, size_t len)
         refuse(conn, why);
         return false;
     }
-    conn->close_after = call->head.wants_close || conn->admin->is_retired;
+    conn->close_after = call->head.wants_close || conn->server->is_retired;
     conn->body_left = call->head.content_length > 0 ? (uint64_t)call->head.content_length : 0;
     conn->chunked = (struct chunked){0};
-    conn->state = ADMIN_ANSWER;
+    conn->state = REST_ANSWER;
     if (conn->body_left || call->head.chunked)
         conn->close_after = true; // a refusal does not wait for the body
-    if (!admin_dispatch(call))
+    if (!conn->server->options.dispatch(call))
         return false;
-    conn->close_after = call->head.wants_close || conn->admin->is_retired;
-    conn->state = ADMIN_READ_BODY;
+    conn->close_after = call->head.wants_close || conn->server->is_retired;
+    conn->state = REST_READ_BODY;
     if (conn->body_left > call->body_max) {
         refuse(conn, REASON_BODY_TOO_LARGE);
         return false;
     }
     if (call->head.expects_continue) // RFC 9110 10.1.1
-        admin_conn_send(conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+        rest_conn_send(conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
     return true;
 }
 
 /* RFC 9112 2.2: one empty line before a request is skipped. */
-static bool read_head(struct admin_conn *conn)
+static bool read_head(struct rest_conn *conn)
 {
     struct str in = unread(conn);
     size_t len;
@@ -224,26 +240,26 @@ static bool read_head(struct admin_conn *conn)
     if (!conn->scanned)
         set_deadline(conn, HEADER_MS);
     len = h1_head_length(in, &conn->scanned);
-    if (!len && in.len <= ADMIN_HEAD_MAX)
+    if (!len && in.len <= REST_HEAD_MAX)
         return false;
     return begin(conn, len ? len : in.len);
 }
 
-static void run(struct admin_conn *conn)
+static void run(struct rest_conn *conn)
 {
-    conn->state = ADMIN_ANSWER;
-    conn->call->run(conn->call);
+    conn->state = REST_ANSWER;
+    conn->server->options.run(conn->call);
 }
 
-static bool take_body(struct admin_conn *conn, struct str data)
+static bool take_body(struct rest_conn *conn, struct str data)
 {
-    struct admin_call *call = conn->call;
+    struct rest_call *call = conn->call;
 
     if (call->body.len + data.len > call->body_max) {
         refuse(conn, REASON_BODY_TOO_LARGE);
         return false;
     }
-    if (buf_append(&call->body, &conn->admin->slab, data)) {
+    if (buf_append(&call->body, &conn->server->slab, data)) {
         refuse(conn, REASON_MEMORY_LIMIT);
         return false;
     }
@@ -251,7 +267,7 @@ static bool take_body(struct admin_conn *conn, struct str data)
 }
 
 /* Trailers mean nothing here and are dropped. True: they are over. */
-static bool skip_trailers(struct admin_conn *conn)
+static bool skip_trailers(struct rest_conn *conn)
 {
     struct str in = unread(conn);
     size_t scanned = 0, len;
@@ -263,12 +279,12 @@ static bool skip_trailers(struct admin_conn *conn)
     len = in.len ? h1_head_length(in, &scanned) : 0;
     if (len)
         eat(conn, (struct str){in.p + len, in.len - len});
-    else if (in.len > ADMIN_HEAD_MAX)
+    else if (in.len > REST_HEAD_MAX)
         refuse(conn, REASON_HEADERS_TOO_LARGE);
     return len > 0;
 }
 
-static bool read_chunked(struct admin_conn *conn)
+static bool read_chunked(struct rest_conn *conn)
 {
     struct str in = unread(conn), data;
 
@@ -286,7 +302,7 @@ static bool read_chunked(struct admin_conn *conn)
     }
 }
 
-static bool read_body(struct admin_conn *conn)
+static bool read_body(struct rest_conn *conn)
 {
     struct str in = unread(conn);
     size_t n = in.len < conn->body_left ? in.len : (size_t)conn->body_left;
@@ -312,56 +328,57 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes);
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *bytes)
 {
-    struct admin_conn *conn = handle->data;
+    struct rest_conn *conn = handle->data;
 
     (void)suggested;
-    *bytes = uv_buf_init(conn->admin->read, sizeof(conn->admin->read));
+    *bytes = uv_buf_init(conn->server->read, sizeof(conn->server->read));
 }
 
-static void advance(struct admin_conn *conn)
+static void advance(struct rest_conn *conn)
 {
     bool goes_on = true;
 
     if (conn->is_paused) {
         conn->is_paused = false;
         if (uv_read_start(&conn->uv.stream, on_alloc, on_read)) {
-            admin_conn_close(conn);
+            rest_conn_close(conn);
             return;
         }
     }
     while (goes_on && !uv_is_closing(&conn->uv.any)) {
-        if (conn->state == ADMIN_READ_HEAD)
+        if (conn->state == REST_READ_HEAD)
             goes_on = read_head(conn);
-        else if (conn->state == ADMIN_READ_BODY)
+        else if (conn->state == REST_READ_BODY)
             goes_on = read_body(conn);
         else
             goes_on = false;
     }
 }
 
-static void take_end(struct admin_conn *conn, ssize_t why)
+static void take_end(struct rest_conn *conn, ssize_t why)
 {
     conn->is_eof = true;
-    if (why == UV_EOF && conn->state == ADMIN_ANSWER)
+    if (why == UV_EOF &&
+        (conn->state == REST_ANSWER || (conn->state == REST_PIECES && !conn->is_endless)))
         return; // the answer may still be wanted
-    admin_conn_close(conn);
+    rest_conn_close(conn);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 {
-    struct admin_conn *conn = stream->data;
+    struct rest_conn *conn = stream->data;
 
     if (n < 0) {
         take_end(conn, n);
         return;
     }
-    if (!n || conn->state == ADMIN_LINGER || conn->state == ADMIN_STREAM)
+    if (!n || conn->state == REST_LINGER || conn->state == REST_STREAM)
         return;
-    if (buf_append(&conn->in, &conn->admin->slab, (struct str){bytes->base, (size_t)n})) {
-        admin_conn_close(conn);
+    if (buf_append(&conn->in, &conn->server->slab, (struct str){bytes->base, (size_t)n})) {
+        rest_conn_close(conn);
         return;
     }
-    if (conn->state != ADMIN_ANSWER) {
+    if (conn->state != REST_ANSWER && conn->state != REST_PIECES) {
         advance(conn);
     } else if (conn->in.len > AHEAD_MAX) {
         conn->is_paused = true;
@@ -370,30 +387,31 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 }
 
 /* A request that does not get whole is told so. */
-static void expire(struct admin_conn *conn)
+static void expire(struct rest_conn *conn)
 {
-    bool is_head = conn->state == ADMIN_READ_HEAD && conn->in.len;
+    bool is_head = conn->state == REST_READ_HEAD && conn->in.len;
 
-    if (is_head && admin_call_new(conn->admin, conn))
+    if (is_head && rest_call_new(conn->server, conn))
         refuse(conn, REASON_HEADER_TIMEOUT);
-    else if (conn->state == ADMIN_READ_BODY)
+    else if (conn->state == REST_READ_BODY)
         refuse(conn, REASON_BODY_TIMEOUT);
     else
-        admin_conn_close(conn);
+        rest_conn_close(conn);
 }
 
-void admin_conn_tick(struct admin_conn *conn, uint64_t now_ms)
+void rest_conn_tick(struct rest_conn *conn, uint64_t now_ms)
 {
-    bool is_running = conn->state == ADMIN_ANSWER && conn->call;
+    bool is_running = conn->state == REST_ANSWER && conn->call;
+    bool is_streaming = conn->state == REST_STREAM || conn->state == REST_PIECES;
     size_t unsent = uv_stream_get_write_queue_size(&conn->uv.stream);
 
     if (conn->is_writing && unsent < conn->unsent)
         set_deadline(conn, IDLE_MS); // slow, but it reads
     conn->unsent = unsent;
-    if (is_running || (conn->state == ADMIN_STREAM && !conn->is_writing))
+    if (is_running || (is_streaming && !conn->is_writing))
         return;
     if (now_ms >= conn->deadline_ms ||
-        (conn->admin->is_retired && conn->state == ADMIN_READ_HEAD && !conn->in.len))
+        (conn->server->is_retired && conn->state == REST_READ_HEAD && !conn->in.len))
         expire(conn);
 }
 
@@ -413,27 +431,29 @@ static bool is_loopback(const struct sockaddr_storage *peer)
     return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-static void link_conn(struct admin_conn *conn)
+static void link_conn(struct rest_conn *conn)
 {
-    struct admin *admin = conn->admin;
+    struct rest_server *server = conn->server;
 
-    conn->next = admin->conns;
-    conn->back = &admin->conns;
+    conn->next = server->conns;
+    conn->back = &server->conns;
     if (conn->next)
         conn->next->back = &conn->next;
-    admin->conns = conn;
-    admin->conn_count++;
+    server->conns = conn;
+    server->conn_count++;
 }
 
-static int init_handle(struct admin_conn *conn)
+static int init_handle(struct rest_conn *conn)
 {
-    uv_loop_t *loop = &conn->admin->manager->loop.uv;
+    uv_loop_t *loop = conn->server->options.loop;
 
     return conn->is_unix ? uv_pipe_init(loop, &conn->uv.pipe, 0) : uv_tcp_init(loop, &conn->uv.tcp);
 }
 
-static bool start(struct admin_conn *conn, struct admin_port *port)
+static bool start(struct rest_conn *conn, struct rest_port *port)
 {
+    const struct rest_options *options = &conn->server->options;
+    unsigned max = options->connections_max - (conn->is_unix ? 0 : options->connections_kept);
     struct sockaddr_storage peer;
     int len = sizeof(peer);
 
@@ -445,18 +465,17 @@ static bool start(struct admin_conn *conn, struct admin_port *port)
         conn->is_loopback = is_loopback(&peer);
         uv_tcp_nodelay(&conn->uv.tcp, 1);
     }
-    return conn->admin->conn_count <= CONNECTIONS_MAX - (conn->is_unix ? 0 : CONNECTIONS_KEPT) &&
-           !uv_read_start(&conn->uv.stream, on_alloc, on_read);
+    return conn->server->conn_count <= max && !uv_read_start(&conn->uv.stream, on_alloc, on_read);
 }
 
-void admin_conn_accept(struct admin_port *port)
+void rest_conn_accept(struct rest_port *port)
 {
-    struct admin_conn *conn = calloc(1, sizeof(*conn));
+    struct rest_conn *conn = calloc(1, sizeof(*conn));
 
     if (!conn)
         return;
-    conn->admin = port->admin;
-    conn->kind = port->kind;
+    conn->server = port->server;
+    conn->tag = port->tag;
     conn->is_unix = port->is_unix;
     if (init_handle(conn)) {
         free(conn);
@@ -466,5 +485,5 @@ void admin_conn_accept(struct admin_port *port)
     link_conn(conn);
     set_deadline(conn, IDLE_MS);
     if (!start(conn, port))
-        admin_conn_close(conn);
+        rest_conn_close(conn);
 }

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/control_api_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "control/say.h"
+#include "process/bind.h"
+
+enum { CONNECTIONS_MAX = 64, BODY_MAX = 64 * 1024 };
+
+struct place {
+    struct rest_place at;
+    unsigned right;
+    void (*run)(struct control_call *call);
+};
+
+#define CONTROL(method, path, right, run) {{METHOD_##method, path, 1}, CONF_CAN_##right, run},
+
+static const struct place places[] = {
+#include "rest/control.def"
+};
+
+/* --- calls */
+
+/* What the edge says of whoever asks. False: it says nothing, so it is no edge. */
+static bool identify(struct control_call *call)
+{
+    struct str rights = head_value_name(&call->rest.head, STR("sluice-rights"));
+
+    call->actor = head_value_name(&call->rest.head, STR("sluice-actor"));
+    for (size_t i = 0; i < rights.len; i++) {
+        if (rights.p[i] < '0' || rights.p[i] > '9')
+            return false;
+        call->can = call->can * 10 + (uint32_t)(rights.p[i] - '0');
+    }
+    return call->actor.len && rights.len && rights.len <= 10;
+}
+
+static bool dispatch(struct rest_call *rest)
+{
+    static const struct rest_table table = {places, sizeof(*places), ARRAY_LEN(places)};
+
+    struct control_call *call = CONTAINER_OF(rest, struct control_call, rest);
+    const struct place *place;
+
+    call->api = rest->server->options.owner;
+    if (!identify(call)) {
+        rest_problem(rest, 403, "forbidden", "Control answers the gateway's admin port alone.");
+        return false;
+    }
+    place = rest_find(rest, &table);
+    if (!place)
+        return false;
+    if (!(call->can >> place->right & 1)) {
+        rest_problem(rest, 403, "forbidden", "Whoever asks lacks the right.");
+        return false;
+    }
+    rest->body_max = BODY_MAX;
+    call->run = place->run;
+    return true;
+}
+
+static void run(struct rest_call *rest)
+{
+    struct control_call *call = CONTAINER_OF(rest, struct control_call, rest);
+
+    call->run(call);
+}
+
+static void drop(struct rest_call *rest)
+{
+    (void)rest; // all of it is in the arena
+}
+
+void control_api_status(struct control_call *call)
+{
+    const struct control_api *api = call->api;
+    const char *error = store_error(api->options.store);
+    json_t *json =
+        json_pack("{s:s,s:i,s:I,s:I,s:o}", "version", SLUICE_VERSION, "pid", (int)getpid(),
+                  "uptime_s", (json_int_t)((clock_wall_ms() - api->started_ms) / 1000), "epoch",
+                  (json_int_t)store_epoch(api->options.store), "edges",
+                  edges_json(api->options.edges));
+
+    json_object_set_new(json, "store_error", error ? json_string(error) : json_null());
+    rest_reply_json(&call->rest, 200, json);
+}
+
+void control_api_fail(struct control_call *call, const struct store_job *job)
+{
+    rest_field(&call->rest, "Retry-After", "2");
+    rest_problem(&call->rest, 503, "store_failed", "Control's store failed: %s.", job->error);
+}
+
+/* --- life */
+
+static void listen_at(struct control_api *api)
+{
+    struct bind_options options = {.is_admin = true, .uid = geteuid(), .gid = getegid()};
+    struct bind_address address;
+    char bind[REST_BIND];
+    const char *why = NULL;
+    int fd;
+
+    if (snprintf(bind, sizeof(bind), "unix:%s/control.sock", api->options.state) >=
+        (int)sizeof(bind)) {
+        say_line("the path of the state directory is too long for a socket in it");
+        return;
+    }
+    if (bind_parse(bind, &address, &why))
+        say_line("cannot serve at %s: %s", bind, why);
+    else if (bind_open(&address, &options, &fd))
+        say_line("cannot serve at %s: %m", bind);
+    else if (!rest_server_listen(&api->server, bind, 0, fd))
+        say_line("cannot serve at %s", bind);
+}
+
+struct control_api *control_api_new(const struct control_api_options *options)
+{
+    struct control_api *api = calloc(1, sizeof(*api));
+
+    if (!api)
+        return NULL;
+    api->options = *options;
+    api->started_ms = clock_wall_ms();
+    rest_server_init(&api->server, &(struct rest_options){.loop = options->loop,
+                                                          .connections_max = CONNECTIONS_MAX,
+                                                          .call_size = sizeof(struct control_call),
+                                                          .dispatch = dispatch,
+                                                          .run = run,
+                                                          .drop = drop,
+                                                          .owner = api});
+    listen_at(api);
+    return api;
+}
+
+void control_api_tick(struct control_api *api)
+{
+    rest_server_tick(&api->server);
+}
+
+void control_api_close(struct control_api *api)
+{
+    rest_server_close(&api->server);
+}
+
+void control_api_free(struct control_api **api)
+{
+    struct control_api *gone = *api;
+
+    *api = NULL;
+    if (!gone)
+        return;
+    rest_server_fini(&gone->server);
+    free(gone);
+}

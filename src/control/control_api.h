@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Control's part of the admin API, on <state>/control.sock: the edge of this machine, which owns
+ * the admin port, passes calls on with who asks and what they may. Whoever can open the socket is
+ * believed, so it is the user's alone (0600). Called by control.c. Control's one thread.
+ */
+#ifndef CONTROL_CONTROL_API_H
+#define CONTROL_CONTROL_API_H
+
+#include <uv.h>
+
+#include "control/edges.h"
+#include "control/store.h"
+
+struct control_api; /* private */
+
+struct control_api_options {
+    uv_loop_t *loop;
+    struct edges *edges;
+    struct store *store;
+    const char *state; /* directory; borrowed */
+};
+
+/* Serves. The reason why not is said, and control goes on without. NULL: no memory. */
+struct control_api *control_api_new(const struct control_api_options *options);
+/* A second has passed. */
+void control_api_tick(struct control_api *api);
+/* Ends all; the loop must run until the handles are gone, then control_api_free(). */
+void control_api_close(struct control_api *api);
+void control_api_free(struct control_api **api);
+
+#endif
