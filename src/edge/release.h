@@ -25,7 +25,7 @@ struct snapshot_target {
     uint8_t source; /* enum target_source */
 };
 
-enum target_source { TARGET_FILE, TARGET_API, TARGET_FOUND };
+enum target_source { TARGET_FILE, TARGET_API, TARGET_FOUND, TARGET_CONTROL };
 
 /* A target as the builder wants it: from the file, the API or a search. */
 struct snapshot_wish {

@@ -78,7 +78,7 @@ def test_the_list_says_how_targets_are(mixed):
 
 def test_metrics_of_targets(mixed, origins):
     def up():
-        found = mixed.metrics().series("sluice_upstream_target_up", service="app", release="")
+        found = mixed.metrics().series("sluice_upstream_target_up", service="app", release="stable")
         return {dict(labels)["target"]: value for labels, value in found.items()}
 
     assert up() == {"good": 1, "bad": 0}

@@ -106,6 +106,10 @@ void api_split_put(struct admin_call *call);
 /* As the file has it. */
 void api_split_reset(struct admin_call *call);
 
+/* --- api_releases.c */
+/* Control says which releases there are, and their shares. */
+void api_releases_put(struct admin_call *call);
+
 /* --- api_counters.c */
 /* What releases are judged by, for control. */
 void api_counters(struct admin_call *call);

@@ -35,8 +35,10 @@ static void put_health(json_t *json, const struct checks_view *view)
 static json_t *one_target_json(const struct manager *m, const struct release *release,
                                const struct snapshot_target *target)
 {
-    static const char *const sources[] = {
-        [TARGET_FILE] = "file", [TARGET_API] = "api", [TARGET_FOUND] = "discovered"};
+    static const char *const sources[] = {[TARGET_FILE] = "file",
+                                          [TARGET_API] = "api",
+                                          [TARGET_FOUND] = "discovered",
+                                          [TARGET_CONTROL] = "control"};
     const struct endpoint *endpoint = target->endpoint;
     uint64_t in_flight = 0, open = 0, idle = 0;
     struct checks_view view;
@@ -154,6 +156,16 @@ static json_t *release_json(const struct release *release, uint64_t sum)
                      "balance_mode", balance->mode, "balance_words", balance->words);
 }
 
+static json_t *control_json(const struct overlay_control *control)
+{
+    json_t *json = json_pack("{s:I,s:I}", "epoch", (json_int_t)control->epoch, "revision",
+                             (json_int_t)control->revision);
+
+    if (control->deploy.len)
+        json_object_set_new(json, "deploy", text_json(control->deploy));
+    return json;
+}
+
 static void put_targets(json_t *list, const struct manager *m, const struct release *release)
 {
     for (uint32_t i = 0; i < release->count; i++)
@@ -164,6 +176,7 @@ static json_t *service_json(const struct manager *m, const struct service *servi
 {
     const struct balance *balance = balance_of(weigh(&service->releases[0]));
     json_t *targets = json_array(), *releases = json_array(), *json;
+    struct overlay_control control = overlay_control(m->overlay, service->conf->name.s);
     json_int_t waiting = 0;
     uint64_t sum = 0;
 
@@ -183,6 +196,8 @@ static json_t *service_json(const struct manager *m, const struct service *servi
                      "balance_mode", balance->mode, "balance_words", balance->words, "releases",
                      releases, "has_releases", (int)service->has_releases, "split_source",
                      service->split_source == TARGET_API ? "api" : "file", "targets", targets);
+    if (control.revision)
+        json_object_set_new(json, "control", control_json(&control));
     if (service->conf->discover.is_set)
         json_object_set_new(json, "discover", discover_json(m, &service->conf->discover));
     return json;

@@ -155,16 +155,27 @@ static void change(struct admin_call *call)
 {
     const struct service *service = api_service_find(call);
     struct plan plan = {.stable = STR("")};
+    struct overlay_split split;
+    struct str deploy;
 
     if (!service) {
         admin_turn_over(call);
         api_service_refuse(call);
         return;
     }
+    deploy = overlay_control(call->admin->manager->overlay, call->rest.parts[0]).deploy;
+    if (deploy.len) {
+        admin_turn_over(call);
+        rest_problem(&call->rest, 409, "deploy_runs",
+                     "Deploy %.*s of this service runs, and the split is its own: promote or abort "
+                     "it.",
+                     STR_FMT(deploy));
+        return;
+    }
     if (call->run == api_split_put && !read_plan(call, service, &plan))
         return;
-    if (overlay_set_split(call->admin->manager->overlay, call->rest.parts[0], plan.shares,
-                          plan.count, plan.stable)) {
+    split = (struct overlay_split){plan.shares, plan.count, plan.stable};
+    if (overlay_set_split(call->admin->manager->overlay, call->rest.parts[0], &split)) {
         admin_turn_over(call);
         rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
         return;

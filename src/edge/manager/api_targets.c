@@ -200,8 +200,10 @@ static bool list_base(struct admin_call *call, const struct conf_service *conf,
     for (uint32_t i = 0; targets && found && i < found->count; i++) {
         const struct conf_target *target = &found->items[i];
 
-        if (call->run != api_target_add || view.is_removed(view.owner, conf->name.s, target->id.s))
-            targets[base->target_count++] = *target;
+        if (call->run == api_target_add && !view.is_removed(view.owner, conf->name.s, target->id.s))
+            continue;
+        targets[base->target_count] = *target;
+        targets[base->target_count++].release = STR(CONF_STABLE);
     }
     return targets != NULL;
 }
@@ -268,6 +270,14 @@ static void change(struct admin_call *call)
                      STR_FMT(call->text));
         return;
     }
+    if (overlay_control_has(call->admin->manager->overlay, call->rest.parts[0], call->text) &&
+        call->run != api_target_drain && call->run != api_target_enable) {
+        admin_turn_over(call);
+        rest_problem(&call->rest, 409, "controls_target",
+                     "\"%.*s\" belongs to a release that control looks after.",
+                     STR_FMT(call->text));
+        return;
+    }
     if (call->run == api_target_add && !place_target(call, service))
         return;
     status = change_overlay(call, service->conf);
@@ -282,92 +292,14 @@ static void change(struct admin_call *call)
 
 /* --- the endpoints */
 
-static bool is_known(const char *key, const char *const *known, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(key, known[i]))
-            return true;
-    return false;
-}
-
-/* What is wrong with a member of a target's description; NULL: nothing. */
-static const char *check_member(struct admin_call *call, const char *key, const json_t *value)
-{
-    static const char *const known[] = {"id", "address", "weight", "region", "priority", "release"};
-    bool is_number = !strcmp(key, "weight") || !strcmp(key, "priority");
-    const char *near;
-
-    if (!is_known(key, known, ARRAY_LEN(known))) {
-        near = diag_nearest((struct str){key, strlen(key)}, known, ARRAY_LEN(known));
-        return arena_format(&call->rest.arena, "unknown key \"%s\"%s%s%s", key,
-                            near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "")
-            .p;
-    }
-    if (is_number)
-        return json_is_integer(value) ? NULL : "\"weight\" and \"priority\" are whole numbers";
-    return json_string_length(value) ? NULL
-                                     : "\"id\", \"address\", \"region\" and \"release\" are text";
-}
-
-static const char *check_members(struct admin_call *call, json_t *json)
-{
-    const char *key, *wrong = NULL;
-    json_t *value;
-
-    if (!json_is_object(json))
-        return "the body is a JSON object: {\"id\": \"b\", \"address\": "
-               "\"127.0.0.1:3000\"}";
-    json_object_foreach(json, key, value) if (!wrong) wrong = check_member(call, key, value);
-    if (!wrong && !json_object_get(json, "address"))
-        return "\"address\" is needed, as text: \"127.0.0.1:3000\"";
-    return wrong;
-}
-
-/* In the call's arena; absent: it has none, or memory ended. */
-static struct str copy_member(struct admin_call *call, const json_t *json, const char *key)
-{
-    const json_t *value = json_object_get(json, key);
-
-    return value ? arena_copy(&call->rest.arena,
-                              (struct str){json_string_value(value), json_string_length(value)})
-                 : STR_NONE;
-}
-
-/* The same for what the members say. */
-static const char *check_values(struct admin_call *call, json_t *json)
-{
-    const json_t *weight = json_object_get(json, "weight");
-    struct target_text target = {
-        .id = copy_member(call, json, json_object_get(json, "id") ? "id" : "address"),
-        .address = copy_member(call, json, "address"),
-        .region = copy_member(call, json, "region"),
-        .release = copy_member(call, json, "release"),
-        .weight = weight ? json_integer_value(weight) : 1,
-        .priority = json_integer_value(json_object_get(json, "priority")),
-    };
-    struct diag diag;
-
-    if (!target.address.p || !target.id.p ||
-        (json_object_get(json, "region") && !target.region.p) ||
-        (json_object_get(json, "release") && !target.release.p))
-        return "out of memory";
-    diag_init(&diag, &call->rest.arena);
-    if (!target_check(&target, &diag))
-        return diag.count ? api_service_text(call, diag.entries[0].text)
-                          : "the target is not valid";
-    call->text = target.id;
-    call->target = target;
-    return NULL;
-}
-
 void api_target_add(struct admin_call *call)
 {
     json_t *json = json_loadb(call->rest.body.p ? call->rest.body.p : "", call->rest.body.len,
                               JSON_REJECT_DUPLICATES, NULL);
-    const char *wrong = json ? check_members(call, json) : "the body is not valid JSON";
+    const char *wrong =
+        json ? target_read(json, &call->rest.arena, &call->target) : "the body is not valid JSON";
 
-    if (!wrong)
-        wrong = check_values(call, json);
+    call->text = call->target.id;
     if (wrong)
         rest_problem(&call->rest, json ? 422 : 400, "target_invalid", "%s", wrong);
     else

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge/manager/overlay.h"
+#include "edge/manager/overlay_impl.h"
 
 #include <errno.h>
 #include <jansson.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,22 +12,14 @@
 
 /* {"version": 1, "services": {NAME: {"added": [{id, address, weight, region, priority, release}],
  * "removed": [id], "drained": [id], "mode": "paused", "split": {RELEASE: share}, "stable":
- * RELEASE}}, "shield_until_ms": 1700000000000}; of a service, and
- * of region and priority, what is not there is as usual. */
-struct overlay {
-    json_t *root;
-    json_t *before;               /* the last change; NULL: there is nothing to undo */
-    bool is_unsaved, was_unsaved; /* changed since the file was written; before the last change */
-    char path[PATH_MAX];
-    char error[PATH_MAX + 128];
-};
-
+ * RELEASE, "control": as in overlay_control.c}}, "epoch": of the last control, "shield_until_ms":
+ * 1700000000000}; of a service, and of region and priority, what is not there is as usual. */
 static const char *const mode_names[] = {
     [SERVICE_PAUSED] = "paused", [SERVICE_MAINTENANCE] = "maintenance"};
 
 /* --- asking */
 
-static json_t *part_of(const struct overlay *overlay, struct str service, const char *kind)
+json_t *overlay_part(const struct overlay *overlay, struct str service, const char *kind)
 {
     json_t *services = json_object_get(overlay->root, "services");
 
@@ -45,8 +36,7 @@ static bool same(struct str a, struct str b)
     return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
 }
 
-/* Index of an id in a list of ids or of targets; -1: it is not there. */
-static int find(const json_t *list, struct str id)
+int overlay_find(const json_t *list, struct str id)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
@@ -59,7 +49,7 @@ static int find(const json_t *list, struct str id)
 
 static bool has(const struct overlay *overlay, struct str service, const char *kind, struct str id)
 {
-    return find(part_of(overlay, service, kind), id) >= 0;
+    return overlay_find(overlay_part(overlay, service, kind), id) >= 0;
 }
 
 static const struct conf_target *in_file(const struct conf_service *base, struct str id)
@@ -153,7 +143,8 @@ static bool is_service(const json_t *service)
 
     if (!json_is_object(service) || (added && !json_is_array(added)) || (mode && !mode_of(mode)) ||
         (stable && !conf_release_is_id(text_of(stable))) ||
-        !is_split(json_object_get(service, "split")))
+        !is_split(json_object_get(service, "split")) ||
+        !overlay_control_is_sound(json_object_get(service, "control")))
         return false;
     for (size_t i = 0; i < json_array_size(added); i++)
         if (!is_target(json_array_get(added, i)))
@@ -247,7 +238,7 @@ enum status overlay_save(struct overlay *overlay)
 
 /* --- changes */
 
-static bool remember(struct overlay *overlay)
+bool overlay_remember(struct overlay *overlay)
 {
     json_t *copy = json_deep_copy(overlay->root);
 
@@ -282,11 +273,15 @@ static json_t *demand(json_t *parent, struct str name, json_t *(*make)(void))
     return json_object_getn(parent, name.p, name.len);
 }
 
+json_t *overlay_entry(struct overlay *overlay, struct str service)
+{
+    return demand(json_object_get(overlay->root, "services"), service, json_object);
+}
+
 /* Appends to one of a service's lists; takes the item over. */
 static enum status put(struct overlay *overlay, struct str service, const char *kind, json_t *item)
 {
-    json_t *services = json_object_get(overlay->root, "services");
-    json_t *entry = demand(services, service, json_object);
+    json_t *entry = overlay_entry(overlay, service);
     json_t *list = entry ? demand(entry, (struct str){kind, strlen(kind)}, json_array) : NULL;
 
     if (!list) {
@@ -296,8 +291,7 @@ static enum status put(struct overlay *overlay, struct str service, const char *
     return json_array_append_new(list, item) ? E_NOMEM : OK;
 }
 
-/* Of what a service has; nothing is left of one that has no more. */
-static void drop(struct overlay *overlay, struct str service, const char *kind)
+void overlay_drop(struct overlay *overlay, struct str service, const char *kind)
 {
     json_t *services = json_object_get(overlay->root, "services");
     json_t *entry = json_object_getn(services, service.p, service.len);
@@ -309,17 +303,17 @@ static void drop(struct overlay *overlay, struct str service, const char *kind)
 
 static void take(struct overlay *overlay, struct str service, const char *kind, struct str id)
 {
-    json_t *list = part_of(overlay, service, kind);
-    int at = find(list, id);
+    json_t *list = overlay_part(overlay, service, kind);
+    int at = overlay_find(list, id);
 
     if (at < 0)
         return;
     json_array_remove(list, (size_t)at);
     if (!json_array_size(list))
-        drop(overlay, service, kind);
+        overlay_drop(overlay, service, kind);
 }
 
-static enum status settle(struct overlay *overlay, enum status status)
+enum status overlay_settle(struct overlay *overlay, enum status status)
 {
     if (status)
         overlay_undo(overlay);
@@ -330,7 +324,7 @@ static bool exists(const struct overlay *overlay, const struct conf_service *bas
 {
     struct str service = base->name.s;
 
-    return has(overlay, service, "added", id) ||
+    return has(overlay, service, "added", id) || overlay_control_has(overlay, service, id) ||
            (in_file(base, id) && !has(overlay, service, "removed", id));
 }
 
@@ -352,17 +346,17 @@ enum status overlay_add(struct overlay *overlay, const struct conf_service *base
         return E_CONFLICT;
     if (!is_valid(target))
         return E_INVALID;
-    if (base->target_count + json_array_size(part_of(overlay, service, "added")) >=
+    if (base->target_count + json_array_size(overlay_part(overlay, service, "added")) >=
         BALANCER_TARGETS_MAX)
         return E_FULL;
-    if (!remember(overlay))
+    if (!overlay_remember(overlay))
         return E_NOMEM;
     if (file && is_as(file, target)) {
         take(overlay, service, "removed", target->id); // the file's own one, back again
         return OK;
     }
     item = target_json(target);
-    return settle(overlay, item ? put(overlay, service, "added", item) : E_NOMEM);
+    return overlay_settle(overlay, item ? put(overlay, service, "added", item) : E_NOMEM);
 }
 
 enum status overlay_remove(struct overlay *overlay, const struct conf_service *base, struct str id)
@@ -372,13 +366,13 @@ enum status overlay_remove(struct overlay *overlay, const struct conf_service *b
 
     if (!exists(overlay, base, id))
         return E_NOT_FOUND;
-    if (!remember(overlay))
+    if (!overlay_remember(overlay))
         return E_NOMEM;
     take(overlay, service, "added", id);
     take(overlay, service, "drained", id);
     if (in_file(base, id) && !has(overlay, service, "removed", id))
         status = put(overlay, service, "removed", json_stringn(id.p, id.len));
-    return settle(overlay, status);
+    return overlay_settle(overlay, status);
 }
 
 enum status overlay_drain(struct overlay *overlay, const struct conf_service *base, struct str id,
@@ -389,30 +383,30 @@ enum status overlay_drain(struct overlay *overlay, const struct conf_service *ba
 
     if (!exists(overlay, base, id))
         return E_NOT_FOUND;
-    if (!remember(overlay))
+    if (!overlay_remember(overlay))
         return E_NOMEM;
     if (!drained)
         take(overlay, service, "drained", id);
     else if (!has(overlay, service, "drained", id))
         status = put(overlay, service, "drained", json_stringn(id.p, id.len));
-    return settle(overlay, status);
+    return overlay_settle(overlay, status);
 }
 
 enum status overlay_set_mode(struct overlay *overlay, struct str service, enum service_mode mode)
 {
-    json_t *services = json_object_get(overlay->root, "services"), *entry;
+    json_t *entry;
 
-    if (!remember(overlay))
+    if (!overlay_remember(overlay))
         return E_NOMEM;
     if (mode == SERVICE_RUNS) {
-        drop(overlay, service, "mode");
+        overlay_drop(overlay, service, "mode");
         return OK;
     }
-    entry = demand(services, service, json_object);
-    return settle(overlay,
-                  !entry || json_object_set_new(entry, "mode", json_string(mode_names[mode]))
-                      ? E_NOMEM
-                      : OK);
+    entry = overlay_entry(overlay, service);
+    return overlay_settle(overlay, !entry || json_object_set_new(entry, "mode",
+                                                                 json_string(mode_names[mode]))
+                                       ? E_NOMEM
+                                       : OK);
 }
 
 static json_t *split_json(const struct overlay_share *shares, uint32_t count)
@@ -428,37 +422,44 @@ static json_t *split_json(const struct overlay_share *shares, uint32_t count)
     return split;
 }
 
-enum status overlay_set_split(struct overlay *overlay, struct str service,
-                              const struct overlay_share *shares, uint32_t count, struct str stable)
+enum status overlay_put_split(struct overlay *overlay, struct str service,
+                              const struct overlay_split *split)
 {
-    json_t *services = json_object_get(overlay->root, "services"), *entry;
-    enum status status = OK;
+    json_t *entry;
 
-    if (!remember(overlay))
-        return E_NOMEM;
-    if (!count) {
-        drop(overlay, service, "split");
-        drop(overlay, service, "stable");
+    if (!split->count) {
+        overlay_drop(overlay, service, "split");
+        overlay_drop(overlay, service, "stable");
         return OK;
     }
-    entry = demand(services, service, json_object);
-    if (!entry || json_object_set_new(entry, "split", split_json(shares, count)) ||
-        (stable.len && json_object_set_new(entry, "stable", json_stringn(stable.p, stable.len))))
-        status = E_NOMEM;
-    return settle(overlay, status);
+    entry = overlay_entry(overlay, service);
+    if (!entry || json_object_set_new(entry, "split", split_json(split->shares, split->count)) ||
+        (split->stable.len &&
+         json_object_set_new(entry, "stable", json_stringn(split->stable.p, split->stable.len))))
+        return E_NOMEM;
+    return OK;
+}
+
+enum status overlay_set_split(struct overlay *overlay, struct str service,
+                              const struct overlay_split *split)
+{
+    if (!overlay_remember(overlay))
+        return E_NOMEM;
+    return overlay_settle(overlay, overlay_put_split(overlay, service, split));
 }
 
 enum status overlay_set_shield(struct overlay *overlay, uint64_t until_ms)
 {
     json_t *until = json_integer((json_int_t)until_ms);
 
-    if (!remember(overlay)) {
+    if (!overlay_remember(overlay)) {
         json_decref(until);
         return E_NOMEM;
     }
     if (until_ms)
-        return settle(overlay,
-                      json_object_set_new(overlay->root, "shield_until_ms", until) ? E_NOMEM : OK);
+        return overlay_settle(overlay, json_object_set_new(overlay->root, "shield_until_ms", until)
+                                           ? E_NOMEM
+                                           : OK);
     json_decref(until);
     json_object_del(overlay->root, "shield_until_ms");
     return OK;
@@ -471,29 +472,38 @@ uint64_t overlay_shield(const struct overlay *overlay)
 
 /* --- a build asks */
 
+struct snapshot_wish overlay_wish(const json_t *json, enum target_source source)
+{
+    struct target_text target = target_of(json);
+    struct snapshot_wish wish = {.source = (uint8_t)source};
+
+    wish.target.id.s = target.id;
+    wish.target.release = target.release;
+    wish.target.weight = json_object_get(json, "weight") ? (uint32_t)target.weight : 1;
+    wish.target.region.s = target.region.len ? target.region : STR("");
+    wish.target.priority = (uint32_t)target.priority;
+    target_split(target.address, &wish.target.address);
+    return wish;
+}
+
 static void tell_added(void *owner, struct str service, void *to,
                        void (*add)(void *to, const struct snapshot_wish *wish))
 {
-    const json_t *list = part_of(owner, service, "added");
+    const json_t *list = overlay_part(owner, service, "added");
 
     for (size_t i = 0; i < json_array_size(list); i++) {
-        struct target_text target = target_of(json_array_get(list, i));
-        struct snapshot_wish wish = {.source = TARGET_API};
+        struct snapshot_wish wish = overlay_wish(json_array_get(list, i), TARGET_API);
 
-        wish.target.id.s = target.id;
-        wish.target.release = target.release;
-        wish.target.weight = (uint32_t)target.weight;
-        wish.target.region.s = target.region.len ? target.region : STR("");
-        wish.target.priority = (uint32_t)target.priority;
-        target_split(target.address, &wish.target.address);
         add(to, &wish);
     }
+    overlay_control_tell(owner, service, to, add);
 }
 
 /* An added target takes the place of one in the file that got the same id later. */
 static bool tell_removed(void *owner, struct str service, struct str id)
 {
-    return has(owner, service, "removed", id) || has(owner, service, "added", id);
+    return has(owner, service, "removed", id) || has(owner, service, "added", id) ||
+           overlay_control_removes(owner, service, id);
 }
 
 static bool tell_drained(void *owner, struct str service, struct str id)
@@ -503,13 +513,13 @@ static bool tell_drained(void *owner, struct str service, struct str id)
 
 static enum service_mode tell_mode(void *owner, struct str service)
 {
-    return mode_of(part_of(owner, service, "mode"));
+    return mode_of(overlay_part(owner, service, "mode"));
 }
 
 static bool tell_split(void *owner, struct str service, void *to,
                        void (*add)(void *to, struct str release, uint32_t share))
 {
-    json_t *split = part_of(owner, service, "split"), *share;
+    json_t *split = overlay_part(owner, service, "split"), *share;
     const char *release;
 
     json_object_foreach(split, release, share)
@@ -519,7 +529,7 @@ static bool tell_split(void *owner, struct str service, void *to,
 
 static struct str tell_stable(void *owner, struct str service)
 {
-    struct str id = text_of(part_of(owner, service, "stable"));
+    struct str id = text_of(overlay_part(owner, service, "stable"));
 
     return id.p ? id : STR("");
 }

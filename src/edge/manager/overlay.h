@@ -35,9 +35,31 @@ struct overlay_share {
 
 /* The shares of all releases that have one, and which is stable (empty: as it was); none: as the
  * file says, both. */
+struct overlay_split {
+    const struct overlay_share *shares;
+    uint32_t count;
+    struct str stable;
+};
+
 MUST_USE enum status overlay_set_split(struct overlay *overlay, struct str service,
-                                       const struct overlay_share *shares, uint32_t count,
-                                       struct str stable);
+                                       const struct overlay_split *split);
+/* The same as a part of another change: overlay_remember() before it. */
+MUST_USE enum status overlay_put_split(struct overlay *overlay, struct str service,
+                                       const struct overlay_split *split);
+
+/* --- overlay_control.c: what control wants of a service */
+struct overlay_control {
+    int64_t epoch, revision; /* of control's last word on it; 0: it has said none */
+    struct str deploy;       /* the deploy that runs; empty: none */
+};
+struct overlay_control overlay_control(const struct overlay *overlay, struct str service);
+/* Of the last control that was heard; a lower one is not obeyed. 0: none was. */
+int64_t overlay_epoch(const struct overlay *overlay);
+/* Whether this is a target of control's. */
+bool overlay_control_has(const struct overlay *overlay, struct str service, struct str id);
+/* Replaces it, with the split; `control` was checked, and a reference is taken. */
+MUST_USE enum status overlay_set_control(struct overlay *overlay, struct str service,
+                                         json_t *control, const struct overlay_split *split);
 /* Until when the shield is up, in wall-clock milliseconds; 0: down. */
 MUST_USE enum status overlay_set_shield(struct overlay *overlay, uint64_t until_ms);
 /* As it was set last, also before a restart; the time may be over. */

@@ -104,3 +104,83 @@ void target_split(struct str address, struct conf_address *parts)
     if (parts->host.len >= 2 && address.p[0] == '[')
         parts->host = (struct str){address.p + 1, parts->host.len - 2};
 }
+
+/* --- as somebody sends it */
+
+static bool is_known(const char *key, const char *const *known, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(key, known[i]))
+            return true;
+    return false;
+}
+
+/* What is wrong with a member of a target's description; NULL: nothing. */
+static const char *check_member(struct arena *arena, const char *key, const json_t *value)
+{
+    static const char *const known[] = {"id", "address", "weight", "region", "priority", "release"};
+    bool is_number = !strcmp(key, "weight") || !strcmp(key, "priority");
+    const char *near;
+
+    if (!is_known(key, known, ARRAY_LEN(known))) {
+        near = diag_nearest((struct str){key, strlen(key)}, known, ARRAY_LEN(known));
+        return arena_format(arena, "unknown key \"%s\"%s%s%s", key, near ? "; did you mean \"" : "",
+                            near ? near : "", near ? "\"?" : "")
+            .p;
+    }
+    if (is_number)
+        return json_is_integer(value) ? NULL : "\"weight\" and \"priority\" are whole numbers";
+    return json_string_length(value) ? NULL
+                                     : "\"id\", \"address\", \"region\" and \"release\" are text";
+}
+
+static const char *check_members(struct arena *arena, const json_t *json)
+{
+    const char *key, *wrong = NULL;
+    json_t *value;
+
+    if (!json_is_object(json))
+        return "the body is a JSON object: {\"id\": \"b\", \"address\": "
+               "\"127.0.0.1:3000\"}";
+    json_object_foreach((json_t *)(uintptr_t)json, key, value) if (!wrong) wrong =
+        check_member(arena, key, value);
+    if (!wrong && !json_object_get(json, "address"))
+        return "\"address\" is needed, as text: \"127.0.0.1:3000\"";
+    return wrong;
+}
+
+/* In the arena; absent: it has none, or memory ended. */
+static struct str copy_member(struct arena *arena, const json_t *json, const char *key)
+{
+    const json_t *value = json_object_get(json, key);
+
+    return value ? arena_copy(arena,
+                              (struct str){json_string_value(value), json_string_length(value)})
+                 : STR_NONE;
+}
+
+const char *target_read(const json_t *json, struct arena *arena, struct target_text *target)
+{
+    const char *wrong = check_members(arena, json);
+    const json_t *weight = json_object_get(json, "weight");
+    struct diag diag;
+
+    if (wrong)
+        return wrong;
+    *target = (struct target_text){
+        .id = copy_member(arena, json, json_object_get(json, "id") ? "id" : "address"),
+        .address = copy_member(arena, json, "address"),
+        .region = copy_member(arena, json, "region"),
+        .release = copy_member(arena, json, "release"),
+        .weight = weight ? json_integer_value(weight) : 1,
+        .priority = json_integer_value(json_object_get(json, "priority")),
+    };
+    if (!target->address.p || !target->id.p ||
+        (json_object_get(json, "region") && !target->region.p) ||
+        (json_object_get(json, "release") && !target->release.p))
+        return "out of memory";
+    diag_init(&diag, arena);
+    if (target_check(target, &diag))
+        return NULL;
+    return diag.count ? arena_copy(arena, diag.entries[0].text).p : "the target is not valid";
+}

@@ -18,6 +18,9 @@ struct target_text {
 
 /* Whether a configuration could say this, the release aside; else the reasons are in `diag`. */
 bool target_check(const struct target_text *target, struct diag *diag);
+/* Reads an object of these members, of which only the address is needed; texts are copied into
+ * `arena`. NULL: it is fine and was checked; else what is wrong, in the arena or static. */
+const char *target_read(const json_t *json, struct arena *arena, struct target_text *target);
 /* As the configuration and the overlay's file have it; NULL: memory, or it is no UTF-8. */
 json_t *target_json(const struct target_text *target);
 /* The parts of an address that was checked; they point into it. */
