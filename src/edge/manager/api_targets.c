@@ -10,6 +10,7 @@
 
 #include "config/units.h"
 #include "edge/manager/api.h"
+#include "edge/manager/api_changes.h"
 #include "edge/manager/target.h"
 
 enum { POLL_MS = 50, WAIT_MAX_MS = 60 * 60 * 1000 };
@@ -95,6 +96,38 @@ static const char *name_change(const struct admin_call *call)
     return call->is_on ? "drained" : "enabled";
 }
 
+/* What the ledger says of a target. NULL: there is none. */
+static json_t *describe(const struct admin_call *call)
+{
+    const struct snapshot_target *target = find_target(api_service_find(call), call->text);
+    json_t *json;
+
+    if (!target)
+        return NULL;
+    json = json_pack("{s:s%,s:i,s:i,s:b}", "address", target->endpoint->address.p,
+                     target->endpoint->address.len, "weight", (int)target->weight, "priority",
+                     (int)target->priority, "drained", target->is_drained);
+    if (target->region.len)
+        json_object_set_new(json, "region", json_stringn(target->region.p, target->region.len));
+    return json;
+}
+
+static void note(struct admin_call *call)
+{
+    const char *action = call->run == api_target_add      ? "target.add"
+                         : call->run == api_target_remove ? "target.remove"
+                         : call->is_on                    ? "target.drain"
+                                                          : "target.enable";
+    struct api_change change = {.action = action,
+                                .service = call->rest.parts[0],
+                                .subject = call->text,
+                                .before = call->before,
+                                .after = describe(call)};
+
+    call->before = NULL;
+    api_changes_note(call->admin, call->actor, &change);
+}
+
 static void tell(const struct admin_call *call)
 {
     json_t *json = answer(call);
@@ -151,6 +184,7 @@ static void on_changed(struct manager_change *change, enum status status, uint32
 
     if (!api_service_settle(call, status, generation, diag))
         return;
+    note(call);
     tell(call);
     if (call->deadline_ms && count_in_flight(call))
         wait_for(call);
@@ -207,6 +241,7 @@ static void change(struct admin_call *call)
         api_service_refuse(call);
         return;
     }
+    call->before = describe(call);
     status = change_overlay(call, service->conf);
     if (status) {
         admin_turn_over(call);
