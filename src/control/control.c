@@ -135,7 +135,8 @@ static bool open_parts(struct control *control, const struct conf *conf)
     store = (struct store_options){&control->loop, control->state, control->lock};
     control->store = store_new(&store);
     control->outbound = control->store ? outbound_new(&control->loop) : NULL;
-    edges = (struct edges_options){control->outbound, on_generation, on_change, control};
+    edges = (struct edges_options){control->outbound, control->store, on_generation, on_change,
+                                   control};
     control->edges = control->outbound ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
     control->acme = control->edges ? acme_new(&acme) : NULL;

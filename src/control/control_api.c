@@ -98,6 +98,16 @@ void control_api_fail(struct control_call *call, const struct store_job *job)
 
 /* --- life */
 
+/* So that nobody waits at a door where nobody is. */
+static void take_away(const struct control_api *api)
+{
+    char path[PATH_MAX];
+
+    if (api->server.ports &&
+        snprintf(path, sizeof(path), "%s/control.sock", api->options.state) < (int)sizeof(path))
+        unlink(path);
+}
+
 static void listen_at(struct control_api *api)
 {
     struct bind_options options = {.is_admin = true, .uid = geteuid(), .gid = getegid()};
@@ -145,6 +155,7 @@ void control_api_tick(struct control_api *api)
 
 void control_api_close(struct control_api *api)
 {
+    take_away(api);
     rest_server_close(&api->server);
 }
 

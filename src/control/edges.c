@@ -142,6 +142,7 @@ static void sweep(struct edges *edges)
 static void forget(struct edge *edge)
 {
     outbound_cancel(&edge->call);
+    edge_feed_free(&edge->feed);
     free(edge->name);
     free(edge->url);
     free(edge->socket);
@@ -201,6 +202,19 @@ static bool make_all(struct edge *fresh, uint32_t *count, const struct conf *con
     return is_good;
 }
 
+static void follow(struct edge *edge)
+{
+    edge->feed =
+        edge_feed_new(&(struct edge_feed_options){.outbound = edge->edges->options.outbound,
+                                                  .store = edge->edges->options.store,
+                                                  .name = edge->name,
+                                                  .url = edge->url,
+                                                  .socket = edge->socket,
+                                                  .field = edge->field});
+    if (!edge->feed)
+        say_line("out of memory: what is changed on edge %s is not followed", edge->name);
+}
+
 enum status edges_configure(struct edges *edges, const struct conf *conf)
 {
     struct edge fresh[EDGES_MAX];
@@ -219,6 +233,7 @@ enum status edges_configure(struct edges *edges, const struct conf *conf)
     for (uint32_t i = 0; i < count; i++) {
         edges->items[i] = fresh[i];
         edges->items[i].edges = edges;
+        follow(&edges->items[i]);
     }
     edges->count = count;
     for (struct edges_item *item = edges->wanted; item; item = item->next)
@@ -269,6 +284,8 @@ void edges_tick(struct edges *edges, int64_t now_ms)
     for (uint32_t i = 0; i < edges->count; i++) {
         say_reach(&edges->items[i]);
         edge_push_next(&edges->items[i], now_ms);
+        if (edges->items[i].feed)
+            edge_feed_tick(edges->items[i].feed, now_ms);
     }
 }
 

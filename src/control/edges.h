@@ -3,8 +3,8 @@
  * The edges that control knows, and what each is to have: challenge answers and certificates.
  * Level-triggered: an edge is asked every two seconds whether it is still the same process, and
  * what it lacks is pushed, one call at a time, so that an edge that restarts or comes late gets all
- * again. One edge that does not answer holds back no other. Called by control.c and ACME; owns
- * copies of what it pushes. Control's one thread.
+ * again; and what is changed on each goes to the ledger. One edge that does not answer holds back
+ * no other. Called by control.c and ACME; owns copies of what it pushes. Control's one thread.
  */
 #ifndef CONTROL_EDGES_H
 #define CONTROL_EDGES_H
@@ -13,6 +13,7 @@
 
 #include "config/conf.h"
 #include "control/outbound.h"
+#include "control/store.h"
 
 enum { EDGES_MAX = 64 };
 
@@ -20,6 +21,7 @@ struct edges; /* private */
 
 struct edges_options {
     struct outbound *outbound;
+    struct store *store;
     /* The edge of this machine has another configuration, or is another process. */
     void (*on_generation)(void *owner);
     /* Something that edges_spread() or edges_json() shows is another. */

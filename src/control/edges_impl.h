@@ -6,11 +6,13 @@
 #ifndef CONTROL_EDGES_IMPL_H
 #define CONTROL_EDGES_IMPL_H
 
+#include "control/edge_feed.h"
 #include "control/edges.h"
 
 struct edge {
     struct edges *edges;
     char *name, *url, *socket, *field; /* field: the Authorization line; NULL: none. socket too */
+    struct edge_feed *feed;            /* of what is changed on it */
     struct outbound_call *call;        /* the one that runs */
     const void *subject;               /* what it pushes; NULL: it asks */
     int64_t poll_ms, list_ms;          /* monotonic; when to ask, and to compare */

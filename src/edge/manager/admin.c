@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "edge/manager/api.h"
+#include "edge/manager/api_changes.h"
 
 enum { EVENT_MAX = 4 * 1024, CONNECTIONS_MAX = 64, CONNECTIONS_KEPT = 8 };
 
@@ -70,6 +71,7 @@ void admin_unlisten(struct admin *admin, const struct listening *listening)
 
 void admin_retire(struct admin *admin)
 {
+    api_changes_end(admin);
     rest_server_retire(&admin->server);
 }
 
@@ -93,10 +95,27 @@ void admin_event(struct admin *admin, const char *kind, const char *format, ...)
         events_tell(admin, kind, (struct str){data, (size_t)len});
 }
 
+static json_t *config_json(const char *digest, uint32_t generation)
+{
+    return json_pack("{s:s,s:I}", "sha256", digest, "generation", (json_int_t)generation);
+}
+
+void admin_note_config(struct admin *admin, const struct manager_change *change, struct str actor,
+                       const char *action)
+{
+    uint32_t generation = admin->manager->generation;
+    struct api_change note = {.action = action,
+                              .before = config_json(change->was, generation - 1),
+                              .after = config_json(change->is, generation)};
+
+    api_changes_note(admin, actor, &note);
+}
+
 void admin_tick(struct admin *admin)
 {
     rest_server_tick(&admin->server);
     events_tick(admin);
+    api_changes_tick(admin);
     api_confirm_tick(admin);
     api_shield_tick(admin);
     admin_idle(admin);

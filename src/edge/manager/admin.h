@@ -23,6 +23,9 @@ void admin_unlisten(struct admin *admin, const struct listening *listening);
 /* Tells those who follow /api/v1/events: `event: KIND`, `data: ` one line of JSON made from the
  * format. Cheap when nobody does. */
 void admin_event(struct admin *admin, const char *kind, const char *format, ...) PRINTF(3, 4);
+/* Tells control's ledger that the configuration is another: `change` is being told so. */
+void admin_note_config(struct admin *admin, const struct manager_change *change, struct str actor,
+                       const char *action);
 /* No change is under way: what waits for that may begin one. */
 void admin_idle(struct admin *admin);
 /* A newer edge answers from now on: stops accepting; what runs is answered, then its connection

@@ -24,7 +24,10 @@ struct admin_call *admin_call_new(struct admin *admin)
 
 void admin_call_drop(struct rest_call *rest)
 {
-    free(CONTAINER_OF(rest, struct admin_call, rest)->owned);
+    struct admin_call *call = CONTAINER_OF(rest, struct admin_call, rest);
+
+    free(call->owned);
+    json_decref(call->before);
 }
 
 void admin_call_free(struct admin_call *call)

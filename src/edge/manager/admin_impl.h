@@ -33,8 +33,9 @@ struct admin_call {
     uint64_t deadline_ms, generation;
     struct str text;
     struct target_text target;
-    char *owned; /* freed with the call */
-    bool is_on;  /* what is wanted is this, not its end */
+    char *owned;    /* freed with the call */
+    json_t *before; /* what is to be changed, for the ledger; dropped with the call */
+    bool is_on;     /* what is wanted is this, not its end */
     enum service_mode mode;
 };
 
@@ -52,6 +53,7 @@ struct admin {
     struct rest_server server;
     struct admin_call *turns, **last_turn, *turn; /* waiting for their turn; whose it is */
     struct admin_call *waiters;                   /* for targets without requests */
+    struct admin_call *change_waiters;            /* for what control does not know yet */
     uv_timer_t poll;
     struct confirm confirm;
     struct counters counters;

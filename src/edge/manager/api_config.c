@@ -97,6 +97,8 @@ static void on_reloaded(struct manager_change *change, enum status status, uint3
 {
     struct admin_call *call = CONTAINER_OF(change, struct admin_call, change);
 
+    if (!status)
+        admin_note_config(call->admin, change, call->actor, "config.reload");
     if (status)
         refuse_change(call, status, diag);
     else
@@ -205,6 +207,9 @@ static void on_replaced(struct manager_change *change, enum status status, uint3
     bool is_noted = call->deadline_ms && !call->admin->confirm.old;
 
     call->generation = generation;
+    if (!status)
+        admin_note_config(call->admin, change, call->actor,
+                          call->deadline_ms ? "config.try" : "config.replace");
     if (status) {
         admin_turn_over(call);
         if (is_noted)

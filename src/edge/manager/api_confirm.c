@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "edge/manager/api.h"
+#include "edge/manager/api_changes.h"
 
 enum { RETRY_MS = 10 * 1000 };
 
@@ -47,6 +48,11 @@ static void on_kept(uv_work_t *task, int cancelled)
     }
     confirm_clear(&call->admin->confirm);
     end_turn(call);
+    api_changes_note(
+        call->admin, call->actor,
+        &(struct api_change){.action = "config.confirm",
+                             .after = json_pack("{s:s,s:I}", "sha256", call->admin->manager->digest,
+                                                "generation", (json_int_t)generation)});
     admin_event(call->admin, "config", "{\"result\":\"confirmed\",\"generation\":%u}", generation);
     rest_reply_json(&call->rest, 200,
                     json_pack("{s:b,s:I}", "ok", 1, "generation", (json_int_t)generation));
@@ -107,6 +113,7 @@ static void on_reverted(struct manager_change *change, enum status status, uint3
             "sluice: edge: nobody confirmed the configuration: the old one is back as "
             "generation %u\n",
             generation);
+    admin_note_config(admin, change, STR("nobody confirmed"), "config.revert");
     admin_event(admin, "config", "{\"result\":\"reverted\",\"generation\":%u}", generation);
     work(call, on_noted);
 }

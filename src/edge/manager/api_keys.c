@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "config/units.h"
 #include "edge/manager/api.h"
+#include "edge/manager/api_changes.h"
 #include "edge/manager/key_book.h"
 
 enum { NAME_MAX_BYTES = 128 };
@@ -46,9 +47,39 @@ static bool publish(const struct admin_call *call)
     return true;
 }
 
+/* What may be shown of a key. NULL: there is none. */
+static json_t *describe(const struct admin_call *call)
+{
+    json_t *list = key_book_list(book_of(call)), *key, *found = NULL;
+    size_t i;
+
+    json_array_foreach(list, i, key)
+    {
+        const char *id = json_string_value(json_object_get(key, "id"));
+
+        if (!found && id && str_same(call->text, (struct str){id, strlen(id)}))
+            found = json_incref(key);
+    }
+    json_decref(list);
+    return found;
+}
+
+static void note(struct admin_call *call, bool is_added)
+{
+    struct api_change change = {.action = is_added ? "key.add" : "key.revoke",
+                                .subject = call->text,
+                                .before = call->before,
+                                .after = describe(call)};
+
+    call->before = NULL;
+    api_changes_note(call->admin, call->actor, &change);
+}
+
 static void reply(struct admin_call *call)
 {
     bool is_added = call->run == api_keys_add;
+
+    note(call, is_added);
 
     admin_event(call->admin, "keys", "{\"change\":\"%s\",\"id\":\"%.*s\"}",
                 is_added ? "added" : "revoked", STR_FMT(call->text));
@@ -185,7 +216,10 @@ void api_keys_add(struct admin_call *call)
 
 static void end(struct admin_call *call)
 {
-    enum status status = key_book_remove(book_of(call), call->text);
+    enum status status;
+
+    call->before = describe(call);
+    status = key_book_remove(book_of(call), call->text);
 
     if (status)
         refuse(call, status);

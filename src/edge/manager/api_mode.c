@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "edge/manager/api.h"
+#include "edge/manager/api_changes.h"
 
 const char *api_mode_name(enum service_mode mode)
 {
@@ -34,6 +35,22 @@ static void tell(const struct admin_call *call)
     json_decref(json);
 }
 
+static json_t *mode_json(enum service_mode mode)
+{
+    return json_pack("{s:s}", "mode", api_mode_name(mode));
+}
+
+static void note(struct admin_call *call)
+{
+    struct api_change change = {.action = "service.mode",
+                                .service = call->rest.parts[0],
+                                .before = call->before,
+                                .after = mode_json(call->mode)};
+
+    call->before = NULL;
+    api_changes_note(call->admin, call->actor, &change);
+}
+
 static void on_changed(struct manager_change *change, enum status status, uint32_t generation,
                        const struct diag *diag)
 {
@@ -41,6 +58,7 @@ static void on_changed(struct manager_change *change, enum status status, uint32
 
     if (!api_service_settle(call, status, generation, diag))
         return;
+    note(call);
     tell(call);
     rest_reply_json(&call->rest, 200, answer(call));
 }
@@ -68,6 +86,7 @@ static void change(struct admin_call *call)
         return;
     }
     call->mode = wanted(call, service->mode);
+    call->before = mode_json(service->mode);
     if (overlay_set_mode(call->admin->manager->overlay, call->rest.parts[0], call->mode)) {
         admin_turn_over(call);
         rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");

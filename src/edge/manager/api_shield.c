@@ -10,6 +10,7 @@
 #include "config/units.h"
 #include "edge/access/shield.h"
 #include "edge/manager/api.h"
+#include "edge/manager/api_changes.h"
 
 enum { USUAL_MS = 30 * 60 * 1000, MOST_MS = 24 * 60 * 60 * 1000 };
 
@@ -52,6 +53,15 @@ void api_shield_tick(struct admin *admin)
     tell(admin, "expired");
 }
 
+/* Until when; an end of it is not told by what is left. */
+static json_t *until_json(uint64_t until_ms)
+{
+    bool is_on = until_ms > clock_wall_ms();
+
+    return is_on ? json_pack("{s:b,s:I}", "on", 1, "until_ms", (json_int_t)until_ms)
+                 : json_pack("{s:b}", "on", 0);
+}
+
 static void on_changed(struct manager_change *change, enum status status, uint32_t generation,
                        const struct diag *diag)
 {
@@ -59,6 +69,11 @@ static void on_changed(struct manager_change *change, enum status status, uint32
 
     if (!api_service_settle(call, status, generation, diag))
         return;
+    api_changes_note(call->admin, call->actor,
+                     &(struct api_change){.action = "shield",
+                                          .before = until_json(
+                                              shield_until_ms(call->admin->manager->shield)),
+                                          .after = until_json(call->deadline_ms)});
     shield_set(call->admin->manager->shield, call->deadline_ms);
     tell(call->admin, "asked");
     rest_reply_json(&call->rest, 200, api_shield_status(call->admin->manager));

@@ -17,18 +17,44 @@ struct plan {
 
 /* --- answering */
 
-static json_t *answer(const struct admin_call *call)
+/* {"stable": 90, "canary": 10}; NULL: the service is gone. */
+static json_t *split_json(const struct service *service)
 {
-    const struct service *service = api_service_find(call);
-    json_t *split = json_object();
+    json_t *split = service ? json_object() : NULL;
 
-    for (uint32_t i = 0; service && i < service->release_count; i++) {
+    for (uint32_t i = 0; split && i < service->release_count; i++) {
         struct str id = service->releases[i].id;
 
         json_object_setn_new(split, id.p, id.len, json_integer(service->releases[i].share));
     }
-    return json_pack("{s:s%,s:o,s:s%,s:I}", "service", call->rest.parts[0].p,
-                     call->rest.parts[0].len, "split", split, "stable",
+    return split;
+}
+
+/* What the ledger says of it. */
+static json_t *describe(const struct service *service)
+{
+    if (!service)
+        return NULL;
+    return json_pack("{s:o,s:s%}", "split", split_json(service), "stable",
+                     service->releases[0].id.p, service->releases[0].id.len);
+}
+
+static void note(struct admin_call *call)
+{
+    struct api_change change = {.action = "service.split",
+                                .service = call->rest.parts[0],
+                                .before = call->before,
+                                .after = describe(api_service_find(call))};
+
+    call->before = NULL;
+    api_changes_note(call->admin, call->actor, &change);
+}
+
+static json_t *answer(const struct admin_call *call)
+{
+    const struct service *service = api_service_find(call);
+    return json_pack("{s:s%,s:o*,s:s%,s:I}", "service", call->rest.parts[0].p,
+                     call->rest.parts[0].len, "split", split_json(service), "stable",
                      service ? service->releases[0].id.p : "",
                      service ? service->releases[0].id.len : (size_t)0, "generation",
                      (json_int_t)call->generation);
@@ -43,6 +69,7 @@ static void on_changed(struct manager_change *change, enum status status, uint32
 
     if (!api_service_settle(call, status, generation, diag))
         return;
+    note(call);
     json = answer(call);
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     if (text)
@@ -174,6 +201,7 @@ static void change(struct admin_call *call)
     }
     if (call->run == api_split_put && !read_plan(call, service, &plan))
         return;
+    call->before = describe(service);
     split = (struct overlay_split){plan.shares, plan.count, plan.stable};
     if (overlay_set_split(call->admin->manager->overlay, call->rest.parts[0], &split)) {
         admin_turn_over(call);

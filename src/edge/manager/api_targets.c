@@ -10,6 +10,7 @@
 
 #include "config/units.h"
 #include "edge/manager/api.h"
+#include "edge/manager/api_changes.h"
 #include "edge/manager/target.h"
 
 enum { POLL_MS = 50, WAIT_MAX_MS = 60 * 60 * 1000 };
@@ -21,21 +22,27 @@ static bool same(struct str a, struct str b)
     return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
 }
 
-static const struct snapshot_target *find_target(const struct service *service, struct str id)
+/* And its release. */
+static const struct snapshot_target *find_target(const struct service *service, struct str id,
+                                                 const struct release **of)
 {
     for (uint32_t i = 0; service && i < service->release_count; i++) {
         const struct release *release = &service->releases[i];
 
         for (uint32_t k = 0; k < release->count; k++)
-            if (same(release->targets[k].endpoint->id, id))
+            if (same(release->targets[k].endpoint->id, id)) {
+                *of = release;
                 return &release->targets[k];
+            }
     }
     return NULL;
 }
 
 static uint64_t count_in_flight(const struct admin_call *call)
 {
-    const struct snapshot_target *target = find_target(api_service_find(call), call->text);
+    const struct release *release;
+    const struct snapshot_target *target =
+        find_target(api_service_find(call), call->text, &release);
     uint64_t sum = 0;
 
     for (unsigned w = 0; target && w < target->endpoint->workers; w++)
@@ -118,6 +125,41 @@ static const char *name_change(const struct admin_call *call)
     return call->is_on ? "drained" : "enabled";
 }
 
+/* What the ledger says of a target. NULL: there is none. */
+static json_t *describe(const struct admin_call *call)
+{
+    const struct release *release;
+    const struct snapshot_target *target =
+        find_target(api_service_find(call), call->text, &release);
+    json_t *json;
+
+    if (!target)
+        return NULL;
+    json = json_pack("{s:s%,s:s%,s:i,s:i,s:b}", "release", release->id.p, release->id.len,
+                     "address", target->endpoint->address.p, target->endpoint->address.len,
+                     "weight", (int)target->weight, "priority", (int)target->priority, "drained",
+                     target->is_drained);
+    if (target->region.len)
+        json_object_set_new(json, "region", json_stringn(target->region.p, target->region.len));
+    return json;
+}
+
+static void note(struct admin_call *call)
+{
+    const char *action = call->run == api_target_add      ? "target.add"
+                         : call->run == api_target_remove ? "target.remove"
+                         : call->is_on                    ? "target.drain"
+                                                          : "target.enable";
+    struct api_change change = {.action = action,
+                                .service = call->rest.parts[0],
+                                .subject = call->text,
+                                .before = call->before,
+                                .after = describe(call)};
+
+    call->before = NULL;
+    api_changes_note(call->admin, call->actor, &change);
+}
+
 static void tell(const struct admin_call *call)
 {
     json_t *json = answer(call);
@@ -174,6 +216,7 @@ static void on_changed(struct manager_change *change, enum status status, uint32
 
     if (!api_service_settle(call, status, generation, diag))
         return;
+    note(call);
     tell(call);
     if (call->deadline_ms && count_in_flight(call))
         wait_for(call);
@@ -280,6 +323,7 @@ static void change(struct admin_call *call)
     }
     if (call->run == api_target_add && !place_target(call, service))
         return;
+    call->before = describe(call);
     status = change_overlay(call, service->conf);
     if (status) {
         admin_turn_over(call);

@@ -6,12 +6,23 @@
 #include <string.h>
 
 #include "edge/manager/api.h"
+#include "edge/manager/api_changes.h"
 
 static void ask(uv_work_t *task)
 {
     struct admin_call *call = task->data;
 
     call->status = link_upgrade(call->admin->manager->options.link, call->owned);
+}
+
+static void reply(struct admin_call *call)
+{
+    api_changes_note(call->admin, call->actor,
+                     &(struct api_change){.action = "upgrade",
+                                          .before =
+                                              json_pack("{s:s,s:i}", "version", SLUICE_VERSION,
+                                                        "pid", (int)getpid())});
+    rest_reply_json(&call->rest, 202, json_pack("{s:b}", "ok", 1));
 }
 
 static void on_answer(uv_work_t *task, int cancelled)
@@ -21,7 +32,7 @@ static void on_answer(uv_work_t *task, int cancelled)
     if (cancelled)
         rest_problem(&call->rest, 503, "draining", "The gateway is shutting down.");
     else if (!call->status)
-        rest_reply_json(&call->rest, 202, json_pack("{s:b}", "ok", 1));
+        reply(call);
     else if (call->status == E_CONFLICT)
         rest_problem(&call->rest, 409, "upgrade_conflict", "%s", call->owned);
     else if (call->status == E_INVALID)

@@ -384,6 +384,9 @@ void builder_run(struct builder *builder)
         change_certificates(builder);
         break;
     }
-    if (!builder->status && builder->kind != CHANGE_CHECK)
-        assign_slots(builder); // nothing can fail from here on, so what runs may lose its own
+    if (builder->status || builder->kind == CHANGE_CHECK)
+        return;
+    if (!builder_keeps_rules(builder->kind))
+        digest_files(builder->rules->conf, builder->digest);
+    assign_slots(builder); // nothing can fail from here on, so what runs may lose its own
 }

@@ -9,6 +9,7 @@
 #define EDGE_MANAGER_BUILDER_H
 
 #include "edge/listener.h"
+#include "edge/manager/digest.h"
 #include "edge/manager/pushed.h"
 #include "edge/snapshot.h"
 #include "process/link.h"
@@ -73,10 +74,11 @@ struct builder {
     enum status status;
     struct arena arena; /* of the diag */
     struct diag diag;
-    struct doors doors;   /* on their way into the snapshot */
-    struct pushed pushed; /* that were read for them */
-    uint64_t identity;    /* of the certificate files, before they were read */
-    bool has_read;        /* they were */
+    struct doors doors;       /* on their way into the snapshot */
+    struct pushed pushed;     /* that were read for them */
+    uint64_t identity;        /* of the certificate files, before they were read */
+    bool has_read;            /* they were */
+    char digest[DIGEST_TEXT]; /* RELOAD, REPLACE: of the configuration */
     struct snapshot *snapshot;
     struct listening *listening; /* all binds wanted, new ones with sockets */
     unsigned listening_count;

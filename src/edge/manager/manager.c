@@ -21,6 +21,7 @@
 #include "edge/limit/limiter.h"
 #include "edge/script/dict.h"
 #include "edge/manager/admin.h"
+#include "edge/manager/changes.h"
 #include "edge/tls/tls_check.h"
 #include "process/limits.h"
 
@@ -222,7 +223,10 @@ static bool open_state(struct manager *m, const struct conf *conf)
     m->overlay = overlay_open(conf->state.s.p, &error);
     if (error)
         fprintf(stderr, "sluice: edge: %s\n", error);
-    return m->overlay != NULL;
+    m->changes = changes_open(conf->state.s.p, &error);
+    if (error)
+        fprintf(stderr, "sluice: edge: %s\n", error);
+    return m->overlay && m->changes;
 }
 
 /* --- starting */
@@ -463,6 +467,7 @@ static void free_plane(struct manager *m)
     manager_close_discovery(m);
     if (m->overlay)
         overlay_close(&m->overlay);
+    changes_close(&m->changes);
     certificates_close(m);
 }
 

@@ -34,6 +34,7 @@ struct manager_change {
      * the call. */
     void (*on_done)(struct manager_change *change, enum status status, uint32_t generation,
                     const struct diag *diag);
+    const char *was, *is; /* when on_done is called: digests of the configuration */
     struct manager_change *next;
 };
 
@@ -71,11 +72,13 @@ struct manager {
     /* what runs */
     struct snapshot *snapshot; /* newest published */
     struct rules *rules;       /* its, counted */
-    uint32_t generation, live_snapshots;
+    uint32_t generation, live_snapshots, connections_max;
     const struct conf
         *loaded; /* at start: what was read to size the process, for the first build */
     struct arena loaded_arena;
     struct overlay *overlay;
+    struct changes *changes;
+    char digest[DIGEST_TEXT]; /* of the configuration that runs */
     struct checks *checks;
     struct health_memory *memory;
     struct limiter *limiter;
@@ -111,7 +114,6 @@ struct manager {
     struct admin *admin;
     uint64_t started_ms; /* wall clock */
     uint64_t lag_us;     /* of this loop, at the last second */
-    uint32_t connections_max;
     uint64_t memory_max;
     uv_timer_t second, drain_timer, settle;
     uv_poll_t notices;
@@ -130,7 +132,7 @@ int manager_run(const struct manager_options *options, const struct filter *cons
 
 /* Puts a change in the queue. */
 void manager_change(struct manager *manager, struct manager_change *change);
-/* Reloads without anybody waiting (HUP, --watch): problems go to stderr. */
+/* Reloads without anybody waiting (HUP, --watch): problems go to stderr. `why` is static. */
 void manager_reload(struct manager *manager, const char *why);
 /* Begins to drain: readyz says no, answers say close, after `delay_ms` accepting ends, and after
  * the drain time all ends. Before there is a configuration it ends at once. */

@@ -189,10 +189,20 @@ static void tell(struct manager *m, const struct manager_change *change, bool is
                     is_good ? "success" : "failure", m->generation);
 }
 
+static void note_digest(struct manager *m, const struct builder *builder, char was[DIGEST_TEXT])
+{
+    bool is_another = !builder_keeps_rules(builder->kind) && builder->kind != CHANGE_CHECK;
+
+    memcpy(was, m->digest, DIGEST_TEXT);
+    if (is_another && !builder->status)
+        memcpy(m->digest, builder->digest, DIGEST_TEXT);
+}
+
 static void finish(struct manager *m, enum status status)
 {
     struct manager_change *change = m->first;
     struct builder *builder = m->building;
+    char was[DIGEST_TEXT];
 
     m->building = NULL;
     m->is_publishing = false;
@@ -202,6 +212,9 @@ static void finish(struct manager *m, enum status status)
     count(m, change, !status);
     tell(m, change, !status);
     certificates_built(m, builder, change);
+    note_digest(m, builder, was);
+    change->was = was;
+    change->is = m->digest;
     change->on_done(change, status, m->generation, &builder->diag);
     builder_free(&builder);
     next(m);
@@ -299,28 +312,39 @@ void manager_take_letter(void *owner, struct letter *letter)
 
 /* --- a reload nobody waits for */
 
+struct reload {
+    struct manager_change change;
+    struct manager *manager;
+    struct str actor;
+};
+
 static void on_reloaded(struct manager_change *change, enum status status, uint32_t generation,
                         const struct diag *diag)
 {
+    struct reload *reload = CONTAINER_OF(change, struct reload, change);
+
     manager_print(diag);
+    if (!status)
+        admin_note_config(reload->manager->admin, change, reload->actor, "config.reload");
     if (status)
         fprintf(stderr, "sluice: edge: the configuration was not changed: generation %u goes on\n",
                 generation);
     else
         fprintf(stderr, "sluice: edge: generation %u is live\n", generation);
-    free(change);
+    free(reload);
 }
 
 void manager_reload(struct manager *m, const char *why)
 {
-    struct manager_change *change = calloc(1, sizeof(*change));
+    struct reload *reload = calloc(1, sizeof(*reload));
 
-    if (!change || m->is_draining) {
-        free(change);
+    if (!reload || m->is_draining) {
+        free(reload);
         return;
     }
     fprintf(stderr, "sluice: edge: reload (%s)\n", why);
-    change->kind = CHANGE_RELOAD;
-    change->on_done = on_reloaded;
-    manager_change(m, change);
+    reload->manager = m;
+    reload->actor = (struct str){why, strlen(why)};
+    reload->change = (struct manager_change){.kind = CHANGE_RELOAD, .on_done = on_reloaded};
+    manager_change(m, &reload->change);
 }
