@@ -145,13 +145,14 @@ static void check_service(const struct review *review, uint32_t i)
     if (!service->name.s.len)
         diag_error(diag, service->name.at, "a service needs a name");
     conf_check_name(diag, &service->name);
-    if (!service->target_count && !service->discover.is_set) {
+    if (!service->target_count && !service->discover.is_set && !service->provider.is_set) {
         diag_error(diag, service->at, "the service has no targets");
         diag_hint(diag, "write targets: [\"127.0.0.1:3000\"], or discover: {dns: ..., port: ...}");
     }
     conf_check_targets(diag, service->name.at, service->targets, service->target_count);
     check_health(diag, service);
     check_discover(diag, service);
+    conf_check_provider(diag, service);
     check_sticky(diag, &service->sticky);
     check_fallback(review, i);
     if (service->limits.adaptive.max < service->limits.adaptive.min)

@@ -6,6 +6,7 @@
 #define CONFIG_CONF_SERVICE_H
 
 #include "config/conf_health.h"
+#include "config/conf_provider.h"
 #include "config/conf_tls.h"
 
 struct conf_target {
@@ -60,6 +61,7 @@ struct conf_service {
     struct conf_hold hold;
     struct conf_answer maintenance;
     struct conf_discover discover;
+    struct conf_provider provider;
 };
 
 #endif
