@@ -10,7 +10,7 @@
  * platform needs besides (leases, launch ids, cordons, waiting out its passing states, its rate
  * limits) is the provider's own business: a call ends when what it asks for is so, or cannot be.
  * After a crash of the caller the same call may come again: start and stop are idempotent on the
- * unit's id, which the caller chose and keeps.
+ * unit's id, which the caller chose and keeps. For lack of memory alone a call may end within.
  *
  * Control's one thread.
  */
@@ -73,7 +73,7 @@ struct provider_stop {
 
 struct provider_unit {
     const char *id, *service, *release;
-    const char *handle;  /* what the platform calls it: a machine's id, a pid */
+    const char *handle;  /* what the platform calls it: a machine's id, a pid; NULL: nothing now */
     const char *region;  /* NULL: none */
     const char *address; /* "host:port" where it answers; NULL: not known, or nowhere */
     enum provider_state state;
@@ -119,8 +119,9 @@ struct provider {
     /* For one service, which outlives it. E_INVALID: it has another provider; E_NOMEM. */
     enum status (*open)(const struct provider_env *env, const struct conf_service *service,
                         void **self);
-    /* The unit runs afterwards. One that runs already is fine; one that ended is started again. Of
-     * another release under the same id: PERMANENT. While it stops: TRANSIENT. */
+    /* The unit was executed; one that ended again at once is no fault: its state says so. One that
+     * runs already is fine; one that ended is started again. Of another release under the same id:
+     * PERMANENT. While it stops: TRANSIENT. */
     void (*start)(void *self, const struct provider_spec *spec, struct provider_call call);
     /* The unit has ended afterwards: it was told, had its grace, and was killed then. An unknown
      * one is fine: no unit comes with the result then. */
@@ -129,7 +130,7 @@ struct provider {
     void (*list)(void *self, struct provider_call call);
     /* The last of what a unit printed. PERMANENT: it is unknown. */
     void (*log)(void *self, const char *id, struct provider_call call);
-    /* What runs goes on running. */
+    /* What runs goes on running. Not from within a completion. */
     void (*close)(void **self);
 };
 

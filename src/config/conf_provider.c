@@ -138,8 +138,6 @@ static void check_command(struct diag *diag, const struct conf_process *process)
 {
     if (process->command.count > COMMAND_MAX)
         diag_error(diag, process->command.items[COMMAND_MAX].at, "more than %d words", COMMAND_MAX);
-    for (uint32_t i = 0; i < process->command.count; i++)
-        conf_check_text(diag, &process->command.items[i]);
 }
 
 static void check_user(struct diag *diag, const struct conf_text *user)

@@ -18,6 +18,8 @@
 #include "control/edges.h"
 #include "control/outbound.h"
 #include "control/say.h"
+#include "control/unit_client.h"
+#include "process/unit_link.h"
 
 enum { TICK_MS = 250 };
 
@@ -29,7 +31,8 @@ struct control {
     struct outbound *outbound;
     struct edges *edges;
     struct acme *acme;
-    bool is_stale; /* the file is to be read again */
+    struct unit_client *units; /* NULL: no supervisor that starts apps */
+    bool is_stale;             /* the file is to be read again */
     int exit_code;
 };
 
@@ -117,6 +120,9 @@ static bool open_parts(struct control *control)
     struct edges_options edges;
     struct acme_options acme;
 
+    int units = unit_link_inherit();
+
+    control->units = units < 0 ? NULL : unit_client_new(&control->loop, units);
     control->outbound = outbound_new(&control->loop);
     edges = (struct edges_options){control->outbound, on_generation, on_change, control};
     control->edges = control->outbound ? edges_new(&edges) : NULL;
@@ -136,6 +142,7 @@ static void close_parts(struct control *control)
 {
     acme_free(&control->acme);
     edges_free(&control->edges);
+    unit_client_close(&control->units);
     outbound_close(&control->outbound);
     uv_walk(&control->loop, close_handle, NULL);
     uv_run(&control->loop, UV_RUN_DEFAULT);

@@ -60,10 +60,12 @@ static void settle_soon(struct unit_client *client)
     uv_timer_start(&client->settle, on_settle, 0, 0);
 }
 
-/* The supervisor is gone, or talks nonsense: what waits is refused. */
-static void lose(struct unit_client *client, const char *why)
+/* The supervisor is gone, as before it ends us or replaces itself and us, or talks nonsense: what
+ * waits is refused. */
+static void lose(struct unit_client *client, enum status why)
 {
-    say_line("the supervisor cannot be asked: %s", why);
+    if (why != E_CLOSED)
+        say_line("the supervisor cannot be asked for apps: the link is broken");
     uv_poll_stop(&client->poll);
     close(client->fd);
     client->fd = -1;
@@ -99,7 +101,7 @@ static void send_waiting(struct unit_client *client)
             snprintf(call->error, sizeof(call->error), "the supervisor would not understand it");
             settle_soon(client);
         } else if (status) {
-            lose(client, "the link is broken");
+            lose(client, status);
         }
     }
     watch_for(client, events);
@@ -160,7 +162,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     enum status got = OK;
 
     if (status < 0) {
-        lose(client, uv_strerror(status));
+        lose(client, E_IO);
         return;
     }
     for (unsigned i = 0; i < READS_A_TURN && events & UV_READABLE && client->fd >= 0; i++) {
@@ -170,7 +172,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         on_message(client);
     }
     if (got == E_CLOSED || got == E_PROTOCOL)
-        lose(client, got == E_CLOSED ? "it is gone" : "it speaks another protocol");
+        lose(client, got);
     else
         send_waiting(client);
 }

@@ -42,9 +42,9 @@ void units_write(const struct units *units, FILE *out)
                 " %" PRId64 " %" PRIu64 " %s %s %s\n",
                 unit->state, (int)unit->pid, (int)unit->group, unit->port, unit->restarts,
                 unit->exit_code, unit->signal, (int)unit->fault, unit->status_fd, unit->output_fd,
-                unit->log.fd, unit->is_asked | unit->is_removed << 1, unit->born_ms, unit->kill_ms,
-                unit->started_ms, unit->changed_ms, unit->lived_ms, unit->id, unit->release,
-                unit->service);
+                unit->log.fd, unit->is_asked | unit->is_removed << 1 | unit->is_killed << 2,
+                unit->born_ms, unit->kill_ms, unit->started_ms, unit->changed_ms, unit->lived_ms,
+                unit->id, unit->release, unit->service);
         if (unit->reason[0])
             fprintf(out, "units reason %s\n", unit->reason);
     }
@@ -87,6 +87,7 @@ static enum status read_unit(struct units *units, char *line)
     unit.fault = (enum status)fault;
     unit.is_asked = flags & 1;
     unit.is_removed = flags >> 1 & 1;
+    unit.is_killed = flags >> 2 & 1;
     struct unit *place = NULL;
     for (unsigned i = 0; i < UNITS_MAX && !place; i++)
         if (units->items[i].state == UNIT_NONE)

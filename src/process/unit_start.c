@@ -182,7 +182,7 @@ enum status units_start(struct units *units, const struct supervisor_conf *conf,
     unit->signal = 0;
     unit->fault = OK;
     unit->reason[0] = '\0';
-    unit->is_asked = unit->is_removed = false;
+    unit->is_asked = unit->is_killed = unit->is_removed = false;
     unit->born_ms = unit_clock_ms();
     unit->started_ms = unit_date_ms();
     unit->lived_ms = 0;

@@ -4,6 +4,7 @@
 #include "process/report.h"
 #include "process/unit_impl.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READS_A_TURN = 4, GROUP_POLL_MS = 50 };
+enum { READS_A_TURN = 4, GROUP_POLL_MS = 20, GROUP_WAIT_MS = 2000 };
 
 static int64_t read_clock(clockid_t id)
 {
@@ -152,6 +153,7 @@ void units_read(struct units *units, const struct pollfd *fds)
 /* Before the new process has made its group, the signal goes to it alone. */
 static void send_signal(const struct unit *unit, int signal)
 {
+    assert(unit->group > 1); // the others are everyone's
     if (kill(-unit->group, signal) < 0 && errno == ESRCH && unit->pid)
         kill(unit->pid, signal);
 }
@@ -187,13 +189,26 @@ static bool has_group(const struct unit *unit)
     return kill(-unit->group, 0) == 0 || errno == EPERM;
 }
 
-/* What it left behind has the rest of the grace if it was told to end, none if it died. */
+/* SIGKILL; then it is waited for, but not for what the kernel cannot end. */
+static void kill_group(struct unit *unit)
+{
+    send_signal(unit, SIGKILL);
+    unit->is_killed = true;
+    unit->kill_ms = unit->pid ? INT64_MAX : unit_clock_ms() + GROUP_WAIT_MS;
+}
+
+/* The first process has ended. What it left behind has the rest of the grace if it was told to end,
+ * none if it died. */
 static void end_group(struct unit *unit)
 {
-    if (unit->is_asked && has_group(unit))
+    if (!has_group(unit)) {
+        finish(unit);
         return;
-    kill(-unit->group, SIGKILL);
-    finish(unit);
+    }
+    if (!unit->is_asked || unit->is_killed)
+        kill_group(unit);
+    if (unit->state != UNIT_STOPPING)
+        unit_turn(unit, UNIT_STOPPING);
 }
 
 bool units_reap(struct units *units, pid_t pid, int wait_status)
@@ -218,7 +233,8 @@ static void stop(struct unit *unit, uint32_t grace_ms)
     int64_t kill_ms = unit_clock_ms() + grace_ms;
     char label[UNIT_SERVICE_SIZE + UNIT_RELEASE_SIZE + UNIT_ID_SIZE];
     if (unit->state == UNIT_STOPPING) {
-        unit->kill_ms = kill_ms < unit->kill_ms ? kill_ms : unit->kill_ms;
+        if (!unit->is_killed && kill_ms < unit->kill_ms)
+            unit->kill_ms = kill_ms;
         return;
     }
     report_line("unit stops name=%s pid=%d grace_ms=%u", unit_label(unit, label), (int)unit->pid,
@@ -255,7 +271,7 @@ void units_kill_all(struct units *units)
     for (unsigned i = 0; i < UNITS_MAX; i++)
         if (unit_is_alive(&units->items[i])) {
             units->items[i].is_asked = true;
-            send_signal(&units->items[i], SIGKILL);
+            kill_group(&units->items[i]);
         }
 }
 
@@ -266,13 +282,12 @@ static void run(struct unit *unit, int64_t now_ms)
     char label[UNIT_SERVICE_SIZE + UNIT_RELEASE_SIZE + UNIT_ID_SIZE];
     if (unit->state != UNIT_STOPPING)
         return;
-    if (now_ms >= unit->kill_ms) {
-        unit->kill_ms = INT64_MAX;
-        report_line("unit did not end in time: killed name=%s", unit_label(unit, label));
-        send_signal(unit, SIGKILL);
-    }
-    if (!unit->pid && (unit->kill_ms == INT64_MAX || !has_group(unit)))
+    if (!unit->pid && (!has_group(unit) || (unit->is_killed && now_ms >= unit->kill_ms))) {
         finish(unit);
+    } else if (now_ms >= unit->kill_ms) {
+        report_line("unit did not end in time: killed name=%s", unit_label(unit, label));
+        kill_group(unit);
+    }
 }
 
 void units_run(struct units *units, int64_t now_ms)

@@ -37,6 +37,7 @@ struct unit {
     int64_t started_ms, changed_ms; /* Unix */
     uint64_t lived_ms;
     bool is_asked;   /* it was told to end */
+    bool is_killed;  /* SIGKILL was sent; kill_ms is then when nobody waits any more */
     bool is_removed; /* it is forgotten once it has ended and control was told */
     bool is_news;    /* control is to be told */
 };

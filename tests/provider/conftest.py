@@ -45,25 +45,38 @@ def until(check, what):
 class Desk:
     """The control process: `call` waits for the completion, `begin` and `end` take it apart."""
 
-    def __init__(self, bench, connection, hello):
-        self.bench, self.connection, self.pid = bench, connection, hello["pid"]
+    def __init__(self, bench, connection):
+        self.bench, self.connection, self.pid = bench, connection, None
         self.numbers = itertools.count(1)
         self.done, self.has_done = {}, threading.Condition()
         self.events = queue.Queue()
-        self.is_gone = False
+        self.is_gone = self.is_twice = False
+
+    def greet(self, lines):
+        """Its first words, which news may come before."""
+        while self.pid is None:
+            message = json.loads(lines.readline())
+            self.pid = message.get("pid")
+            if "unit" in message:
+                self.events.put(message["unit"])
 
     def read(self, lines):
-        for line in lines:
-            message = json.loads(line)
-            if "event" in message:
-                self.events.put(message["unit"])
-                continue
-            with self.has_done:
-                assert message["n"] not in self.done, "completed twice"
-                self.done[message["n"]] = message
-                self.has_done.notify_all()
+        try:
+            for line in lines:
+                self.take(json.loads(line))
+        except ConnectionResetError:
+            pass  # killed with words of ours unread
         with self.has_done:
             self.is_gone = True
+            self.has_done.notify_all()
+
+    def take(self, message):
+        if "event" in message:
+            self.events.put(message["unit"])
+            return
+        with self.has_done:
+            self.is_twice |= message["n"] in self.done
+            self.done[message["n"]] = message
             self.has_done.notify_all()
 
     def tell(self, **message):
@@ -77,6 +90,7 @@ class Desk:
     def end(self, number):
         with self.has_done:
             assert self.has_done.wait_for(lambda: number in self.done or self.is_gone, WAIT), self.bench.text()
+            assert not self.is_twice, "a call was completed twice"
             return self.done[number]
 
     def call(self, call, service="app", **more):
@@ -123,6 +137,7 @@ class Bench:
 
     def configure(self, services, **more):
         conf = {"state": str(self.folder / "state"), **more,
+                "routes": [{"paths": [f"/{name}"], "service": name} for name in services],
                 "services": {name: {"provider": {"process": process}} for name, process in services.items()}}
         if os.getuid() == 0:
             for process in services.values():
@@ -142,7 +157,8 @@ class Bench:
     def next_desk(self):
         connection, _ = self.listener.accept()
         lines = connection.makefile("r", encoding="utf-8")
-        desk = Desk(self, connection, json.loads(lines.readline()))
+        desk = Desk(self, connection)
+        desk.greet(lines)
         threading.Thread(target=desk.read, args=[lines], daemon=True).start()
         return desk
 

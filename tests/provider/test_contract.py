@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for every provider. `bench` has one service named "app" with a provider, whose units run until they
 are stopped; a provider is added to PROVIDERS with the fixture that makes such a bench."""
+import os
+import signal
+
 import pytest
 
 PROVIDERS = ["process"]
@@ -80,19 +83,18 @@ def test_an_id_belongs_to_one_release(desk):
 
 
 def test_a_listing_after_control_was_killed_says_the_same(bench, desk):
-    import os
-    import signal
     desk.start("a")
     desk.start("b")
     desk.stop("b")
     before = desk.list()
     os.kill(desk.pid, signal.SIGKILL)
-    assert bench.next_desk().list() == before
+    after = bench.next_desk().list()
+    for unit in (*before.values(), *after.values()):
+        del unit["tail"]
+    assert after == before
 
 
 def test_a_start_that_was_asked_for_before_a_kill_is_not_done_twice(bench, desk):
-    import os
-    import signal
     desk.begin("start", id="u1", release="r1")
     os.kill(desk.pid, signal.SIGKILL)
     desk = bench.next_desk()

@@ -71,7 +71,7 @@ static void show(struct shown *shown, const struct unit_view *view)
         .id = view->id,
         .service = view->service,
         .release = view->release,
-        .handle = shown->handle,
+        .handle = view->pid ? shown->handle : NULL,
         .address = view->pid ? shown->address : NULL,
         .state = states[view->state],
         .fault = fault_of((enum status)view->fault),
