@@ -67,8 +67,8 @@ struct provider_spec {
 
 struct provider_stop {
     const char *id;
-    uint32_t grace_ms;
-    bool is_removed; /* it is not started again: no trace of it need stay. Else it rests */
+    uint32_t grace_ms; /* 0: as the configuration says */
+    bool is_removed;   /* it is not started again: no trace of it need stay. Else it rests */
 };
 
 struct provider_unit {

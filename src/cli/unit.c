@@ -244,7 +244,9 @@ static void keep_record(const struct start *start)
 static _Noreturn void become(struct start *start)
 {
     const struct conf_process *process = start->process;
-    struct unit_exec exec = {.files = process->limits.files, .memory = process->limits.memory};
+    struct unit_exec exec = {.files = process->limits.files,
+                             .memory = process->limits.memory,
+                             .grace_ms = process->grace_ms};
 
     check_files(start->conf);
     find_user(start);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-enum { ASKS_A_TURN = 16, GRACE_AT_END_MS = 10000 };
+enum { ASKS_A_TURN = 16 };
 
 void unit_desk_init(struct unit_desk *desk)
 {
@@ -64,7 +64,7 @@ bool unit_desk_reap(struct unit_desk *desk, pid_t pid, int wait_status)
 bool unit_desk_end(struct unit_desk *desk)
 {
     if (!desk->is_ending)
-        units_stop_all(&desk->units, GRACE_AT_END_MS);
+        units_stop_all(&desk->units);
     desk->is_ending = true;
     return unit_desk_is_over(desk);
 }

@@ -87,6 +87,7 @@ void unit_exec_run(const struct unit_exec *exec)
     if (exec->directory && chdir(exec->directory) < 0)
         unit_exec_fail(E_NOT_FOUND, "cannot go to its directory %s: %s", exec->directory,
                        strerror(errno));
+    dprintf(STATUS_FD, "%u\n", exec->grace_ms);
     environ = (char **)(uintptr_t)exec->env;
     execvp(exec->argv[0], exec->argv);
     unit_exec_fail(errno == ENOMEM || errno == EAGAIN ? E_NOMEM : E_NOT_FOUND,

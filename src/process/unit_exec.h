@@ -19,6 +19,7 @@ struct unit_exec {
     uid_t uid;
     gid_t gid;
     uint64_t files, memory; /* 0: as we have them */
+    uint32_t grace_ms;      /* told the supervisor, for its own end */
 };
 
 /* Takes descriptors 3 and 4 into care: exec closes them. False: they are not what is expected. */

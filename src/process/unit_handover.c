@@ -10,7 +10,8 @@
 
 /* Of the numbers before the names. */
 #define NUMBERS                                                                                    \
-    "%u %d %d %u %u %d %d %d %d %d %d %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNu64
+    "%u %d %d %u %u %u %d %d %d %d %d %d %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64          \
+    " %" SCNu64
 
 static void keep_fd(int fd, bool is_kept)
 {
@@ -38,13 +39,14 @@ void units_write(const struct units *units, FILE *out)
         if (unit->state == UNIT_NONE)
             continue;
         fprintf(out,
-                "unit %u %d %d %u %u %d %d %d %d %d %d %d %" PRId64 " %" PRId64 " %" PRId64
+                "unit %u %d %d %u %u %u %d %d %d %d %d %d %d %" PRId64 " %" PRId64 " %" PRId64
                 " %" PRId64 " %" PRIu64 " %s %s %s\n",
                 unit->state, (int)unit->pid, (int)unit->group, unit->port, unit->restarts,
-                unit->exit_code, unit->signal, (int)unit->fault, unit->status_fd, unit->output_fd,
-                unit->log.fd, unit->is_asked | unit->is_removed << 1 | unit->is_killed << 2,
-                unit->born_ms, unit->kill_ms, unit->started_ms, unit->changed_ms, unit->lived_ms,
-                unit->id, unit->release, unit->service);
+                unit->grace_ms, unit->exit_code, unit->signal, (int)unit->fault, unit->status_fd,
+                unit->output_fd, unit->log.fd,
+                unit->is_asked | unit->is_removed << 1 | unit->is_killed << 2, unit->born_ms,
+                unit->kill_ms, unit->started_ms, unit->changed_ms, unit->lived_ms, unit->id,
+                unit->release, unit->service);
         if (unit->reason[0])
             fprintf(out, "units reason %s\n", unit->reason);
     }
@@ -76,10 +78,10 @@ static enum status read_unit(struct units *units, char *line)
     int fault, log_fd, flags, end = 0;
     int got =
         sscanf(line, NUMBERS " %63s %63s%n", &state, &unit.pid, &unit.group, &port, &unit.restarts,
-               &unit.exit_code, &unit.signal, &fault, &unit.status_fd, &unit.output_fd, &log_fd,
-               &flags, &unit.born_ms, &unit.kill_ms, &unit.started_ms, &unit.changed_ms,
-               &unit.lived_ms, unit.id, unit.release, &end);
-    if (got != 19 || line[end] != ' ' || port > UINT16_MAX ||
+               &unit.grace_ms, &unit.exit_code, &unit.signal, &fault, &unit.status_fd,
+               &unit.output_fd, &log_fd, &flags, &unit.born_ms, &unit.kill_ms, &unit.started_ms,
+               &unit.changed_ms, &unit.lived_ms, unit.id, unit.release, &end);
+    if (got != 20 || line[end] != ' ' || port > UINT16_MAX ||
         !copy(unit.service, sizeof unit.service, line + end + 1))
         return E_INVALID;
     unit.state = (enum unit_state)state;

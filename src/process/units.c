@@ -107,27 +107,42 @@ static void read_output(struct unit *unit)
     }
 }
 
-/* "STATUS SENTENCE" says why there will be no exec; an end without words is the exec. */
+/* "GRACE" in a line, and then "STATUS SENTENCE" if there will be no app. */
+static void take_words(struct unit *unit, const char *text)
+{
+    char *end;
+    unsigned long grace_ms = strtoul(text, &end, 10);
+    if (*end == '\n' && grace_ms <= UNIT_GRACE_MAX_MS) {
+        unit->grace_ms = (uint32_t)grace_ms;
+        text = end + 1;
+    }
+    const char *words = strchr(text, ' ');
+    if (!words)
+        return;
+    int status = atoi(text);
+    unit->fault = status < 0 ? (enum status)status : E_INVALID;
+    snprintf(unit->reason, sizeof unit->reason, "%.*s", UNIT_REASON_SIZE - 1, words + 1);
+}
+
+/* What `sluice unit` says of the app that it becomes; exec, or its end, ends it. */
 static void read_status(struct unit *unit)
 {
-    char text[UNIT_REASON_SIZE + 16], label[UNIT_SERVICE_SIZE + UNIT_RELEASE_SIZE + UNIT_ID_SIZE];
-    if (unit->status_fd < 0)
-        return;
-    ssize_t len = read(unit->status_fd, text, sizeof text - 1);
-    if (len < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    close_fd(&unit->status_fd);
-    text[len > 0 ? len : 0] = '\0';
-    char *words = strchr(text, ' ');
-    if (words) {
-        int status = atoi(text);
-        unit->fault = status < 0 ? (enum status)status : E_INVALID;
-        snprintf(unit->reason, sizeof unit->reason, "%.*s", UNIT_REASON_SIZE - 1, words + 1);
-    } else if (unit->state == UNIT_STARTING) {
-        unit_turn(unit, UNIT_RUNNING);
-        report_line("unit runs name=%s pid=%d port=%u", unit_label(unit, label), (int)unit->pid,
-                    unit->port);
+    char text[UNIT_REASON_SIZE + 32], label[UNIT_SERVICE_SIZE + UNIT_RELEASE_SIZE + UNIT_ID_SIZE];
+    ssize_t len = 1;
+    while (unit->status_fd >= 0 && len > 0) {
+        len = read(unit->status_fd, text, sizeof text - 1);
+        if (len < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        text[len > 0 ? len : 0] = '\0';
+        take_words(unit, text);
     }
+    bool is_over = unit->status_fd >= 0;
+    close_fd(&unit->status_fd);
+    if (!is_over || unit->fault || unit->state != UNIT_STARTING)
+        return;
+    unit_turn(unit, UNIT_RUNNING);
+    report_line("unit runs name=%s pid=%d port=%u", unit_label(unit, label), (int)unit->pid,
+                unit->port);
 }
 
 void units_watch(const struct units *units, struct pollfd *fds)
@@ -259,11 +274,11 @@ enum status units_stop(struct units *units, const char *id, uint32_t grace_ms, b
     return OK;
 }
 
-void units_stop_all(struct units *units, uint32_t grace_ms)
+void units_stop_all(struct units *units)
 {
     for (unsigned i = 0; i < UNITS_MAX; i++)
         if (unit_is_alive(&units->items[i]))
-            stop(&units->items[i], grace_ms);
+            stop(&units->items[i], units->items[i].grace_ms);
 }
 
 void units_kill_all(struct units *units)

@@ -26,7 +26,7 @@ struct unit {
     pid_t pid;   /* 0: it has ended */
     pid_t group; /* of its processes, some of which may be left when it has */
     uint16_t port;
-    uint32_t restarts;
+    uint32_t restarts, grace_ms;
     int exit_code, signal; /* as in a view */
     enum status fault;
     char reason[UNIT_REASON_SIZE];
@@ -64,8 +64,9 @@ MUST_USE enum status units_stop(struct units *units, const char *id, uint32_t gr
                                 bool is_removed);
 /* NULL: unknown. */
 struct unit *units_find(struct units *units, const char *id);
-/* For the end of the supervisor: the same for all; SIGKILL at once. */
-void units_stop_all(struct units *units, uint32_t grace_ms);
+/* For the end of the supervisor: the same for all, each with the grace that the configuration gave
+ * it; and SIGKILL at once. */
+void units_stop_all(struct units *units);
 void units_kill_all(struct units *units);
 /* How many have processes. */
 unsigned units_count(const struct units *units);

@@ -4,6 +4,7 @@
 
     say TEXT      prints it
     env           prints its environment as one line of JSON
+    length NAME   prints how long a variable is
     listen        listens on 127.0.0.1:$PORT and answers each line with its pid
     flood N       prints N lines
     limits        prints its limits, user and groups
@@ -41,7 +42,9 @@ def serve():
 
 
 def child(kind):
+    ready, told = os.pipe()
     if os.fork():
+        os.read(ready, 1)
         return
     if kind == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -52,6 +55,7 @@ def child(kind):
             os._exit(0)
         signal.signal(signal.SIGTERM, late)
     tell(f"child {os.getpid()}")
+    os.write(told, b".")
     while True:
         signal.pause()
 
@@ -81,6 +85,8 @@ def main(words):
             tell(next(words))
         elif word == "env":
             tell(json.dumps(dict(os.environ)))
+        elif word == "length":
+            tell(f"length {len(os.environ[next(words)])}")
         elif word == "listen":
             serve()
         elif word == "flood":

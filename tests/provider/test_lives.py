@@ -94,6 +94,19 @@ def test_the_end_of_the_gateway_is_theirs_too_and_graceful(make):
     assert "unit ended name=app/r1/u1 exit=0" in bench.text()
 
 
+def test_the_end_of_the_gateway_gives_them_the_grace_of_the_configuration(make):
+    bench = make("deaf", process={"grace": "400ms"})
+    desk = bench.start()
+    desk.start()
+    desk.expect_log("ready")
+    bench.signal(signal.SIGUSR2)
+    bench.next_desk()
+    bench.signal(signal.SIGTERM)
+    assert bench.wait() == 0
+    bench.expect_log("did not end in time")
+    assert "unit stops name=app/r1/u1" in bench.text() and "grace_ms=400" in bench.text()
+
+
 def test_a_second_signal_waits_for_nobody(make):
     bench = make("deaf")
     desk = bench.start()

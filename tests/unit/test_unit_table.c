@@ -295,6 +295,7 @@ static void fill(struct units *units)
                           .group = 12345,
                           .port = 20001,
                           .restarts = 2,
+                          .grace_ms = 77,
                           .exit_code = -1,
                           .signal = 9,
                           .fault = E_NOT_FOUND,
@@ -348,6 +349,7 @@ static void test_units_go_to_the_next_binary(void **state)
     assert_string_equal(unit->reason, was->reason);
     assert_int_equal(unit->state, UNIT_FAILED);
     assert_int_equal(unit->port, 20001);
+    assert_int_equal(unit->grace_ms, 77);
     assert_int_equal(unit->signal, 9);
     assert_int_equal(unit->exit_code, -1);
     assert_int_equal(unit->fault, E_NOT_FOUND);
@@ -363,14 +365,14 @@ static void test_lines_that_are_none(void **state)
 {
     static const char *const bad[] = {
         "unit ",
-        "unit 5 0 7 1 0 0 0 0 -1 -1 -1 0 1 2 3 4 5 u1 r1",
-        "unit 5 0 7 1 0 0 0 0 -1 -1 -1 0 1 2 3 4 5 u1 r1 s",  // no log
-        "unit 9 0 7 1 0 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s", // no such state
-        "unit 2 9 1 1 0 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s", // a group that is everyone's
-        "unit 2 9 0 1 0 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s",
-        "unit 2 -9 7 1 0 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s",
-        "unit 5 0 7 99999 0 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s",
-        "unit 5 0 7 1 0 0 0 0 -1 -1 LOG 0 1 2 3 4 5 ../u r1 s",
+        "unit 5 0 7 1 0 77 0 0 0 -1 -1 -1 0 1 2 3 4 5 u1 r1",
+        "unit 5 0 7 1 0 77 0 0 0 -1 -1 -1 0 1 2 3 4 5 u1 r1 s",  // no log
+        "unit 9 0 7 1 0 77 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s", // no such state
+        "unit 2 9 1 1 0 77 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s", // a group that is everyone's
+        "unit 2 9 0 1 0 77 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s",
+        "unit 2 -9 7 1 0 77 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s",
+        "unit 5 0 7 99999 0 77 0 0 0 -1 -1 LOG 0 1 2 3 4 5 u1 r1 s",
+        "unit 5 0 7 1 0 77 0 0 0 -1 -1 LOG 0 1 2 3 4 5 ../u r1 s",
         "units",
         "units 1",
         "units 1 2 3",
@@ -394,6 +396,22 @@ static void test_lines_that_are_none(void **state)
         unit_log_close(&log);
         free_units(units);
     }
+}
+
+/* What the lines above have wrong is all that is wrong with them. */
+static void test_a_line_that_is_one(void **state)
+{
+    struct units *units = new_units();
+    struct unit_log log;
+    char line[256];
+    (void)state;
+    assert_int_equal(unit_log_open(&log), OK);
+    snprintf(line, sizeof line, "unit 5 0 7 1 0 77 0 0 0 -1 -1 %d 0 1 2 3 4 5 u1 r1 s",
+             dup(log.fd));
+    assert_int_equal(units_read_line(units, line), OK);
+    assert_int_equal(units_read_line(units, line), E_INVALID); // the id is there
+    unit_log_close(&log);
+    free_units(units);
 }
 
 static void test_unknown_units(void **state)
@@ -450,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_a_folder_that_is_not_ours_alone),
         cmocka_unit_test(test_units_go_to_the_next_binary),
         cmocka_unit_test(test_lines_that_are_none),
+        cmocka_unit_test(test_a_line_that_is_one),
         cmocka_unit_test(test_unknown_units),
         cmocka_unit_test(test_places),
     };

@@ -29,6 +29,7 @@ struct process {
     struct provider_env env;
     struct unit_client_watch watch;
     struct job *jobs;
+    uint32_t grace_ms;
     char service[UNIT_SERVICE_SIZE];
 };
 
@@ -296,13 +297,14 @@ static void start(void *self, const struct provider_spec *spec, struct provider_
 
 static void stop(void *self, const struct provider_stop *stop, struct provider_call call)
 {
-    struct job *job = begin(self, UNIT_STOP, stop->id, call);
+    struct process *process = self;
+    struct job *job = begin(process, UNIT_STOP, stop->id, call);
+    uint32_t grace_ms = stop->grace_ms ? stop->grace_ms : process->grace_ms;
     struct unit_ask question = {.is_removed = stop->is_removed};
 
     if (!job)
         return;
-    question.grace_ms =
-        stop->grace_ms < UNIT_GRACE_MAX_MS ? stop->grace_ms : (uint32_t)UNIT_GRACE_MAX_MS;
+    question.grace_ms = grace_ms < UNIT_GRACE_MAX_MS ? grace_ms : (uint32_t)UNIT_GRACE_MAX_MS;
     if (is_id(stop->id))
         ask(job, &question);
     else
@@ -340,6 +342,7 @@ static enum status open_process(const struct provider_env *env, const struct con
     if (!process)
         return E_NOMEM;
     process->env = *env;
+    process->grace_ms = service->provider.process.grace_ms;
     memcpy(process->service, service->name.s.p, service->name.s.len);
     process->watch = (struct unit_client_watch){.on_view = on_view, .owner = process};
     unit_client_watch(env->units, &process->watch);
