@@ -6,6 +6,7 @@
  * behind. Not for people.
  */
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,29 +169,40 @@ static char **list_env(struct start *start)
 
 /* --- who it runs as */
 
-/* What names commands for root to run must not be another's to write; nor its folder. */
-static void check_owner(const char *path)
+/* What names commands for root to run must not be another's to write; nor a folder on the way to
+ * it, in which it could be replaced. */
+static void check_owner(const char *path, const char *file)
 {
-    struct stat file;
+    struct stat found;
 
-    if (stat(path, &file))
+    if (stat(path, &found))
         unit_exec_fail(E_IO, "cannot look at %s: %s", path, strerror(errno));
-    bool is_shared = file.st_mode & (S_IWGRP | S_IWOTH) && !(file.st_mode & S_ISVTX);
-    if (file.st_uid || is_shared)
+    if (found.st_uid || (found.st_mode & (S_IWGRP | S_IWOTH) && !(found.st_mode & S_ISVTX)))
         unit_exec_fail(E_DENIED,
-                       "as root no command is taken from what others than root can write: %s",
-                       path);
+                       "root takes no commands from %s, since others than root can write to %s",
+                       file, path);
+}
+
+static void check_file(const char *file)
+{
+    char path[PATH_MAX];
+
+    if (!realpath(file, path))
+        unit_exec_fail(E_IO, "cannot look at %s: %s", file, strerror(errno));
+    while (*path) {
+        check_owner(path, file);
+        *strrchr(path, '/') = '\0';
+    }
+    check_owner("/", file);
 }
 
 static void check_files(const struct conf *conf)
 {
-    char folder[4096];
+    char file[PATH_MAX];
 
     for (uint32_t i = 0; !geteuid() && i < conf->file_count; i++) {
-        snprintf(folder, sizeof(folder), "%.*s", STR_FMT(conf->files[i]));
-        check_owner(folder);
-        *strrchr(folder, '/') = '\0';
-        check_owner(*folder ? folder : "/");
+        snprintf(file, sizeof(file), "%.*s", STR_FMT(conf->files[i]));
+        check_file(file);
     }
 }
 

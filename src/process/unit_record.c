@@ -198,10 +198,13 @@ static void visit_folder(int fd, bool (*visit)(const struct unit_record *, void 
     closedir(folder);
 }
 
+/* All processes are looked at only where the first has ended: this is on the way of every start. */
 static bool has_ended(const struct unit_record *record, void *owner)
 {
     const char *boot = owner;
-    return strcmp(record->boot, boot) != 0 || !count_members(record, false);
+    if (strcmp(record->boot, boot) != 0)
+        return true;
+    return !is_member(record, record->session) && !count_members(record, false);
 }
 
 /* Beside it and renamed: a reader sees a whole line or none. */

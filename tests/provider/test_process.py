@@ -214,15 +214,19 @@ def test_what_cannot_be_started_is_said(make, process, fault, words):
     bench.expect_log("unit cannot be started name=app/r1/u1")
 
 
-def test_what_others_can_write_gives_root_no_commands(make):
+@pytest.mark.parametrize("what", ["file", "folder", "folder above", "owner"])
+def test_what_others_can_write_gives_root_no_commands(make, what):
     if os.getuid() != 0:
         pytest.skip("not root")
     bench = make("listen")
     desk = bench.start()
-    os.chmod(bench.file, 0o666)
+    path = {"file": bench.file, "folder": bench.folder, "folder above": bench.folder.parent, "owner": bench.file}[what]
+    mode = path.stat().st_mode
+    os.chown(path, 65534, 0) if what == "owner" else os.chmod(path, mode | 0o020)
     answer = desk.start()
-    assert answer["fault"] == "unauthorized" and "can write" in answer["reason"]
-    os.chmod(bench.file, 0o644)
+    assert answer["fault"] == "unauthorized" and f"can write to {path}" in answer["reason"]
+    os.chown(path, 0, 0)
+    os.chmod(path, mode)
     assert desk.start()["fault"] == "ok"
 
 
