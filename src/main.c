@@ -37,6 +37,7 @@ static const struct command commands[] = {
     {"version", cli_version, "[--json]", "says which version this is"},
     {"edge", cli_edge, NULL, NULL},
     {"control", cli_control, NULL, NULL},
+    {"unit", cli_unit, NULL, NULL},
 };
 
 static int help(FILE *to)

@@ -92,7 +92,8 @@ static bool check_file(const char *path, json_t *list)
     const struct conf_world world = {.env = get_env,
                                      .filters = filter_registry,
                                      .check_pattern = route_check_pattern,
-                                     .check_tls = tls_check};
+                                     .check_tls = tls_check,
+                                     .expands_process_env = true};
     struct route_table *table = NULL;
     const struct conf *conf;
     struct arena arena;

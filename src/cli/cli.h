@@ -36,6 +36,8 @@ int cli_demo(int argc, char **argv);
 int cli_edge(int argc, char **argv);
 /* control FILE: what `run` starts beside the edge; not for people. */
 int cli_control(int argc, char **argv);
+/* unit FILE [SERVICE RELEASE ID PORT [WORD ...]]: what `run` starts for an app; not for people. */
+int cli_unit(int argc, char **argv);
 /* reload, upgrade, status, routes, target, split, key, pause, resume, maintenance: clients of the
  * admin API; 3: it could not be reached. */
 int cli_reload(int argc, char **argv);

@@ -57,6 +57,9 @@ struct conf_world {
     /* Says to `diag` what is wrong with the files that `tls` of listeners and services names; asked
      * once, also beside other errors, so texts may be absent. NULL: nobody looks. */
     void (*check_tls)(const struct conf *conf, struct diag *diag);
+    /* ${env:} and ${file:} in `env` of `provider: {process}` are put in. What starts apps needs
+     * them, nobody else does: the process that parses requests must not hold their secrets. */
+    bool expands_process_env;
 };
 
 /* Reads, expands and checks `path` and its includes. All that is wrong goes to `diag`, with a span;

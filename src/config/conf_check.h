@@ -21,6 +21,8 @@ void conf_check_routes(struct decoder *decoder);
 /* `tls` of listeners and services, and what goes with it. */
 void conf_check_tls(struct decoder *decoder);
 void conf_check_control(struct decoder *decoder);
+/* `provider` of a service, and what goes with it. */
+void conf_check_provider(struct diag *diag, const struct conf_service *service);
 
 /* --- conf_check_service.c */
 void conf_check_services(struct decoder *decoder);

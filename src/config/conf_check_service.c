@@ -145,7 +145,8 @@ static void check_service(const struct review *review, uint32_t i)
     if (!service->name.s.len)
         diag_error(diag, service->name.at, "a service needs a name");
     conf_check_name(diag, &service->name);
-    if (!service->target_count && !service->release_count && !service->discover.is_set) {
+    if (!service->target_count && !service->release_count && !service->discover.is_set &&
+        !service->provider.is_set) {
         diag_error(diag, service->at, "the service has no targets");
         diag_hint(diag, "write targets: [\"127.0.0.1:3000\"], or discover: {dns: ..., port: ...}");
     }
@@ -153,6 +154,7 @@ static void check_service(const struct review *review, uint32_t i)
     conf_check_releases(diag, service);
     check_health(diag, service);
     check_discover(diag, service);
+    conf_check_provider(diag, service);
     check_sticky(diag, &service->sticky);
     check_fallback(review, i);
     if (service->limits.adaptive.max < service->limits.adaptive.min)

@@ -7,6 +7,7 @@
 
 #include "config/conf_health.h"
 #include "config/conf_release.h"
+#include "config/conf_provider.h"
 #include "config/conf_tls.h"
 
 struct conf_target {
@@ -71,6 +72,7 @@ struct conf_service {
     struct conf_hold hold;
     struct conf_answer maintenance;
     struct conf_discover discover;
+    struct conf_provider provider;
 };
 
 #endif

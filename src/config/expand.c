@@ -195,10 +195,52 @@ static void expand_node(struct expander *e, struct node *node)
     }
 }
 
+/* All below is as if it came from outside: never printed. */
+static void keep_node(struct node *node)
+{
+    node->is_secret = true;
+    if (node->kind != NODE_SCALAR)
+        for (struct node *child = node->child.first; child; child = child->next)
+            keep_node(child);
+}
+
+static struct node *map_at(const struct node *map, struct str key)
+{
+    struct node *value = map && map->kind == NODE_MAP ? tree_get(map, key) : NULL;
+
+    return value && value->kind == NODE_MAP ? value : NULL;
+}
+
+/* What the world does not need stays as it is written: it is taken out of the way meanwhile. */
+static void expand_service(struct expander *e, struct node *service)
+{
+    const struct node *process = map_at(map_at(service, STR("provider")), STR("process"));
+    struct node *env = e->world->expands_process_env ? NULL : map_at(process, STR("env")), *first;
+
+    if (!env) {
+        expand_node(e, service);
+        return;
+    }
+    first = env->child.first;
+    env->child.first = NULL;
+    expand_node(e, service);
+    env->child.first = first;
+    keep_node(env);
+}
+
 void expand_tree(struct node *node, const struct conf_world *world, struct arena *arena,
                  struct diag *diag)
 {
     struct expander e = {.world = world, .arena = arena, .diag = diag};
 
-    expand_node(&e, node);
+    for (struct node *key = node->child.first; key; key = key->next->next) {
+        struct node *value = key->next;
+
+        if (value->kind != NODE_MAP || !str_same(key->text, STR("services"))) {
+            expand_node(&e, value);
+            continue;
+        }
+        for (struct node *name = value->child.first; name; name = name->next->next)
+            expand_service(&e, name->next);
+    }
 }

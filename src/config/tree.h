@@ -48,7 +48,8 @@ enum { TREE_DEPTH_MAX = 64 };
 struct node *yaml_read(const struct source *source, struct arena *arena, struct diag *diag);
 
 /* Replaces ${env:NAME} and ${file:/path} in every value below `node`, $${ by ${. What cannot be had
- * is an error and leaves the node broken. */
+ * is an error and leaves the node broken. `node` is the map that a whole file is: what conf_world
+ * does not want to know stays as written. */
 struct conf_world;
 void expand_tree(struct node *node, const struct conf_world *world, struct arena *arena,
                  struct diag *diag);

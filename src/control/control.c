@@ -18,6 +18,8 @@
 #include "control/outbound.h"
 #include "control/say.h"
 #include "control/store.h"
+#include "control/unit_client.h"
+#include "process/unit_link.h"
 
 enum { TICK_MS = 250, SECOND_MS = 1000 };
 
@@ -33,7 +35,8 @@ struct control {
     struct control_api *api;
     char state[PATH_MAX];
     int lock;
-    bool is_stale; /* the file is to be read again */
+    struct unit_client *units; /* NULL: no supervisor that starts apps */
+    bool is_stale;             /* the file is to be read again */
     int exit_code;
 };
 
@@ -130,7 +133,9 @@ static bool open_parts(struct control *control, const struct conf *conf)
     struct store_options store;
     struct edges_options edges;
     struct acme_options acme;
+    int units = unit_link_inherit();
 
+    control->units = units < 0 ? NULL : unit_client_new(&control->loop, units);
     snprintf(control->state, sizeof(control->state), "%.*s", STR_FMT(conf->state.s));
     store = (struct store_options){&control->loop, control->state, control->lock};
     control->store = store_new(&store);
@@ -161,6 +166,7 @@ static void close_parts(struct control *control)
         control_api_close(control->api);
     acme_free(&control->acme);
     edges_free(&control->edges);
+    unit_client_close(&control->units);
     outbound_close(&control->outbound);
     uv_walk(&control->loop, close_handle, NULL);
     uv_run(&control->loop, UV_RUN_DEFAULT);

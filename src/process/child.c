@@ -42,12 +42,20 @@ enum status child_edge_args(const struct supervisor_conf *conf, bool is_last_goo
 
 /* Both first go out of the way: one may have the other's number. dup2() leaves close-on-exec off.
  */
-static bool place_link(const struct link *link)
+static bool place_fds(const int fds[2])
 {
-    int request = fcntl(link->request_fd, F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
-    int notice = fcntl(link->notice_fd, F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
-    return request >= 0 && notice >= 0 && dup2(request, CHILD_REQUEST_FD) >= 0 &&
-           dup2(notice, CHILD_NOTICE_FD) >= 0;
+    int first = fds[0] < 0 ? -1 : fcntl(fds[0], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+    int second = fds[1] < 0 ? -1 : fcntl(fds[1], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+    return (fds[0] < 0 || (first >= 0 && dup2(first, CHILD_FIRST_FD) >= 0)) &&
+           (fds[1] < 0 || (second >= 0 && dup2(second, CHILD_SECOND_FD) >= 0));
+}
+
+/* The first that is nobody's business in the new process. */
+static unsigned first_closed(const int fds[2])
+{
+    if (fds[0] < 0)
+        return STDERR_FILENO + 1;
+    return (fds[1] < 0 ? CHILD_FIRST_FD : CHILD_SECOND_FD) + 1;
 }
 
 static bool place_output(int fd)
@@ -60,12 +68,11 @@ static _Noreturn void become(const struct child_command *command, char **env, pi
 {
     sigset_t none;
     sigemptyset(&none);
-    bool is_placed = place_output(command->output_fd);
-    if (command->link)
-        is_placed = is_placed && place_link(command->link);
+    if (command->is_leader)
+        setsid();
+    bool is_placed = place_output(command->output_fd) && place_fds(command->fds);
     // What our own parent left open without close-on-exec is nobody's business either.
-    unsigned first = command->link ? CHILD_NOTICE_FD + 1 : STDERR_FILENO + 1;
-    close_range(first, ~0U, CLOSE_RANGE_CLOEXEC);
+    close_range(first_closed(command->fds), ~0U, CLOSE_RANGE_CLOEXEC);
     prctl(PR_SET_PDEATHSIG, command->death_signal);
     signal(SIGPIPE, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -79,9 +86,7 @@ static _Noreturn void become(const struct child_command *command, char **env, pi
 
 pid_t child_spawn(const struct child_command *command)
 {
-    char link[64];
-    snprintf(link, sizeof link, "SLUICE_LINK=%d,%d", CHILD_REQUEST_FD, CHILD_NOTICE_FD);
-    char **env = environment_new(command->link ? link : NULL);
+    char **env = environment_new(command->entry);
     if (!env)
         return -1;
     pid_t parent = getpid();

@@ -29,7 +29,8 @@ enum status children_start(struct children *children, const struct supervisor_co
         return E_IO;
     struct child_command command = {.path = conf->self,
                                     .argv = args,
-                                    .link = &pair.theirs,
+                                    .entry = CHILD_LINK_ENTRY,
+                                    .fds = {pair.theirs.request_fd, pair.theirs.notice_fd},
                                     .output_fd = -1,
                                     .death_signal = SIGTERM};
     pid_t pid = child_spawn(&command);

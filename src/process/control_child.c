@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { EXIT_IDLE = 0 };
 
@@ -28,17 +30,48 @@ static void wait_longer(struct control_child *control, int64_t now_ms, int64_t h
     control->restart_ms = now_ms + (delay_ms ? delay_ms : BACKOFF_FIRST_MS);
 }
 
+void control_child_init(struct control_child *control)
+{
+    *control = (struct control_child){.link_fd = -1};
+}
+
+void control_child_hang_up(struct control_child *control)
+{
+    if (control->link_fd >= 0)
+        close(control->link_fd);
+    control->link_fd = -1;
+}
+
+/* With the link between us; -1 with errno. */
+static pid_t spawn(struct control_child *control, const struct supervisor_conf *conf)
+{
+    char *argv[] = {"sluice", "control", (char *)(uintptr_t)conf->config, NULL};
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -1;
+    struct child_command command = {.path = conf->self,
+                                    .argv = argv,
+                                    .entry = CHILD_UNITS_ENTRY,
+                                    .fds = {ends[1], -1},
+                                    .output_fd = -1,
+                                    .death_signal = SIGTERM};
+    pid_t pid = child_spawn(&command);
+    int error = errno;
+    close(ends[1]);
+    control->link_fd = ends[0];
+    control->link++;
+    if (pid < 0)
+        control_child_hang_up(control);
+    errno = error;
+    return pid;
+}
+
 void control_child_run(struct control_child *control, const struct supervisor_conf *conf,
                        int64_t now_ms)
 {
     if (!can_start(control, conf) || now_ms < control->restart_ms)
         return;
-    char *argv[] = {"sluice", "control", (char *)(uintptr_t)conf->config, NULL};
-    struct child_command command = {.path = conf->self,
-                                    .argv = argv,
-                                    .output_fd = -1,
-                                    .death_signal = SIGTERM};
-    pid_t pid = child_spawn(&command);
+    pid_t pid = spawn(control, conf);
     if (pid < 0) {
         report_line("control cannot be started error=\"%s\"", strerror(errno));
         wait_longer(control, now_ms, 0);
@@ -68,6 +101,7 @@ bool control_child_reap(struct control_child *control, pid_t pid, int wait_statu
     if (!control->pid || pid != control->pid)
         return false;
     control->pid = 0;
+    control_child_hang_up(control);
     if (control->is_leaving) {
         control->restart_ms = 0;
         report_line("control ended pid=%d", (int)pid);

@@ -15,12 +15,18 @@
 
 struct control_child {
     pid_t pid;                      /* 0: none runs */
+    int link_fd;                    /* our end of the link of unit_wire.h; -1: none */
+    uint32_t link;                  /* the how manieth it is */
     int64_t started_ms, restart_ms; /* monotonic; restart_ms 0: at once */
     struct backoff backoff;
     bool is_idle;    /* the last one said that there is nothing to do here */
     bool is_leaving; /* it was told to end */
 };
 
+/* For one of which nothing is known yet. */
+void control_child_init(struct control_child *control);
+/* Closes our end of the link. */
+void control_child_hang_up(struct control_child *control);
 /* Starts one if it is time to; for an edge has served and we are not stopping. */
 void control_child_run(struct control_child *control, const struct supervisor_conf *conf,
                        int64_t now_ms);

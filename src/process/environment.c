@@ -8,7 +8,8 @@
 
 static bool is_internal(const char *entry)
 {
-    return !strncmp(entry, "SLUICE_LINK=", 12) || !strncmp(entry, "SLUICE_HANDOVER=", 16);
+    return !strncmp(entry, "SLUICE_LINK=", 12) || !strncmp(entry, "SLUICE_UNITS=", 13) ||
+           !strncmp(entry, "SLUICE_HANDOVER=", 16);
 }
 
 char **environment_new(const char *entry)

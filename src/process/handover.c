@@ -30,6 +30,7 @@ static void keep_all(const struct handover *handover, bool is_kept)
             keep_fd(bind->fds[i], is_kept);
     for (unsigned i = 0; i < handover->memory->count; i++)
         keep_fd(handover->memory->blocks[i].fd, is_kept);
+    units_keep_fds(handover->units, is_kept);
 }
 
 /* A memfd with everything, read from its start; -1 with errno. */
@@ -45,6 +46,7 @@ static int save(const struct handover *handover)
     control_child_write(handover->control, out);
     sockets_write(handover->sockets, out);
     memory_write(handover->memory, out);
+    units_write(handover->units, out);
     fputs("end\n", out);
     bool is_written = !ferror(out);
     copy = -1;
@@ -89,6 +91,8 @@ static enum status read_line(const struct handover *handover, char *line)
         return sockets_read(handover->sockets, line + 7);
     if (!strncmp(line, "memory ", 7))
         return memory_read(handover->memory, line + 7);
+    if (!strncmp(line, "unit", 4))
+        return units_read_line(handover->units, line);
     return E_INVALID;
 }
 

@@ -11,15 +11,18 @@
 #include "process/control_child.h"
 #include "process/memory.h"
 #include "process/sockets.h"
+#include "process/units.h"
 
-/* 2: with the lines of memory.h and control_child.h; 1 can still be read. */
-enum { HANDOVER_VERSION = 2, HANDOVER_OLDEST = 1 };
+/* 2: with the lines of memory.h and control_child.h; 3: with those of units.h. 1 can still be read.
+ */
+enum { HANDOVER_VERSION = 3, HANDOVER_OLDEST = 1 };
 
 struct handover {
     struct sockets *sockets;
     struct children *children;
     struct memory *memory;
     struct control_child *control;
+    struct units *units;
 };
 
 /* Executes `path` with `argv`; comes back only on failure (E_IO, errno), with everything as it was.

@@ -11,6 +11,7 @@
 #include "process/limits.h"
 #include "process/link_server.h"
 #include "process/report.h"
+#include "process/unit_desk.h"
 #include "process/upgrade.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ struct supervisor {
     struct memory memory;
     struct control_child control;
     struct upgrade upgrade;
+    struct unit_desk desk;
     int signal_fd;
     int64_t now_ms;
     int64_t restart_ms, kill_ms, trial_ms; /* when; NEVER */
@@ -175,6 +177,13 @@ static bool is_hopeless(const struct supervisor *s, const struct child *child, i
            WIFEXITED(wait_status) && WEXITSTATUS(wait_status) != 0;
 }
 
+/* Apps serve until the last edge has gone; then they are told to end. */
+static void end_units(struct supervisor *s)
+{
+    if (children_count(&s->children, CHILD_NONE) == CHILDREN_MAX)
+        s->is_over = unit_desk_end(&s->desk);
+}
+
 static void on_edge_end(struct supervisor *s, struct child *child, int wait_status)
 {
     struct child gone = *child;
@@ -186,7 +195,7 @@ static void on_edge_end(struct supervisor *s, struct child *child, int wait_stat
     if (gone.state == CHILD_DRAINING || gone.has_reported)
         children_tell_peer(&s->children, &gone, true);
     if (s->is_stopping) {
-        s->is_over = children_count(&s->children, CHILD_NONE) == CHILDREN_MAX;
+        end_units(s);
         return;
     }
     if (is_hopeless_start) {
@@ -230,7 +239,7 @@ static void on_check_end(struct supervisor *s, int wait_status)
     if (!upgrade_advance(&s->upgrade, s->conf, wait_status, s->now_ms))
         return;
     report_line("upgrade: executing path=%s", s->upgrade.path);
-    struct handover handover = {&s->sockets, &s->children, &s->memory, &s->control};
+    struct handover handover = {&s->sockets, &s->children, &s->memory, &s->control, &s->desk.units};
     enum status status = handover_exec(&handover, s->upgrade.path, s->conf->argv);
     upgrade_fail(&s->upgrade, status, strerror(errno));
 }
@@ -352,6 +361,7 @@ static void stop(struct supervisor *s)
         report_line("stopping at once");
         children_kill(&s->children, SIGKILL);
         control_child_end(&s->control, SIGKILL);
+        units_kill_all(&s->desk.units);
         return;
     }
     report_line("stopping");
@@ -365,7 +375,7 @@ static void stop(struct supervisor *s)
     for (unsigned i = 0; i < CHILDREN_MAX; i++)
         if (s->children.items[i].state != CHILD_NONE)
             children_drain(&s->children.items[i], false);
-    s->is_over = children_count(&s->children, CHILD_NONE) == CHILDREN_MAX;
+    end_units(s);
 }
 
 static void reap(struct supervisor *s)
@@ -378,6 +388,8 @@ static void reap(struct supervisor *s)
             on_edge_end(s, child, wait_status);
         else if (pid == s->upgrade.pid)
             on_check_end(s, wait_status);
+        else if (unit_desk_reap(&s->desk, pid, wait_status))
+            s->is_over = s->is_over || unit_desk_is_over(&s->desk);
         else
             control_child_reap(&s->control, pid, wait_status, s->now_ms);
     }
@@ -440,7 +452,7 @@ static int64_t earliest(int64_t a, int64_t b)
 /* What it would ask has to serve first. */
 static bool is_control_wanted(const struct supervisor *s)
 {
-    return s->children.was_ready && !s->is_stopping;
+    return s->children.was_ready && !s->is_stopping && !unit_desk_is_sweeping(&s->desk);
 }
 
 static int timeout_ms(const struct supervisor *s)
@@ -450,6 +462,7 @@ static int timeout_ms(const struct supervisor *s)
         at = earliest(at, control_child_due_ms(&s->control, s->conf));
     if (s->upgrade.state != UPGRADE_IDLE && !s->upgrade.is_late)
         at = earliest(at, s->upgrade.until_ms);
+    at = earliest(at, units_due_ms(&s->desk.units, s->now_ms));
     if (at == NEVER)
         return -1;
     return at > s->now_ms ? (int)(at - s->now_ms) : 0;
@@ -473,22 +486,28 @@ static void run_timers(struct supervisor *s)
         restart_edge(s);
     if (is_control_wanted(s))
         control_child_run(&s->control, s->conf, s->now_ms);
+    units_run(&s->desk.units, s->now_ms);
+    s->is_over = s->is_over || unit_desk_is_over(&s->desk);
 }
 
 static void turn(struct supervisor *s)
 {
-    struct pollfd fds[1 + CHILDREN_MAX] = {{.fd = s->signal_fd, .events = POLLIN}};
+    struct pollfd fds[1 + CHILDREN_MAX + UNIT_DESK_POLL_MAX];
+    fds[0] = (struct pollfd){.fd = s->signal_fd, .events = POLLIN};
     for (unsigned i = 0; i < CHILDREN_MAX; i++) {
         const struct child *child = &s->children.items[i];
-        fds[1 + i].fd = child->state == CHILD_NONE ? -1 : child->link.request_fd;
-        fds[1 + i].events = POLLIN;
+        fds[1 + i] = (struct pollfd){.fd = child->state == CHILD_NONE ? -1 : child->link.request_fd,
+                                     .events = POLLIN};
     }
+    unit_desk_watch(&s->desk, &s->control, fds + 1 + CHILDREN_MAX);
     s->now_ms = clock_ms();
     int count = poll(fds, ARRAY_LEN(fds), timeout_ms(s));
     s->now_ms = clock_ms();
     for (unsigned i = 0; count > 0 && i < CHILDREN_MAX; i++)
         if (fds[1 + i].revents)
             read_requests(s, &s->children.items[i]);
+    if (count > 0)
+        unit_desk_serve(&s->desk, &s->control, s->conf, fds + 1 + CHILDREN_MAX);
     if (count > 0 && fds[0].revents)
         read_signals(s);
     if (!s->is_over)
@@ -515,7 +534,7 @@ static bool begin(struct supervisor *s)
         return false;
     }
     s->now_ms = clock_ms();
-    struct handover handover = {&s->sockets, &s->children, &s->memory, &s->control};
+    struct handover handover = {&s->sockets, &s->children, &s->memory, &s->control, &s->desk.units};
     enum status status = handover_take(&handover);
     if (status && status != E_NOT_FOUND) {
         report_line("what the binary before this one left cannot be read");
@@ -524,6 +543,7 @@ static bool begin(struct supervisor *s)
     s->is_trial = children_count(&s->children, CHILD_READY) > 0;
     report_line("%s pid=%d handover=%d", status ? "started" : "upgraded", (int)getpid(),
                 HANDOVER_VERSION);
+    unit_desk_begin(&s->desk, s->conf, status != OK);
     start_edge(s, false);
     // Those that ended while one binary replaced the other.
     reap(s);
@@ -538,12 +558,16 @@ int supervisor_run(const struct supervisor_conf *conf)
                            .restart_ms = NEVER,
                            .kill_ms = NEVER,
                            .trial_ms = NEVER};
+    control_child_init(&s.control);
+    unit_desk_init(&s.desk);
     if (!begin(&s))
         s.exit_code = 1;
     else
         while (!s.is_over)
             turn(&s);
     control_child_end(&s.control, SIGKILL);
+    control_child_hang_up(&s.control);
+    units_fini(&s.desk.units);
     sockets_fini(&s.sockets);
     memory_fini(&s.memory);
     if (s.signal_fd >= 0)

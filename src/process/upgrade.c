@@ -36,6 +36,7 @@ static void start(struct upgrade *upgrade, char *const *argv, int64_t now_ms)
 {
     struct child_command command = {.path = upgrade->path,
                                     .argv = argv,
+                                    .fds = {-1, -1},
                                     .output_fd = upgrade->output_fd,
                                     .death_signal = SIGKILL};
     upgrade->until_ms = now_ms + CHECK_MS;

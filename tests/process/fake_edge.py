@@ -5,7 +5,7 @@
 The file it is started with is JSON: `bind` and `count` to listen on; `start`, what it does before
 it is ready: "exit N", "kill" (dies of SIGKILL) or nothing; `linger`, how many requests it has in
 flight once superseded. Started as control, it does what `control` says: "exit N", or "stay" until it
-is told to end; nothing: "exit 0". Each event goes as one JSON datagram to the socket FAKE_EVENTS. A
+is told to end; nothing: "exit 0". Started as unit, it ends. Each event goes as one JSON datagram to the socket FAKE_EVENTS. A
 client sends one line and gets one: "pid", "die", "report N", "upgrade", "listen BIND", "unlisten BIND",
 "memory NAME:SIZE" (says what is in it, and adds a letter).
 """
@@ -147,7 +147,7 @@ class Edge:
 
 
 def control():
-    """The process beside the edge, which has no link."""
+    """The process beside the edge; its link stays silent."""
     word, *more = json.load(open(sys.argv[2])).get("control", "exit 0").split()
     events = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     text = json.dumps({"event": "control", "pid": os.getpid(), "args": sys.argv[1:],
@@ -164,4 +164,8 @@ def end(number, frame):
 
 signal.signal(signal.SIGTERM, end)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+if sys.argv[1] == "unit":  # nothing was left behind
+    sys.exit(0)
+if sys.argv[1] == "unit":  # nothing was left behind
+    sys.exit(0)
 control() if sys.argv[1] == "control" else Edge().run()

@@ -11,7 +11,7 @@ def test_it_starts_once_an_edge_serves(make):
     edge = gateway.expect("ready")
     control = gateway.expect("control")
     assert control["args"] == ["control", str(gateway.file)]
-    assert control["environment"] == []
+    assert control["environment"] == ["SLUICE_UNITS"]
     assert gateway.say("pid") == str(edge["pid"])
 
 

@@ -237,6 +237,31 @@ static void environment_is_put_in(void **state)
     assert_int_equal(conf->workers, 3);
 }
 
+#define APP "services: {a: {provider: {process: {command: ['${env:HOST}'], "
+
+/* What an app is told in confidence is read by what starts it, and by nobody else. */
+static void environment_of_apps_waits(void **state)
+{
+    struct bench *bench = *state;
+    struct conf_world starter = test_world;
+    const char *text = APP "env: {A: '${env:HOST}', B: 'x${file:/nowhere}'}}}}}";
+    const struct conf *conf = parse_good(bench, text);
+    const struct conf_process *process = &conf->services[0].provider.process;
+
+    assert_str(process->command.items[0].s, "app.example.com");
+    assert_str(process->env.items[0].value.s, "${env:HOST}");
+    assert_str(process->env.items[1].value.s, "x${file:/nowhere}");
+    starter.expands_process_env = true;
+    text = APP "env: {A: '${env:HOST}'}}}}}";
+    conf = conf_parse((struct str){text, strlen(text)}, "x.yaml", &starter, &bench->arena,
+                      &bench->diag);
+    assert_non_null(conf);
+    assert_str(conf->services[0].provider.process.env.items[0].value.s, "app.example.com");
+    text = APP "env: {A: '${env:NONE}'}}}}}";
+    assert_null(conf_parse((struct str){text, strlen(text)}, "x.yaml", &starter, &bench->arena,
+                           &bench->diag));
+}
+
 /* No sentence may hold what a variable held. */
 static void secrets_stay_secret(void **state)
 {
@@ -354,6 +379,7 @@ int main(void)
         TEST(order_of_keys_does_not_matter),
         TEST(admin_is_read),
         TEST(environment_is_put_in),
+        TEST(environment_of_apps_waits),
         TEST(secrets_stay_secret),
         TEST(files_are_put_in),
         TEST(filters_are_read),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "edge/manager/api.h"
+#include "edge/manager/api_changes.h"
 
 /* What a call asks for, with names resolved. */
 struct plan {

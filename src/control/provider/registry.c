@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The providers by name. A new one is one file here, one line in this table, and its key in a
+ * service's `provider`.
+ */
+#include "config/conf.h"
+#include "control/provider/process.h"
+
+const struct provider *const provider_registry[] = {&provider_process, NULL};
+
+const struct provider *provider_of(const struct conf_service *service)
+{
+    return service->provider.process.is_set ? &provider_process : NULL;
+}
