@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The verdict: that each block's e-values have the expectation they must have, by adding up all that
- * can happen in it, and what becomes of canaries that are healthy, worse, slower or hardly asked.
- * How often and how soon is for the simulation in bench/verdict.c.
+ * The verdict: that each block's e-values have the expectation they must have, by adding up all
+ * that can happen in it, and what becomes of canaries that are healthy, worse, slower or hardly
+ * asked. How often and how soon is for the simulation in bench/verdict.c.
  */
 #include "control/verdict.h"
 
@@ -14,10 +14,13 @@
 
 #include <cmocka.h>
 
+#include "base/loop_cap.h"
 #include "base/random.h"
 
-static const struct verdict_rule rule = {
-    .error_ratio = 2, .error_margin = 0.005, .latency_ratio = 1.5, .minimum = 50};
+static const struct verdict_rule rule = {.error_ratio = 2,
+                                         .error_margin = 0.005,
+                                         .latency_ratio = 1.5,
+                                         .minimum = 50};
 
 static double choose(unsigned n, unsigned k)
 {
@@ -52,7 +55,7 @@ struct expected {
 static struct expected expect(const struct verdict *past, unsigned stable, unsigned canary,
                               double stable_rate, double canary_rate)
 {
-    struct expected sum = {.sound = 0};
+    struct expected sum = {0};
 
     for (unsigned a = 0; a <= stable; a++) {
         for (unsigned b = 0; b <= canary; b++) {
@@ -62,8 +65,8 @@ static struct expected expect(const struct verdict *past, unsigned stable, unsig
 
             verdict_add(&next, &rule, &left, &right, 1);
             for (unsigned i = 0; i < VERDICT_EFFECTS; i++)
-                sum.worse[i] += p * exp(next.worse.logs[i] - past->worse.logs[i]);
-            sum.sound += p * exp(next.sound - past->sound);
+                sum.worse[i] += p * exp(next.whole.worse.logs[i] - past->whole.worse.logs[i]);
+            sum.sound += p * exp(next.step.sound - past->step.sound);
         }
     }
     return sum;
@@ -93,20 +96,23 @@ static void test_worse_is_fair(void **state)
     }
 }
 
-/* What is not tolerable cannot be made to look sound. */
+/* What is not tolerable cannot be made to look sound, not even where hardly anything succeeds. */
 static void test_sound_is_fair(void **state)
 {
-    static const uint64_t pasts[][2] = {{0, 0}, {1000, 0}, {1000, 10}, {1000, 100}};
+    static const uint64_t pasts[][2] = {{0, 0},      {1000, 0},   {1000, 10},   {1000, 100},
+                                        {1000, 600}, {1000, 900}, {1000, 1000}, {100000000, 0}};
+    static const double stable[] = {0, 0.0001, 0.001, 0.01, 0.05, 0.2, 0.45, 0.499, 0.5};
 
     (void)state;
     for (size_t p = 0; p < ARRAY_LEN(pasts); p++) {
-        for (size_t r = 0; r < ARRAY_LEN(rates); r++) {
-            double least = fmax(rates[r] * rule.error_ratio, rates[r] + rule.error_margin);
+        for (size_t r = 0; r < ARRAY_LEN(stable); r++) {
+            double least = fmax(stable[r] * rule.error_ratio, stable[r] + rule.error_margin);
             struct verdict past;
 
+            least = fmin(least, 1);
             verdict_init(&past, pasts[p][0], pasts[p][1]);
-            assert_true(expect(&past, 6, 2, rates[r], least).sound <= 1 + 1e-6);
-            assert_true(expect(&past, 6, 2, rates[r], fmin(least * 1.1, 1)).sound <= 1 + 1e-6);
+            assert_true(expect(&past, 6, 2, stable[r], least).sound <= 1 + 1e-9);
+            assert_true(expect(&past, 6, 2, stable[r], fmin(least * 1.1, 1)).sound <= 1 + 1e-9);
         }
     }
 }
@@ -125,6 +131,57 @@ static void test_they_grow(void **state)
     assert_true(expect(&past, 6, 2, 0.01, 0.01).sound > 1.00001);
 }
 
+/* The same of latency, of 20 and 50 ms, of which so many are 50: whatever was seen before, one that
+ * is is no slower has an expectation of at most 1, and one that is just not tolerable cannot look
+ * swift. */
+static const double slow_share[] = {0.01, 0.1, 0.3, 0.5, 0.9};
+
+static double expect_swift(const struct verdict *past, double share, double *slower)
+{
+    double swift = 0;
+
+    *slower = 0;
+    for (unsigned a = 0; a <= 6; a++) {
+        for (unsigned b = 0; b <= 2; b++) {
+            struct verdict_side left = {.requests = 6}, right = {.requests = 2}, late = right;
+            double p = chance(6, a, share) * chance(2, b, share), most = 0;
+            struct verdict next = *past, other = *past;
+
+            left.latency[latency_bucket(20000)] = 6 - a;
+            left.latency[latency_bucket(50000)] = a;
+            right.latency[latency_bucket(20000)] = 2 - b;
+            right.latency[latency_bucket(50000)] = b;
+            late.latency[latency_bucket(30000)] = 2 - b;
+            late.latency[latency_bucket(75000)] = b;
+            verdict_add(&next, &rule, &left, &right, 1);
+            verdict_add(&other, &rule, &left, &late, 1);
+            for (unsigned i = 0; i < VERDICT_EFFECTS; i++)
+                most += exp(next.whole.slower[1].logs[i]) / VERDICT_EFFECTS;
+            *slower += p * most;
+            swift += p * exp(other.step.swift[1]);
+        }
+    }
+    return swift;
+}
+
+static void test_latency_is_fair(void **state)
+{
+    (void)state;
+    for (unsigned slow = 0; slow <= 100; slow += 20) {
+        struct verdict past;
+
+        verdict_init(&past, 100, 0);
+        past.base_latency[latency_bucket(20000)] = 100 - slow;
+        past.base_latency[latency_bucket(50000)] = slow;
+        for (size_t i = 0; i < ARRAY_LEN(slow_share); i++) {
+            double slower, swift = expect_swift(&past, slow_share[i], &slower);
+
+            assert_true(slower <= 1 + 1e-9);
+            assert_true(swift <= 1 + 1e-9);
+        }
+    }
+}
+
 /* --- canaries */
 
 /* Some thousand requests with so many failures each, spread evenly over blocks of 20 and 1. */
@@ -138,7 +195,8 @@ static struct verdict_answer ask(uint64_t blocks, double stable_rate, double can
     verdict_init(&verdict, 0, 0);
     for (uint64_t i = 0; i < blocks; i++) {
         struct verdict_side stable, canary;
-        uint64_t a = (uint64_t)(stable_due += 20 * stable_rate), b = (uint64_t)(canary_due += canary_rate);
+        uint64_t a = (uint64_t)(stable_due += 20 * stable_rate),
+                 b = (uint64_t)(canary_due += canary_rate);
 
         stable_due -= (double)a;
         canary_due -= (double)b;
@@ -149,7 +207,8 @@ static struct verdict_answer ask(uint64_t blocks, double stable_rate, double can
         for (uint64_t n = a; n < 20; n++)
             stable.latency[latency_bucket(20000 + random_below(&random, 40000))]++;
         if (!b)
-            canary.latency[latency_bucket(canary_us / 2 + random_below(&random, (uint32_t)canary_us))]++;
+            canary.latency[latency_bucket(canary_us / 2 +
+                                          random_below(&random, (uint32_t)canary_us))]++;
         verdict_add(&verdict, &rule, &stable, &canary, 1);
     }
     return verdict_look(&verdict, &rule);
@@ -218,19 +277,143 @@ static void test_nobody_to_compare_with(void **state)
     verdict_init(&verdict, 0, 0);
     for (unsigned i = 0; i < VERDICT_SPAN_S * 3 + 5; i++)
         verdict_add(&verdict, &rule, &none, &some, 1);
-    assert_true(verdict.worse.top == 0 && verdict.sound == 0);
-    assert_int_equal(verdict.canary.requests, VERDICT_SPAN_S * 30);
+    assert_true(verdict.whole.worse.top == 0 && verdict.step.sound == 0);
+    assert_int_equal(verdict.alone_canary, VERDICT_SPAN_S * 30);
+    assert_int_equal(verdict.whole.canary.requests, 0);
     assert_int_equal(verdict.open_canary.requests, 50);
     assert_int_equal(verdict_look(&verdict, &rule).outcome, VERDICT_UNSURE);
 }
 
-static void test_what_could_be_seen(void **state)
+/* Three times as bad in every second, but most of its requests came when little failed. */
+static void test_a_share_that_grows_in_better_times(void **state)
 {
+    struct verdict verdict;
+    struct verdict_answer answer;
+
     (void)state;
-    assert_true(verdict_detectable(0.01, 19000, 1000) > 1.5);
-    assert_true(verdict_detectable(0.01, 19000, 1000) < 4);
-    assert_true(verdict_detectable(0.01, 190000, 10000) < verdict_detectable(0.01, 19000, 1000));
-    assert_true(isinf(verdict_detectable(0.01, 19, 1)));
+    verdict_init(&verdict, 0, 0);
+    for (uint64_t i = 0; i < 200; i++) {
+        struct verdict_side stable = side_of(95, 10), canary = side_of(5, i % 2 ? 2 : 1);
+
+        verdict_add(&verdict, &rule, &stable, &canary, 1);
+    }
+    for (uint64_t i = 0; i < 4000; i++) {
+        struct verdict_side stable = side_of(50, i % 4 == 0), canary = side_of(50, i % 4 != 1);
+
+        verdict_add(&verdict, &rule, &stable, &canary, 1);
+    }
+    answer = verdict_look(&verdict, &rule);
+    assert_int_equal(answer.outcome, VERDICT_BAD);
+    assert_float_equal(answer.errors.ratio, 2.97, 0.1);
+}
+
+/* As bad as stable in every second, though it had the larger share in the worst ones. */
+static void test_a_share_that_grows_in_worse_times(void **state)
+{
+    struct verdict verdict;
+    struct verdict_answer answer;
+
+    (void)state;
+    verdict_init(&verdict, 0, 0);
+    for (uint64_t i = 0; i < 4000; i++) {
+        bool is_bad_time = i >= 3800;
+        struct verdict_side stable = is_bad_time ? side_of(50, 10) : side_of(95, i % 20 < 19);
+        struct verdict_side canary = is_bad_time ? side_of(50, 10) : side_of(5, i % 20 == 0);
+
+        verdict_add(&verdict, &rule, &stable, &canary, 1);
+    }
+    answer = verdict_look(&verdict, &rule);
+    assert_int_equal(answer.outcome, VERDICT_GOOD);
+    assert_float_equal(answer.errors.ratio, 1, 0.1);
+}
+
+/* So many more requests until it is BAD, when a tenth fails; 0: it never was. */
+static unsigned find_bad(struct verdict *verdict)
+{
+    for (unsigned i = 1; i < 4000; i++) {
+        struct verdict_side stable = side_of(19, i % 5 == 0), canary = side_of(1, i % 10 == 0);
+        struct verdict_answer answer;
+
+        verdict_add(verdict, &rule, &stable, &canary, 1);
+        answer = verdict_look(verdict, &rule);
+        if (answer.outcome == VERDICT_BAD)
+            return answer.in_step ? i : 0;
+    }
+    return 0;
+}
+
+/* What was good for long and goes bad in a later step is found about as soon as at first. */
+static void test_one_that_goes_bad_later(void **state)
+{
+    struct verdict verdict;
+    unsigned found;
+
+    (void)state;
+    verdict_init(&verdict, 0, 0);
+    for (unsigned i = 0; i < 4000; i++) {
+        struct verdict_side stable = side_of(19, i % 5 == 0), canary = side_of(1, i % 100 == 0);
+
+        verdict_add(&verdict, &rule, &stable, &canary, 1);
+    }
+    assert_int_equal(verdict_look(&verdict, &rule).outcome, VERDICT_GOOD);
+    verdict_step(&verdict);
+    assert_int_equal(verdict_look(&verdict, &rule).outcome, VERDICT_UNSURE);
+    found = find_bad(&verdict);
+    assert_in_range(found, 20, 160);
+}
+
+/* However many steps there are, what they may cost together is not more than is allowed. */
+static void test_what_steps_may_cost(void **state)
+{
+    struct verdict verdict;
+    double sum = 0;
+
+    (void)state;
+    verdict_init(&verdict, 0, 0);
+    for (unsigned i = 0; i < 50; i++) {
+        struct verdict step = verdict;
+        struct verdict_answer answer;
+
+        step.whole.worse.top = step.whole.slower[0].top = 0;
+        step.step.canary = side_of(1000, 1000);
+        step.step.worse.top = 300;
+        step.step.match = (struct verdict_match){1000, 1, 1000, {0}, {0}};
+        answer = verdict_look(&step, &rule);
+        assert_int_equal(answer.outcome == VERDICT_BAD, i > 0);
+        sum += 1 / answer.errors.decides;
+        for (unsigned q = 0; q < VERDICT_QUANTILES; q++)
+            sum += 1 / answer.latency[q].decides;
+        verdict_step(&verdict);
+    }
+    assert_float_equal(sum, VERDICT_ALPHA, 1e-9);
+}
+
+/* What is not the answer is not left in it. */
+static void test_an_answer_that_is_not_bad(void **state)
+{
+    struct verdict_answer answer = ask(30, 0.01, 0.3, 40000);
+
+    (void)state;
+    assert_true(answer.errors.evidence > answer.errors.decides);
+    assert_int_equal(answer.outcome, VERDICT_UNSURE);
+    assert_false(answer.by_errors || answer.is_hard);
+    assert_int_equal(answer.quantile, 0);
+}
+
+/* A client in a loop has its five a second; others have theirs. */
+static void test_loops_are_capped(void **state)
+{
+    static struct loop_cap cap;
+    unsigned taken = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 100; i++)
+        taken += loop_cap_take(&cap, 7, 1);
+    assert_int_equal(taken, LOOP_CAP_MOST);
+    assert_true(loop_cap_take(&cap, 8, 1));
+    assert_false(loop_cap_take(&cap, 7 + LOOP_CAP_SLOTS, 1)); // shares its number
+    assert_true(loop_cap_take(&cap, 7, 2));
+    assert_true(loop_cap_take(&cap, 7, 0)); // a clock that went back
 }
 
 static void test_buckets(void **state)
@@ -255,6 +438,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worse_is_fair),
         cmocka_unit_test(test_sound_is_fair),
+        cmocka_unit_test(test_latency_is_fair),
         cmocka_unit_test(test_they_grow),
         cmocka_unit_test(test_a_healthy_one),
         cmocka_unit_test(test_one_that_fails_more),
@@ -262,7 +446,12 @@ int main(void)
         cmocka_unit_test(test_one_that_always_fails),
         cmocka_unit_test(test_one_that_is_slower),
         cmocka_unit_test(test_nobody_to_compare_with),
-        cmocka_unit_test(test_what_could_be_seen),
+        cmocka_unit_test(test_a_share_that_grows_in_better_times),
+        cmocka_unit_test(test_a_share_that_grows_in_worse_times),
+        cmocka_unit_test(test_one_that_goes_bad_later),
+        cmocka_unit_test(test_what_steps_may_cost),
+        cmocka_unit_test(test_an_answer_that_is_not_bad),
+        cmocka_unit_test(test_loops_are_capped),
         cmocka_unit_test(test_buckets),
     };
 

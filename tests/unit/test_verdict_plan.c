@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a canary can show, told before it begins. Whether that comes true is counted by the
+ * simulation in bench/verdict.c.
+ */
+#include "control/verdict_plan.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct verdict_rule rule = {.error_ratio = 2,
+                                         .error_margin = 0.005,
+                                         .latency_ratio = 1.5,
+                                         .minimum = 50};
+
+static void test_more_requests_show_more(void **state)
+{
+    double last = HUGE_VAL;
+
+    (void)state;
+    for (double n = 4; n < 1e7; n *= 1.7) {
+        double now = verdict_detectable(0.01, 19 * n, n);
+
+        assert_true(now > 1 && (now <= last || isinf(last)));
+        last = now;
+    }
+    assert_true(last < 1.05);
+    assert_true(isinf(verdict_detectable(0.01, 19, 1)));
+    assert_true(isinf(verdict_detectable(0.01, 0, 1000)));
+    assert_true(isinf(verdict_detectable(0.01, 1000, 0)));
+    assert_true(isinf(verdict_detectable(1, 19000, 1000)));
+    assert_true(verdict_detectable(0, 19000, 1000) > 1000);
+}
+
+/* What issue and simulation have: twice 1 % within some 4,000, 5 % within some 450. */
+static void test_sizes_that_are_known(void **state)
+{
+    (void)state;
+    assert_in_range((uintmax_t)(100 * verdict_detectable(0.01, 19 * 3500, 3500)), 180, 215);
+    assert_in_range((uintmax_t)(100 * verdict_detectable(0.01, 19 * 350, 350)), 400, 600);
+}
+
+static void test_enough_traffic(void **state)
+{
+    struct verdict_traffic traffic = {100, 0.001, 0.05, 1800};
+    struct verdict_sight sight = verdict_foresee(&traffic, &rule);
+    char text[VERDICT_ADVICE_LEN];
+
+    (void)state;
+    assert_float_equal(sight.requests, 9000, 0.001);
+    assert_float_equal(sight.limit, 6, 0.001);
+    assert_true(sight.detectable > 1.5 && sight.detectable < 6);
+    assert_true(sight.enough_s > 60 && sight.enough_s < 600);
+    assert_int_equal(sight.advice, VERDICT_CANARY);
+    verdict_advise(&traffic, &rule, text);
+    assert_string_equal(text, "");
+}
+
+static void test_too_little_traffic(void **state)
+{
+    struct verdict_traffic traffic = {1.0 / 60, 0.001, 0.05, 1800};
+    struct verdict_sight sight = verdict_foresee(&traffic, &rule);
+    char text[VERDICT_ADVICE_LEN];
+
+    (void)state;
+    assert_true(isinf(sight.detectable));
+    assert_true(sight.enough_s > 86400);
+    assert_int_equal(sight.advice, VERDICT_BLUEGREEN);
+    verdict_advise(&traffic, &rule, text);
+    assert_string_equal(text, "");
+}
+
+/* Something would be seen, but not what is not tolerated. */
+static void test_traffic_that_shows_the_worst_only(void **state)
+{
+    struct verdict_traffic traffic = {2, 0.01, 0.05, 1800};
+    struct verdict_sight sight = verdict_foresee(&traffic, &rule);
+    char text[VERDICT_ADVICE_LEN];
+
+    (void)state;
+    assert_true(sight.detectable > 2 && sight.detectable < 20);
+    assert_int_equal(sight.advice, VERDICT_BLUEGREEN);
+    verdict_advise(&traffic, &rule, text);
+    assert_string_equal(text, "");
+}
+
+/* No traffic, no share, failures only: never a number that is none. */
+static void test_what_can_never_be(void **state)
+{
+    static const struct verdict_traffic traffic[] = {{0, 0.01, 0.05, 1800}, {10, 0.01, 0, 1800},
+                                                     {10, 0.01, 1, 1800},   {10, 1, 0.05, 1800},
+                                                     {10, 0.01, 0.05, 0},   {10, 0, 0, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(traffic); i++) {
+        char text[VERDICT_ADVICE_LEN];
+
+        assert_int_equal(verdict_foresee(&traffic[i], &rule).advice, VERDICT_BLUEGREEN);
+        verdict_advise(&traffic[i], &rule, text);
+        assert_null(strstr(text, "nan"));
+        assert_null(strstr(text, "inf"));
+        assert_non_null(strstr(text, "blue-green with a watchdog is proposed"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_more_requests_show_more),
+        cmocka_unit_test(test_sizes_that_are_known),
+        cmocka_unit_test(test_enough_traffic),
+        cmocka_unit_test(test_too_little_traffic),
+        cmocka_unit_test(test_traffic_that_shows_the_worst_only),
+        cmocka_unit_test(test_what_can_never_be),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
