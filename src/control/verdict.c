@@ -31,11 +31,13 @@ void verdict_sum_tails(struct verdict_tails *tails, const double latency[LATENCY
 
 static void sum_side(struct verdict_tails *tails, const struct verdict_side *side)
 {
-    double latency[LATENCY_BUCKETS];
+    uint64_t sum = 0;
 
-    for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
-        latency[i] = (double)side->latency[i];
-    verdict_sum_tails(tails, latency);
+    tails->at[LATENCY_BUCKETS] = 0;
+    for (unsigned i = LATENCY_BUCKETS; i-- > 0;) {
+        sum += side->latency[i];
+        tails->at[i] = (double)sum;
+    }
 }
 
 unsigned verdict_bucket_above(const struct verdict_tails *tails, double quantile)
@@ -177,16 +179,24 @@ static void match_block(struct verdict_match *match, const struct verdict_side *
     match->failures_canary += (double)canary->failures * a / (a + b);
     if (good_a <= 0 || good_b <= 0)
         return;
+    a = good_a / (good_a + good_b);
+    b = good_b / (good_a + good_b);
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++) {
-        match->latency_stable[i] += (double)stable->latency[i] * good_b / (good_a + good_b);
-        match->latency_canary[i] += (double)canary->latency[i] * good_a / (good_a + good_b);
+        match->latency_stable[i] += (double)stable->latency[i] * b;
+        match->latency_canary[i] += (double)canary->latency[i] * a;
     }
+}
+
+static void count(struct verdict_count *count, const struct verdict_side *side)
+{
+    count->requests += side->requests;
+    count->failures += side->failures;
 }
 
 static void keep(struct verdict_scope *scope, const struct verdict *v)
 {
-    join(&scope->stable, &v->open_stable);
-    join(&scope->canary, &v->open_canary);
+    count(&scope->stable, &v->open_stable);
+    count(&scope->canary, &v->open_canary);
     match_block(&scope->match, &v->open_stable, &v->open_canary);
 }
 

@@ -57,9 +57,13 @@ struct verdict_match {
     double latency_stable[LATENCY_BUCKETS], latency_canary[LATENCY_BUCKETS];
 };
 
+struct verdict_count {
+    uint64_t requests, failures;
+};
+
 /* All that was seen in one stretch of a deploy. */
 struct verdict_scope {
-    struct verdict_side stable, canary; /* that were compared */
+    struct verdict_count stable, canary; /* that were compared */
     struct verdict_match match;
     struct verdict_proof worse, slower[VERDICT_QUANTILES]; /* against "no worse" */
     double sound, swift[VERDICT_CALM]; /* against "not tolerable": logarithms, as they stand */

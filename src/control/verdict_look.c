@@ -20,22 +20,18 @@ static double part_of(uint32_t steps)
 }
 
 /* In seconds; within a bucket all times are equally likely. */
-static double quantile_of(const double latency[LATENCY_BUCKETS], double quantile)
+static double quantile_of(const struct verdict_tails *tails, double quantile)
 {
-    struct verdict_tails tails;
-    double rest, least, most, part;
-    unsigned i;
+    double rest = tails->at[0] * (1 - quantile), least, most, part;
+    unsigned i = verdict_bucket_above(tails, quantile) - 1;
 
-    verdict_sum_tails(&tails, latency);
-    if (!(tails.at[0] > 0))
+    if (!(tails->at[0] > 0))
         return NAN;
-    rest = tails.at[0] * (1 - quantile);
-    i = verdict_bucket_above(&tails, quantile) - 1;
     least = (double)latency_least_us(i);
     if (i + 1 >= LATENCY_BUCKETS)
         return least / 1e6;
     most = (double)latency_least_us(i + 1);
-    part = (tails.at[i] - rest) / (tails.at[i] - tails.at[i + 1]);
+    part = (tails->at[i] - rest) / (tails->at[i] - tails->at[i + 1]);
     return (least + (most - least) * part) / 1e6;
 }
 
@@ -60,28 +56,30 @@ static struct verdict_finding find_errors(const struct verdict *v,
     };
 }
 
-static struct verdict_finding
-find_latency(const struct verdict *v, const struct verdict_scope *scope, unsigned i, double part)
+static void find_latency(const struct verdict *v, const struct verdict_scope *scope, double part,
+                         struct verdict_finding findings[VERDICT_QUANTILES])
 {
-    double stable = quantile_of(scope->match.latency_stable, verdict_quantiles[i]);
-    double canary = quantile_of(scope->match.latency_canary, verdict_quantiles[i]);
+    struct verdict_tails stable, canary;
 
-    return (struct verdict_finding){
-        .stable = stable,
-        .canary = canary,
-        .ratio = canary / stable,
-        .evidence = exp(scope->slower[i].top),
-        .decides = 1 / (SLOWER_ALPHA * part),
-        .assurance = i < VERDICT_CALM ? exp(v->step.swift[i]) : NAN,
-    };
+    verdict_sum_tails(&stable, scope->match.latency_stable);
+    verdict_sum_tails(&canary, scope->match.latency_canary);
+    for (unsigned i = 0; i < VERDICT_QUANTILES; i++) {
+        struct verdict_finding *finding = &findings[i];
+
+        finding->stable = quantile_of(&stable, verdict_quantiles[i]);
+        finding->canary = quantile_of(&canary, verdict_quantiles[i]);
+        finding->ratio = finding->canary / finding->stable;
+        finding->evidence = exp(scope->slower[i].top);
+        finding->decides = 1 / (SLOWER_ALPHA * part);
+        finding->assurance = i < VERDICT_CALM ? exp(v->step.swift[i]) : NAN;
+    }
 }
 
 static void find(const struct verdict *v, const struct verdict_scope *scope, double part,
                  struct verdict_answer *answer)
 {
     answer->errors = find_errors(v, scope, part);
-    for (unsigned i = 0; i < VERDICT_QUANTILES; i++)
-        answer->latency[i] = find_latency(v, scope, i, part);
+    find_latency(v, scope, part, answer->latency);
 }
 
 /* Half of what is not tolerated must be seen: chance alone makes a true 2 look like 1.7. */

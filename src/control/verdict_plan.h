@@ -33,6 +33,7 @@ struct verdict_sight {
  * share `base` of failures, will show in 9 deploys of 10. HUGE_VAL: none. */
 double verdict_detectable(double base, double stable_requests, double canary_requests);
 
+/* What that traffic will show, and what is advised. All numbers may be 0. */
 struct verdict_sight verdict_foresee(const struct verdict_traffic *traffic,
                                      const struct verdict_rule *rule);
 

@@ -19,7 +19,7 @@
 #define EDGE_MIN 1e-15 /* a hypothesis has all rates but those that allow of no doubt */
 #define EDGE_MAX (1 - 1e-9)
 
-enum { HALVINGS = 50 };
+enum { HALVINGS = 40 };
 
 double verdict_bounded(double rate)
 {

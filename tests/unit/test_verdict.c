@@ -375,7 +375,7 @@ static void test_what_steps_may_cost(void **state)
         struct verdict_answer answer;
 
         step.whole.worse.top = step.whole.slower[0].top = 0;
-        step.step.canary = side_of(1000, 1000);
+        step.step.canary = (struct verdict_count){1000, 1000};
         step.step.worse.top = 300;
         step.step.match = (struct verdict_match){1000, 1, 1000, {0}, {0}};
         answer = verdict_look(&step, &rule);
