@@ -145,6 +145,7 @@ void verdict_advise(const struct verdict_traffic *traffic, const struct verdict_
     struct verdict_sight sight = verdict_foresee(traffic, rule);
     char planned[SPAN_LEN], enough[SPAN_LEN], shown[SHOWN_LEN];
     double limit = 100 * verdict_bounded(traffic->failures) * sight.limit;
+    double requests = floor(sight.requests);
 
     say_span(traffic->planned_s, planned);
     say_shown(traffic, &sight, shown);
@@ -157,11 +158,11 @@ void verdict_advise(const struct verdict_traffic *traffic, const struct verdict_
     }
     say_span(sight.enough_s, enough);
     (void)snprintf(text, VERDICT_ADVICE_LEN,
-                   "%.3g requests a second, %.2g %% of them failing: a canary of %.3g %% has %.0f "
-                   "requests in %s, %s; to tell a healthy one from one with the %.2g %% that are "
+                   "%.3g requests a second, %.2g %% of them failing: in %s a canary of %.3g %% has "
+                   "%.0f request%s, %s; to tell a healthy one from one with the %.2g %% that are "
                    "not tolerated takes %s: %s",
-                   traffic->requests_s, 100 * traffic->failures, 100 * traffic->canary,
-                   floor(sight.requests), planned, shown, limit, enough,
+                   traffic->requests_s, 100 * traffic->failures, planned, 100 * traffic->canary,
+                   requests, requests == 1 ? "" : "s", shown, limit, enough,
                    sight.advice == VERDICT_CANARY ? "a canary is proposed"
                                                   : "blue-green with a watchdog is proposed");
 }

@@ -60,9 +60,10 @@ static void test_enough_traffic(void **state)
     verdict_advise(&traffic, &rule, text);
     assert_string_equal(
         text,
-        "100 requests a second, 0.1 % of them failing: a canary of 5 % has 9000 requests in "
-        "30 minutes, which show 0.35 % failures or more, 3.5 times as many; to tell a healthy one "
-        "from one with the 0.6 % that are not tolerated takes 11 minutes: a canary is proposed");
+        "100 requests a second, 0.1 % of them failing: in 30 minutes a canary of 5 % has 9000 "
+        "requests, which show 0.35 % failures or more, 3.5 times as many; to tell a healthy "
+        "one from one with the 0.6 % that are not tolerated takes 11 minutes: a canary is "
+        "proposed");
 }
 
 static void test_too_little_traffic(void **state)
@@ -78,8 +79,8 @@ static void test_too_little_traffic(void **state)
     verdict_advise(&traffic, &rule, text);
     assert_string_equal(
         text,
-        "0.0167 requests a second, 0.1 % of them failing: a canary of 5 % has 1 requests in "
-        "30 minutes, too few to show even one that always fails; to tell a healthy one from one "
+        "0.0167 requests a second, 0.1 % of them failing: in 30 minutes a canary of 5 % has 1 "
+        "request, too few to show even one that always fails; to tell a healthy one from one "
         "with the 0.6 % that are not tolerated takes 43 days: blue-green with a watchdog is "
         "proposed");
 }
@@ -96,11 +97,10 @@ static void test_traffic_that_shows_the_worst_only(void **state)
     assert_int_equal(sight.advice, VERDICT_BLUEGREEN);
     verdict_advise(&traffic, &rule, text);
     assert_string_equal(
-        text,
-        "2 requests a second, 1 % of them failing: a canary of 5 % has 180 requests in 30 "
-        "minutes, which show 8.1 % failures or more, 8.1 times as many; to tell a healthy one "
-        "from one with the 2 % that are not tolerated takes 12 hours: blue-green with a watchdog "
-        "is proposed");
+        text, "2 requests a second, 1 % of them failing: in 30 minutes a canary of 5 % has 180 "
+              "requests, which show 8.1 % failures or more, 8.1 times as many; to tell a healthy "
+              "one from one with the 2 % that are not tolerated takes 12 hours: blue-green with a "
+              "watchdog is proposed");
 }
 
 /* No traffic, no share, failures only: never a number that is none. */
