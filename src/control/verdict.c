@@ -102,7 +102,7 @@ static void judge_errors(struct verdict *v, const struct verdict_rule *rule)
     weigh_more(gains, &block, rate);
     grow(&v->whole.worse, gains);
     grow(&v->step.worse, gains);
-    v->step.sound +=
+    v->sound +=
         verdict_weigh(&block, healthy, verdict_nearest_intolerable(&block.seen, healthy, rule));
 }
 
@@ -141,7 +141,7 @@ static void judge_quantile(struct verdict *v, const struct verdict_rule *rule,
     grow(&v->whole.slower[i], gains);
     grow(&v->step.slower[i], gains);
     if (i < VERDICT_CALM)
-        v->step.swift[i] += weigh_swift(times, bucket - 1, rule->latency_ratio);
+        v->swift[i] += weigh_swift(times, bucket - 1, rule->latency_ratio);
 }
 
 static void judge_latency(struct verdict *v, const struct verdict_rule *rule)
@@ -238,6 +238,8 @@ void verdict_add(struct verdict *v, const struct verdict_rule *rule,
 void verdict_step(struct verdict *v)
 {
     memset(&v->step, 0, sizeof(v->step));
+    memset(v->swift, 0, sizeof(v->swift));
+    v->sound = 0;
     v->steps++;
 }
 

@@ -66,13 +66,13 @@ struct verdict_scope {
     struct verdict_count stable, canary; /* that were compared */
     struct verdict_match match;
     struct verdict_proof worse, slower[VERDICT_QUANTILES]; /* against "no worse" */
-    double sound, swift[VERDICT_CALM]; /* against "not tolerable": logarithms, as they stand */
 };
 
 struct verdict {
     struct verdict_scope whole, step;
-    uint32_t steps;                               /* that came before this one */
-    uint64_t alone_stable, alone_canary;          /* requests that had nothing to compare with */
+    double sound, swift[VERDICT_CALM];   /* in this step, against "not tolerable": logarithms */
+    uint32_t steps;                      /* that came before this one */
+    uint64_t alone_stable, alone_canary; /* requests that had nothing to compare with */
     struct verdict_side open_stable, open_canary; /* of the block that is not closed */
     double open_s;                                /* how long that is open */
     double base_requests, base_failures;          /* stable's, fading */

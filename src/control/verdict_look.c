@@ -11,12 +11,19 @@
 
 #define SLOWER_ALPHA (VERDICT_ALPHA * 0.4 * 0.7 / VERDICT_QUANTILES)
 #define STEPS_PART (0.3 / 0.7) /* of what the whole deploy has, for all steps together */
+#define LOG_MAX 700            /* whose exponential is a number yet */
 #define HARD_SHARE 0.5 /* of a canary's requests, failed: the minimum need not be waited for */
 
 /* Of what the whole deploy has, for the step that so many came before. */
 static double part_of(uint32_t steps)
 {
     return ldexp(STEPS_PART, -(int)(steps < 60 ? steps : 60));
+}
+
+/* A number, however sure it is. */
+static double e_value(double logarithm)
+{
+    return exp(fmin(logarithm, LOG_MAX));
 }
 
 /* In seconds; within a bucket all times are equally likely. */
@@ -50,9 +57,9 @@ static struct verdict_finding find_errors(const struct verdict *v,
         .stable = match->requests > 0 ? match->failures_stable / match->requests : NAN,
         .canary = match->requests > 0 ? match->failures_canary / match->requests : NAN,
         .ratio = ratio_of(match),
-        .evidence = exp(scope->worse.top),
+        .evidence = e_value(scope->worse.top),
         .decides = 1 / (VERDICT_ERRORS_ALPHA * part),
-        .assurance = exp(v->step.sound),
+        .assurance = e_value(v->sound),
     };
 }
 
@@ -69,9 +76,9 @@ static void find_latency(const struct verdict *v, const struct verdict_scope *sc
         finding->stable = quantile_of(&stable, verdict_quantiles[i]);
         finding->canary = quantile_of(&canary, verdict_quantiles[i]);
         finding->ratio = finding->canary / finding->stable;
-        finding->evidence = exp(scope->slower[i].top);
+        finding->evidence = e_value(scope->slower[i].top);
         finding->decides = 1 / (SLOWER_ALPHA * part);
-        finding->assurance = i < VERDICT_CALM ? exp(v->step.swift[i]) : NAN;
+        finding->assurance = i < VERDICT_CALM ? e_value(v->swift[i]) : NAN;
     }
 }
 
@@ -137,12 +144,12 @@ static double wanting(double log_value, double requests)
     return log_value > 0 ? requests * (target - log_value) / log_value : HUGE_VAL;
 }
 
-static double most_wanting(const struct verdict_scope *step, const struct verdict_rule *rule)
+static double most_wanting(const struct verdict *v, const struct verdict_rule *rule)
 {
-    double requests = (double)step->canary.requests, most = wanting(step->sound, requests);
+    double requests = (double)v->step.canary.requests, most = wanting(v->sound, requests);
 
     for (unsigned i = 0; rule->latency_ratio > 0 && i < VERDICT_CALM; i++)
-        most = fmax(most, wanting(step->swift[i], requests));
+        most = fmax(most, wanting(v->swift[i], requests));
     return fmax(most, (double)rule->minimum - requests);
 }
 
@@ -160,7 +167,7 @@ struct verdict_answer verdict_look(const struct verdict *v, const struct verdict
             return step;
     }
     answer.is_hard = false;
-    answer.wanting = most_wanting(&v->step, rule);
+    answer.wanting = most_wanting(v, rule);
     answer.outcome = answer.wanting > 0 ? VERDICT_UNSURE : VERDICT_GOOD;
     return answer;
 }

@@ -23,7 +23,7 @@ static bool is_shown(const struct verdict_pair *seen, double base, double rate)
     double wanted = log(VERDICT_EFFECTS / VERDICT_ERRORS_ALPHA);
     struct verdict_pair rates = {verdict_bounded(base), verdict_bounded(rate)}, same;
 
-    if (!(seen->stable > 0) || !(seen->canary > 0) || rates.canary <= rates.stable)
+    if (!(seen->stable > 0) || !(seen->canary > 0))
         return false;
     same = verdict_nearest_equal(seen, rates);
     return seen->canary * rates.canary >= FEW_FAILURES &&

@@ -66,7 +66,7 @@ static struct expected expect(const struct verdict *past, unsigned stable, unsig
             verdict_add(&next, &rule, &left, &right, 1);
             for (unsigned i = 0; i < VERDICT_EFFECTS; i++)
                 sum.worse[i] += p * exp(next.whole.worse.logs[i] - past->whole.worse.logs[i]);
-            sum.sound += p * exp(next.step.sound - past->step.sound);
+            sum.sound += p * exp(next.sound - past->sound);
         }
     }
     return sum;
@@ -158,7 +158,7 @@ static double expect_swift(const struct verdict *past, double share, double *slo
             for (unsigned i = 0; i < VERDICT_EFFECTS; i++)
                 most += exp(next.whole.slower[1].logs[i]) / VERDICT_EFFECTS;
             *slower += p * most;
-            swift += p * exp(other.step.swift[1]);
+            swift += p * exp(other.swift[1]);
         }
     }
     return swift;
@@ -254,6 +254,7 @@ static void test_one_that_always_fails(void **state)
     (void)state;
     assert_int_equal(answer.outcome, VERDICT_BAD);
     assert_true(answer.by_errors && answer.is_hard);
+    assert_true(isfinite(ask(4000, 0, 1, 40000).errors.evidence));
 }
 
 static void test_one_that_is_slower(void **state)
@@ -277,7 +278,7 @@ static void test_nobody_to_compare_with(void **state)
     verdict_init(&verdict, 0, 0);
     for (unsigned i = 0; i < VERDICT_SPAN_S * 3 + 5; i++)
         verdict_add(&verdict, &rule, &none, &some, 1);
-    assert_true(verdict.whole.worse.top == 0 && verdict.step.sound == 0);
+    assert_true(verdict.whole.worse.top == 0 && verdict.sound == 0);
     assert_int_equal(verdict.alone_canary, VERDICT_SPAN_S * 30);
     assert_int_equal(verdict.whole.canary.requests, 0);
     assert_int_equal(verdict.open_canary.requests, 50);
@@ -327,6 +328,54 @@ static void test_a_share_that_grows_in_worse_times(void **state)
     assert_float_equal(answer.errors.ratio, 1, 0.1);
 }
 
+/* As slow as stable in every second, though it had the larger share in the slow ones. */
+static void test_a_share_that_grows_in_slow_times(void **state)
+{
+    struct verdict verdict;
+
+    (void)state;
+    verdict_init(&verdict, 0, 0);
+    for (uint64_t i = 0; i < 2000; i++) {
+        unsigned bucket = latency_bucket(i < 1000 ? 20000 : 60000);
+        struct verdict_side stable = {.requests = i < 1000 ? 95 : 50};
+        struct verdict_side canary = {.requests = i < 1000 ? 5 : 50};
+
+        stable.latency[bucket] = stable.requests;
+        canary.latency[bucket] = canary.requests;
+        verdict_add(&verdict, &rule, &stable, &canary, 1);
+    }
+    for (unsigned i = 0; i < VERDICT_QUANTILES; i++)
+        assert_float_equal(verdict_look(&verdict, &rule).latency[i].ratio, 1, 0.001);
+}
+
+/* Proven to be more, by far more than the margin, but by a small part of what there is anyway. */
+static void test_one_that_fails_a_little_more_of_much(void **state)
+{
+    struct verdict_answer answer = ask(3000, 0.4, 0.5, 40000);
+
+    (void)state;
+    assert_true(answer.errors.evidence > answer.errors.decides);
+    assert_int_not_equal(answer.outcome, VERDICT_BAD);
+}
+
+/* Where failures are unheard of two of them are evidence; but three it must be. */
+static void test_few_failures(void **state)
+{
+    struct verdict verdict;
+    struct verdict_side stable = side_of(1000, 0), good = side_of(1, 0), bad = side_of(1, 1);
+    struct verdict_answer answer;
+
+    (void)state;
+    verdict_init(&verdict, 1000000, 0);
+    for (unsigned i = 0; i < 60; i++)
+        verdict_add(&verdict, &rule, &stable, i % 30 ? &good : &bad, 1);
+    answer = verdict_look(&verdict, &rule);
+    assert_true(answer.errors.evidence > answer.errors.decides);
+    assert_int_equal(answer.outcome, VERDICT_UNSURE);
+    verdict_add(&verdict, &rule, &stable, &bad, 1);
+    assert_int_equal(verdict_look(&verdict, &rule).outcome, VERDICT_BAD);
+}
+
 /* So many more requests until it is BAD, when a tenth fails; 0: it never was. */
 static unsigned find_bad(struct verdict *verdict)
 {
@@ -357,7 +406,12 @@ static void test_one_that_goes_bad_later(void **state)
     }
     assert_int_equal(verdict_look(&verdict, &rule).outcome, VERDICT_GOOD);
     verdict_step(&verdict);
-    assert_int_equal(verdict_look(&verdict, &rule).outcome, VERDICT_UNSURE);
+    for (unsigned i = 0; i < 60; i++) {
+        struct verdict_side stable = side_of(19, i % 5 == 0), canary = side_of(1, 0);
+
+        verdict_add(&verdict, &rule, &stable, &canary, 1);
+    }
+    assert_int_equal(verdict_look(&verdict, &rule).outcome, VERDICT_UNSURE); // it passes anew
     found = find_bad(&verdict);
     assert_in_range(found, 20, 160);
 }
@@ -398,6 +452,12 @@ static void test_an_answer_that_is_not_bad(void **state)
     assert_int_equal(answer.outcome, VERDICT_UNSURE);
     assert_false(answer.by_errors || answer.is_hard);
     assert_int_equal(answer.quantile, 0);
+    answer = ask(20, 0.6, 0.6, 40000);
+    assert_int_equal(answer.outcome, VERDICT_UNSURE);
+    assert_false(answer.is_hard);
+    answer = ask(40, 0, 0, 160000); // slow, but fewer than the minimum
+    assert_true(answer.latency[0].evidence > answer.latency[0].decides);
+    assert_int_equal(answer.outcome, VERDICT_UNSURE);
 }
 
 /* A client in a loop has its five a second; others have theirs. */
@@ -448,6 +508,9 @@ int main(void)
         cmocka_unit_test(test_nobody_to_compare_with),
         cmocka_unit_test(test_a_share_that_grows_in_better_times),
         cmocka_unit_test(test_a_share_that_grows_in_worse_times),
+        cmocka_unit_test(test_a_share_that_grows_in_slow_times),
+        cmocka_unit_test(test_one_that_fails_a_little_more_of_much),
+        cmocka_unit_test(test_few_failures),
         cmocka_unit_test(test_one_that_goes_bad_later),
         cmocka_unit_test(test_what_steps_may_cost),
         cmocka_unit_test(test_an_answer_that_is_not_bad),

@@ -37,7 +37,27 @@ static void test_more_requests_show_more(void **state)
     assert_true(verdict_detectable(0, 19000, 1000) > 1000);
 }
 
-/* What issue and simulation have: twice 1 % within some 4,000, 5 % within some 450. */
+/* However rare failures are, three of them must be seen. */
+static void test_rare_failures(void **state)
+{
+    (void)state;
+    for (double base = 1e-6; base < 0.001; base *= 3)
+        assert_true(verdict_detectable(base, 1e9, 1000) * base * 1000 > 5.3);
+}
+
+static void test_a_minimum(void **state)
+{
+    struct verdict_traffic traffic = {100, 0.001, 0.05, 1800};
+    struct verdict_rule ours = rule;
+
+    (void)state;
+    ours.minimum = 9001;
+    assert_int_equal(verdict_foresee(&traffic, &ours).advice, VERDICT_BLUEGREEN);
+    ours.minimum = 8999;
+    assert_int_equal(verdict_foresee(&traffic, &ours).advice, VERDICT_CANARY);
+}
+
+/* What is promised of it: twice 1 % within some 4,000, 5 % within some 450. */
 static void test_sizes_that_are_known(void **state)
 {
     (void)state;
@@ -126,6 +146,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_more_requests_show_more),
+        cmocka_unit_test(test_rare_failures),
+        cmocka_unit_test(test_a_minimum),
         cmocka_unit_test(test_sizes_that_are_known),
         cmocka_unit_test(test_enough_traffic),
         cmocka_unit_test(test_too_little_traffic),

@@ -128,7 +128,7 @@ static void choose_fewer(const struct view *view, struct scale_decision *decisio
 /* The last one goes when all of the idle time is known to have been so. */
 static bool may_sleep(const struct view *view)
 {
-    return !view->bounds.min && view->by_stable == 0 &&
+    return !view->bounds.min &&
            scale_load_is_idle(&view->now->samples, view->now->now_s, view->policy->idle_s);
 }
 
