@@ -15,8 +15,9 @@ import ready
 import scenarios
 import secure
 import tools
+import verdicts
 
-ALL = {**scenarios.ALL, **policies.ALL, **secure.ALL, **ready.ALL}
+ALL = {**scenarios.ALL, **policies.ALL, **secure.ALL, **ready.ALL, **verdicts.ALL}
 
 
 def against_nginx(rows):
@@ -51,12 +52,14 @@ MARKS = {
     "syscalls": ("system calls a request", lambda rows: rows["sluice"]["all"], 4.3, 4.1),
     "limiter": ("ns to count a cold key among a million", lambda rows: rows["sluice"]["cold_ns"], 150, 100),
     "hotkey": ("2 us of work and a take, all on one key, of a key each", lambda rows: rows["sluice"]["ratio"], 1.1, 1.0),
+    "verdict": ("rows of the verdict's simulation that miss what is promised",
+                lambda rows: sum(row["missed"] for row in rows.values()), 0, 0),
     "allocations": ("allocations a request", lambda rows: rows["sluice"]["allocations"], 0.01, 0.0),
 }
 
 FORMATS = {"per_second": "{:,.0f}", "bytes_per_connection": "{:,.0f}", "requests": "{:,.0f}", "ended": "{:,.0f}",
            "allocations": "{:.4f}", "p50_ms": "{:.3f}", "p99_ms": "{:.3f}", "mean_ms": "{:.3f}",
-           "deviation_ms": "{:.3f}"}
+           "deviation_ms": "{:.3f}", "median": "{:,.0f}", "p95": "{:,.0f}", "missed": "{:.0f}"}
 RATIO_OF = ("cpu_us", "bytes_per_connection", "cpu_us_10", "all")
 
 
@@ -78,11 +81,12 @@ def print_table(name, rows):
     ratio = next((c for c in RATIO_OF if c in columns), None)
     peers = [p for p in rows if p != "sluice"] if ratio else []
     print(f"\n{name}: {' '.join((ALL[name].__doc__ or '').split())}".rstrip(": "))
-    print("  " + f"{'':14}" + "".join(f"{c:>22}" for c in columns) + "".join(f"{'of ' + p + chr(39) + 's':>14}" for p in peers))
+    width = max(14, *(len(proxy) + 2 for proxy in rows))
+    print("  " + f"{'':{width}}" + "".join(f"{c:>22}" for c in columns) + "".join(f"{'of ' + p + chr(39) + 's':>14}" for p in peers))
     for proxy, row in rows.items():
         cells = [FORMATS.get(c, "{:.2f}").format(row[c]) if c in row else "-" for c in columns]
         ratios = [f"{row[ratio] / rows[p][ratio]:.2f}" if rows[p][ratio] else "-" for p in peers]
-        print("  " + f"{proxy:14}" + "".join(f"{c:>22}" for c in cells) + "".join(f"{r:>14}" for r in ratios),
+        print("  " + f"{proxy:{width}}" + "".join(f"{c:>22}" for c in cells) + "".join(f"{r:>14}" for r in ratios),
               flush=True)
     for proxy, row in rows.items():
         if "note" in row:

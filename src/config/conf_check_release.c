@@ -119,9 +119,46 @@ static void check_assign(struct diag *diag, const struct conf_assign *assign)
         check_list(diag, &assign->lists[i]);
 }
 
+/* --- deploys */
+
+static void check_hooks(struct diag *diag, const struct conf_hooks *hooks)
+{
+    for (uint32_t i = 0; i < hooks->count; i++) {
+        struct str url = hooks->items[i].url.s;
+
+        if (url.len && strncmp(url.p, "http://", 7) != 0 && strncmp(url.p, "https://", 8) != 0)
+            diag_error(diag, hooks->items[i].url.at, "a URL begins with http:// or https://");
+    }
+}
+
+static void check_deploy(struct diag *diag, const struct conf_deploy *deploy)
+{
+    uint32_t share = 0;
+
+    if (deploy->step_count > CONF_STEPS_MAX)
+        diag_error(diag, deploy->steps[0].at, "more than %d steps", CONF_STEPS_MAX);
+    if (deploy->step_count && deploy->strategy != CONF_CANARY)
+        diag_error(diag, deploy->steps[0].at, "steps are those of a canary");
+    for (uint32_t i = 0; i < deploy->step_count; i++) {
+        const struct conf_step *step = &deploy->steps[i];
+
+        if (step->approval == (step->share_ppm > 0))
+            diag_error(diag, step->at, "a step has one of share and approval");
+        if (step->share_ppm && step->share_ppm <= share)
+            diag_error(diag, step->at, "the share of a step is larger than that of the one before");
+        if (step->share_ppm)
+            share = step->share_ppm;
+    }
+    check_hooks(diag, &deploy->hooks.pre);
+    check_hooks(diag, &deploy->hooks.migrate);
+    check_hooks(diag, &deploy->hooks.smoke);
+    check_hooks(diag, &deploy->hooks.post);
+}
+
 void conf_check_releases(struct diag *diag, const struct conf_service *service)
 {
     check_ids(diag, service);
     check_split(diag, service);
     check_assign(diag, &service->assign);
+    check_deploy(diag, &service->deploy);
 }

@@ -338,7 +338,11 @@ const struct field conf_service_fields[] = {
      .fields = conf_provider_fields,
      FIELD_AT(struct conf_service, provider)},
     {.name = "sign", .type = FIELD_LATER},
-    {.name = "deploy", .type = FIELD_LATER},
+    {.name = "deploy",
+     .doc = "How releases take over from each other.",
+     .type = FIELD_OBJECT,
+     .fields = conf_deploy_fields,
+     FIELD_AT(struct conf_service, deploy)},
     {.name = "scale", .type = FIELD_LATER},
     FIELD_END,
 };

@@ -5,6 +5,7 @@
 #ifndef CONFIG_CONF_SERVICE_H
 #define CONFIG_CONF_SERVICE_H
 
+#include "config/conf_deploy.h"
 #include "config/conf_health.h"
 #include "config/conf_release.h"
 #include "config/conf_provider.h"
@@ -73,6 +74,7 @@ struct conf_service {
     struct conf_answer maintenance;
     struct conf_discover discover;
     struct conf_provider provider;
+    struct conf_deploy deploy;
 };
 
 #endif

@@ -82,6 +82,36 @@ struct store_read {
 };
 void store_read(struct store *store, struct store_read *read);
 
+/* --- documents: JSON under a kind and an id */
+
+enum { STORE_DOCUMENTS_MAX = 4 };
+
+struct store_document {
+    const char *kind; /* static */
+    char id[STORE_NAME];
+    char *text; /* NULL: it is to go */
+};
+
+/* Writes all of them or none. */
+struct store_put {
+    struct store_job job;
+    struct store_document documents[STORE_DOCUMENTS_MAX];
+    uint32_t count;
+};
+/* Adds one; `json` NULL: it is to go. False: memory, or there is no room. */
+bool store_put_add(struct store_put *put, const char *kind, const char *id, const json_t *json);
+void store_put(struct store *store, struct store_put *put);
+/* Once it has been told, or was never handed in. */
+void store_put_free(struct store_put *put);
+
+/* All of a kind. */
+struct store_list {
+    struct store_job job;
+    const char *kind;  /* static */
+    json_t *documents; /* told: by id; the asker's */
+};
+void store_list(struct store *store, struct store_list *list);
+
 /* --- backup */
 
 /* Writes a whole copy to a file beside the database, whose path is told; the next one takes its

@@ -31,6 +31,8 @@ static const char *const migrations[] = {
     " SELECT RAISE(ABORT, 'the ledger only grows'); END;"
     "CREATE TRIGGER ledger_keeps BEFORE DELETE ON ledger BEGIN"
     " SELECT RAISE(ABORT, 'the ledger only grows'); END;",
+    "CREATE TABLE documents (kind TEXT NOT NULL, id TEXT NOT NULL, changed_ms INTEGER NOT NULL,"
+    " document TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID;",
 };
 enum { VERSION = (int)ARRAY_LEN(migrations) };
 
@@ -54,6 +56,11 @@ static const char *const statements[] = {
         LEDGER "WHERE id > ?1 AND (?2 IS NULL OR service = ?2) ORDER BY id LIMIT ?3",
     [STORE_LEDGER_NEWEST] =
         LEDGER "WHERE id > ?1 AND (?2 IS NULL OR service = ?2) ORDER BY id DESC LIMIT ?3",
+    [STORE_DOCUMENT_PUT] =
+        "INSERT INTO documents VALUES (?1, ?2, ?3, ?4) ON CONFLICT (kind, id) DO UPDATE SET "
+        "changed_ms = excluded.changed_ms, document = excluded.document",
+    [STORE_DOCUMENT_DROP] = "DELETE FROM documents WHERE kind = ?1 AND id = ?2",
+    [STORE_DOCUMENT_LIST] = "SELECT id, document FROM documents WHERE kind = ?1",
 };
 
 /* --- what fails */
