@@ -46,6 +46,12 @@ int cli_status(int argc, char **argv);
 int cli_routes(int argc, char **argv);
 int cli_why(int argc, char **argv);
 int cli_target(int argc, char **argv);
+/* deploy SERVICE --release R --target A ...: waits until it is live, or undone. 4: it waits for a
+ * person; 5: it failed and cannot be taken back. */
+int cli_deploy(int argc, char **argv);
+/* promote, approve, abort, retry ID: as argv[0] says. */
+int cli_deploy_word(int argc, char **argv);
+int cli_rollback(int argc, char **argv);
 int cli_split(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_pause(int argc, char **argv);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CALL_TIMEOUT_S = 120, CONNECT_TIMEOUT_S = 5 };
+enum { CALL_TIMEOUT_S = 120, CONNECT_TIMEOUT_S = 5, TARGETS_MAX = 64 };
 
 static const char *default_admin(void)
 {
@@ -32,7 +32,8 @@ static const char **option_of(struct client *client, const char *word)
         {"--weight", &client->weight},     {"--region", &client->region},
         {"--priority", &client->priority}, {"--for", &client->span},
         {"--tier", &client->tier},         {"--expires", &client->expires},
-        {"--release", &client->release},   {"--stable", &client->stable},
+        {"--follow", &client->follow},     {"--release", &client->release},
+        {"--stable", &client->stable},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
@@ -48,6 +49,23 @@ static bool complain(const char *command, const char *word, const char *usage)
     return false;
 }
 
+static bool *flag_of(struct client *client, const char *word)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {
+        {"--json", &client->json},     {"--watch", &client->watch},
+        {"--reset", &client->reset},   {"--breaking", &client->breaking},
+        {"--detach", &client->detach},
+    };
+
+    for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+        if (!strcmp(word, flags[i].name))
+            return flags[i].flag;
+    return NULL;
+}
+
 bool client_parse(struct client *client, int argc, char **argv, const char *usage)
 {
     int most = (int)(sizeof(client->words) / sizeof(*client->words));
@@ -55,13 +73,12 @@ bool client_parse(struct client *client, int argc, char **argv, const char *usag
     *client = (struct client){.admin = default_admin(), .token = getenv("SLUICE_TOKEN")};
     for (int i = 1; i < argc; i++) {
         const char **value = option_of(client, argv[i]);
+        bool *flag = flag_of(client, argv[i]);
 
-        if (!strcmp(argv[i], "--json"))
-            client->json = true;
-        else if (!strcmp(argv[i], "--watch"))
-            client->watch = true;
-        else if (!strcmp(argv[i], "--reset"))
-            client->reset = true;
+        if (flag)
+            *flag = true;
+        else if (!strcmp(argv[i], "--target") && i + 1 < argc && client->target_count < TARGETS_MAX)
+            client->targets[client->target_count++] = argv[++i];
         else if (value && i + 1 < argc)
             *value = argv[++i];
         else if (value || argv[i][0] == '-' || client->word_count == most)

@@ -28,7 +28,10 @@ struct client {
     const char *span;                       /* --for */
     const char *tier, *expires;             /* --tier, --expires */
     const char *release, *stable;           /* --release, --stable */
-    bool watch, reset;
+    const char *follow;                     /* --follow */
+    const char *targets[64];                /* --target, each */
+    int target_count;
+    bool watch, reset, breaking, detach;
 };
 
 /* Reads the arguments; false (with a message and the usage) when one is not known. */

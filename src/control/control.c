@@ -13,6 +13,7 @@
 #include "base/user.h"
 #include "control/acme.h"
 #include "control/control_api.h"
+#include "control/deploy/deploys.h"
 #include "control/edges.h"
 #include "control/lock.h"
 #include "control/outbound.h"
@@ -32,6 +33,7 @@ struct control {
     struct store *store;
     struct edges *edges;
     struct acme *acme;
+    struct deploys *deploys;
     struct control_api *api;
     char state[PATH_MAX];
     int lock;
@@ -61,6 +63,7 @@ static void configure(struct control *control, const struct conf *conf)
     if (edges_configure(control->edges, conf))
         say_line("out of memory: the list of edges stays as it is");
     acme_configure(control->acme, conf);
+    deploys_configure(control->deploys);
 }
 
 /* The edge has read the file before us, and said what is wrong with it. */
@@ -85,6 +88,7 @@ static void on_tick(uv_timer_t *timer)
         reread(control);
     edges_tick(control->edges, (int64_t)(clock_us() / 1000));
     acme_tick(control->acme);
+    deploys_tick(control->deploys);
 }
 
 static void on_second(uv_timer_t *timer)
@@ -133,6 +137,7 @@ static bool open_parts(struct control *control, const struct conf *conf)
     struct store_options store;
     struct edges_options edges;
     struct acme_options acme;
+    struct deploys_options deploys;
     int units = unit_link_inherit();
 
     control->units = units < 0 ? NULL : unit_client_new(&control->loop, units);
@@ -145,9 +150,13 @@ static bool open_parts(struct control *control, const struct conf *conf)
     control->edges = control->outbound ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
     control->acme = control->edges ? acme_new(&acme) : NULL;
+    deploys =
+        (struct deploys_options){&control->loop, control->outbound,        control->edges,
+                                 control->store, control->options->config, control->options->world};
+    control->deploys = control->acme ? deploys_new(&deploys) : NULL;
     api = (struct control_api_options){&control->loop, control->edges, control->store,
-                                       control->state};
-    control->api = control->acme ? control_api_new(&api) : NULL;
+                                       control->deploys, control->state};
+    control->api = control->deploys ? control_api_new(&api) : NULL;
     return control->api != NULL;
 }
 
@@ -165,12 +174,15 @@ static void close_parts(struct control *control)
     if (control->api)
         control_api_close(control->api);
     acme_free(&control->acme);
+    if (control->deploys)
+        deploys_close(control->deploys);
     edges_free(&control->edges);
     unit_client_close(&control->units);
     outbound_close(&control->outbound);
     uv_walk(&control->loop, close_handle, NULL);
     uv_run(&control->loop, UV_RUN_DEFAULT);
     control_api_free(&control->api);
+    deploys_free(&control->deploys);
     store_free(&control->store);
     uv_loop_close(&control->loop);
 }

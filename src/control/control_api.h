@@ -9,6 +9,7 @@
 
 #include <uv.h>
 
+#include "control/deploy/deploys.h"
 #include "control/edges.h"
 #include "control/store.h"
 
@@ -18,6 +19,7 @@ struct control_api_options {
     uv_loop_t *loop;
     struct edges *edges;
     struct store *store;
+    struct deploys *deploys;
     const char *state; /* directory; borrowed */
 };
 

@@ -176,6 +176,30 @@ static void on_pushed(void *owner, const struct outbound_reply *reply)
 
 /* --- what to do next */
 
+struct outbound_call *edge_call(const struct edge *edge, const struct edges_ask *ask)
+{
+    const char *fields[] = {"Content-Type: application/json", edge->field, NULL};
+    struct outbound_request request = {.method = ask->method,
+                                       .socket = edge->socket,
+                                       .fields = fields,
+                                       .timeout_ms = ask->timeout_ms,
+                                       .size_max = REPLY_MAX,
+                                       .is_near = true,
+                                       .done = ask->done,
+                                       .owner = ask->owner};
+    struct outbound_call *call;
+    char *url = NULL;
+
+    if (asprintf(&url, "%s%s", edge->url, ask->path) < 0)
+        return NULL;
+    request.url = url;
+    if (ask->body)
+        request.body = (struct str){ask->body, strlen(ask->body)};
+    call = outbound_send(edge->edges->options.outbound, &request);
+    free(url);
+    return call;
+}
+
 struct ask {
     const char *method, *path, *body;
     void (*done)(void *owner, const struct outbound_reply *reply);
@@ -183,24 +207,9 @@ struct ask {
 
 static void call(struct edge *edge, const struct ask *ask)
 {
-    const char *fields[] = {"Content-Type: application/json", edge->field, NULL};
-    struct outbound_request request = {.method = ask->method,
-                                       .socket = edge->socket,
-                                       .fields = fields,
-                                       .timeout_ms = CALL_MS,
-                                       .size_max = REPLY_MAX,
-                                       .is_near = true,
-                                       .done = ask->done,
-                                       .owner = edge};
-    char *url = NULL;
+    struct edges_ask full = {ask->method, ask->path, ask->body, CALL_MS, ask->done, edge};
 
-    if (asprintf(&url, "%s%s", edge->url, ask->path) < 0)
-        return;
-    request.url = url;
-    if (ask->body)
-        request.body = (struct str){ask->body, strlen(ask->body)};
-    edge->call = outbound_send(edge->edges->options.outbound, &request);
-    free(url);
+    edge->call = edge_call(edge, &full);
 }
 
 static void push(struct edge *edge, const struct edges_item *item)

@@ -236,9 +236,33 @@ enum status edges_configure(struct edges *edges, const struct conf *conf)
         follow(&edges->items[i]);
     }
     edges->count = count;
+    edges->version++;
     for (struct edges_item *item = edges->wanted; item; item = item->next)
         item->have = 0;
     return OK;
+}
+
+/* --- calls of others */
+
+uint32_t edges_count(const struct edges *edges)
+{
+    return edges->count;
+}
+
+uint32_t edges_version(const struct edges *edges)
+{
+    return edges->version;
+}
+
+const char *edges_name(const struct edges *edges, uint32_t index)
+{
+    return edges->items[index].name;
+}
+
+struct outbound_call *edges_ask(const struct edges *edges, uint32_t index,
+                                const struct edges_ask *ask)
+{
+    return edge_call(&edges->items[index], ask);
 }
 
 /* --- life */

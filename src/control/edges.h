@@ -65,6 +65,22 @@ MUST_USE enum status edges_put_certificate(struct edges *edges,
 /* Takes it from them. An unknown name is fine. */
 void edges_drop_certificate(struct edges *edges, const char *name);
 
+/* --- calls of an edge's API beside what is pushed to all, by index */
+struct edges_ask {
+    const char *method, *path;
+    const char *body; /* JSON; NULL: none */
+    uint32_t timeout_ms;
+    void (*done)(void *owner, const struct outbound_reply *reply);
+    void *owner;
+};
+uint32_t edges_count(const struct edges *edges);
+/* Another number: the list is another, and so are the indexes. */
+uint32_t edges_version(const struct edges *edges);
+const char *edges_name(const struct edges *edges, uint32_t index);
+/* As outbound_send(). */
+struct outbound_call *edges_ask(const struct edges *edges, uint32_t index,
+                                const struct edges_ask *ask);
+
 /* [{"name", "reachable", "error"}], the caller's; NULL: no memory. */
 json_t *edges_json(const struct edges *edges);
 

@@ -35,7 +35,7 @@ struct edges_item {
 struct edges {
     struct edges_options options;
     struct edge items[EDGES_MAX];
-    uint32_t count;
+    uint32_t count, version;
     struct edges_item *wanted;
 };
 
@@ -45,6 +45,8 @@ static inline bool edge_is_failing(const struct edge *edge)
     return edge->is_unreachable || edge->refuses[0] || edge->refuses[1];
 }
 
+/* As edges_ask(). */
+struct outbound_call *edge_call(const struct edge *edge, const struct edges_ask *ask);
 /* Starts the next call of an edge that is due, if there is one. */
 void edge_push_next(struct edge *edge, int64_t now_ms);
 

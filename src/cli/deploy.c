@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `sluice deploy`, and the words to one that is under way. It waits until users are on the new
+ * release and safe, or back on the old one, and says why. A gateway or control that restarts
+ * meanwhile is waited for; Ctrl-C leaves the deploy to itself.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/show.h"
+
+enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120 };
+
+static const char usage[] =
+    "SERVICE --release R --target ADDRESS [--target ADDRESS ...] [--breaking] [--detach] [--json]";
+
+static volatile sig_atomic_t is_left;
+
+static void leave(int number)
+{
+    (void)number;
+    is_left = 1;
+}
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
+/* --- what is seen */
+
+static int code_of(const json_t *deploy)
+{
+    const char *outcome = show_text(deploy, "outcome");
+
+    if (!strcmp(outcome, "live"))
+        return CLIENT_OK;
+    if (!strcmp(outcome, "asks"))
+        return ASKS;
+    return strcmp(outcome, "needs_a_person") ? CLIENT_FAILED : NEEDS_A_PERSON;
+}
+
+static bool is_under_way(const json_t *deploy)
+{
+    return !strcmp(show_text(deploy, "outcome"), "runs");
+}
+
+/* Lines that were not printed yet; the time of the last one. */
+static long long print_log(const json_t *deploy, long long since_ms)
+{
+    const json_t *line;
+    size_t i;
+
+    json_array_foreach(json_object_get(deploy, "log"), i, line)
+    {
+        long long time_ms = show_number(line, "time_ms");
+        time_t seconds = (time_t)(time_ms / 1000);
+        struct tm local;
+        char text[16];
+
+        if (time_ms <= since_ms)
+            continue;
+        strftime(text, sizeof(text), "%H:%M:%S", localtime_r(&seconds, &local));
+        printf("%s  %s\n", text, show_text(line, "text"));
+        since_ms = time_ms;
+    }
+    fflush(stdout);
+    return since_ms;
+}
+
+/* What is going on right now, in a line that is drawn over. */
+static void draw(const json_t *deploy)
+{
+    const json_t *verdict = json_object_get(deploy, "verdict");
+    const json_t *waiting = json_array_get(json_object_get(deploy, "waiting_for"), 0);
+
+    if (!isatty(STDOUT_FILENO))
+        return;
+    printf("\r\033[K%s, step %lld of %lld, %.4g%%", show_text(deploy, "phase"),
+           show_number(deploy, "step"), show_number(deploy, "steps"),
+           json_number_value(json_object_get(deploy, "percent")));
+    if (verdict)
+        printf("; new %lld requests, %lld failed; old %lld, %lld failed; %s",
+               show_number(json_object_get(verdict, "new"), "requests"),
+               show_number(json_object_get(verdict, "new"), "failures"),
+               show_number(json_object_get(verdict, "old"), "requests"),
+               show_number(json_object_get(verdict, "old"), "failures"),
+               show_text(verdict, "outcome"));
+    if (waiting)
+        printf("; waits for edge %s", show_text(waiting, "edge"));
+    fflush(stdout);
+}
+
+static void clear(void)
+{
+    if (isatty(STDOUT_FILENO))
+        printf("\r\033[K");
+}
+
+/* --- waiting */
+
+static void say_end(const json_t *deploy, int code)
+{
+    const char *id = show_text(deploy, "id");
+
+    if (code == ASKS)
+        fprintf(stderr, "sluice: deploy %s waits for a person: sluice approve %s, or abort %s\n",
+                id, id, id);
+    else if (code == NEEDS_A_PERSON)
+        fprintf(stderr,
+                "sluice: deploy %s failed and cannot be taken back: sluice retry %s once it is "
+                "mended\n",
+                id, id);
+    else if (code == CLIENT_FAILED)
+        fprintf(stderr, "sluice: deploy %s %s: %s; release %s serves\n", id,
+                show_text(deploy, "outcome"), show_text(deploy, "why"), show_text(deploy, "old"));
+}
+
+static int follow(const struct client *client, const char *id)
+{
+    struct client_answer answer;
+    long long since_ms = 0;
+    time_t heard = time(NULL);
+    char path[128];
+    int code;
+
+    snprintf(path, sizeof(path), "/api/v1/deploys/%.80s", id);
+    for (;;) {
+        code = client_try(client, "GET", path, NULL, &answer);
+        if (!code) {
+            heard = time(NULL);
+            clear();
+            if (!client->json)
+                since_ms = print_log(answer.body, since_ms);
+            if (!is_under_way(answer.body))
+                break;
+            if (!client->json)
+                draw(answer.body);
+        }
+        client_free(&answer);
+        if (is_left) {
+            fprintf(stderr,
+                    "\nsluice: deploy %s goes on; sluice deploy --follow %s shows it again\n", id,
+                    id);
+            return CLIENT_OK;
+        }
+        if (code && time(NULL) - heard > PATIENCE_S)
+            return client_call(client, "GET", path, NULL, &answer);
+        pause_ms(POLL_MS);
+    }
+    code = code_of(answer.body);
+    if (client->json)
+        client_print(&answer);
+    say_end(answer.body, code);
+    client_free(&answer);
+    return code;
+}
+
+/* --- beginning */
+
+static json_t *body_of(const struct client *client)
+{
+    json_t *targets = json_array();
+
+    for (int i = 0; i < client->target_count; i++)
+        json_array_append_new(targets, json_string(client->targets[i]));
+    return json_pack("{s:s,s:s,s:o,s:b}", "service", client->words[0], "release", client->release,
+                     "targets", targets, "breaking", (int)client->breaking);
+}
+
+static int begin(const struct client *client)
+{
+    json_t *body = body_of(client);
+    struct client_answer answer;
+    int code = client_call(client, "POST", "/api/v1/deploys", body, &answer);
+    char id[80] = "";
+
+    if (!code)
+        snprintf(id, sizeof(id), "%s", show_text(answer.body, "id"));
+    if (!code && client->detach && client->json)
+        client_print(&answer);
+    else if (!code && client->detach)
+        printf("%s\n", id);
+    client_free(&answer);
+    json_decref(body);
+    return code || client->detach ? code : follow(client, id);
+}
+
+int cli_deploy(int argc, char **argv)
+{
+    struct client client;
+    struct sigaction action = {.sa_handler = leave};
+
+    if (!client_parse(&client, argc, argv, usage))
+        return CLIENT_USAGE;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    if (client.follow && !client.word_count)
+        return follow(&client, client.follow);
+    if (client.word_count == 1 && client.release && client.target_count)
+        return begin(&client);
+    fprintf(stderr, "usage: sluice deploy %s\n       sluice deploy --follow ID\n", usage);
+    return CLIENT_USAGE;
+}
+
+/* --- words */
+
+static int say(int argc, char **argv, const char *form, const char *verb)
+{
+    struct client client;
+    struct client_answer answer = {0};
+    char *word, *path = NULL;
+    int code = CLIENT_FAILED;
+
+    if (!client_parse(&client, argc, argv, "ID [--json]"))
+        return CLIENT_USAGE;
+    if (client.word_count != 1) {
+        fprintf(stderr, "usage: sluice %s %s\n", argv[0],
+                strcmp(verb, "rollback") ? "ID [--json]" : "SERVICE [--json]");
+        return CLIENT_USAGE;
+    }
+    word = client_encode(client.words[0]);
+    if (word && asprintf(&path, form, word, verb) < 0)
+        path = NULL;
+    if (path)
+        code = client_call(&client, "POST", path, NULL, &answer);
+    if (!code && client.json)
+        client_print(&answer);
+    else if (!code)
+        printf("deploy %s: %s\n", show_text(answer.body, "id"), show_text(answer.body, "phase"));
+    client_free(&answer);
+    free(path);
+    free(word);
+    return code;
+}
+
+int cli_deploy_word(int argc, char **argv)
+{
+    return say(argc, argv, "/api/v1/deploys/%s/%s", argv[0]);
+}
+
+int cli_rollback(int argc, char **argv)
+{
+    return say(argc, argv, "/api/v1/services/%s/%s", "rollback");
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /api/v1/deploys: beginning one, saying a word to it, looking at it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/control_api_impl.h"
+
+static void on_told(struct deploys_waiter *waiter, json_t *deploy,
+                    const struct deploys_problem *problem)
+{
+    struct control_call *call = CONTAINER_OF(waiter, struct control_call, job.deploy);
+
+    if (problem)
+        rest_problem(&call->rest, problem->status, problem->reason, "%s", problem->detail);
+    else
+        rest_reply_json(&call->rest, call->run == control_api_deploy_begin ? 201 : 200, deploy);
+}
+
+static const char *text(struct control_call *call, struct str s)
+{
+    struct str copy = arena_copy(&call->rest.arena, s);
+
+    return copy.p ? copy.p : "";
+}
+
+void control_api_deploy_begin(struct control_call *call)
+{
+    struct str key = head_value_name(&call->rest.head, STR("idempotency-key"));
+    json_t *body = json_loadb(call->rest.body.p ? call->rest.body.p : "", call->rest.body.len,
+                              JSON_REJECT_DUPLICATES, NULL);
+    struct deploys_request request = {.body = body,
+                                      .actor = text(call, call->actor),
+                                      .key = key.p ? text(call, key) : ""};
+
+    if (!json_is_object(body)) {
+        rest_problem(&call->rest, 400, "deploy_invalid", "The body is a JSON object.");
+    } else {
+        call->job.deploy = (struct deploys_waiter){.done = on_told};
+        deploys_begin(call->api->options.deploys, &request, &call->job.deploy);
+    }
+    json_decref(body);
+}
+
+void control_api_deploys(struct control_call *call)
+{
+    rest_reply_json(&call->rest, 200,
+                    json_pack("{s:o}", "deploys", deploys_list(call->api->options.deploys)));
+}
+
+void control_api_deploy(struct control_call *call)
+{
+    const char *id = text(call, call->rest.parts[0]);
+    json_t *deploy = deploys_show(call->api->options.deploys, id);
+
+    if (deploy)
+        rest_reply_json(&call->rest, 200, deploy);
+    else
+        rest_problem(&call->rest, 404, "deploy_not_found", "There is no deploy \"%s\".", id);
+}
+
+static void say(struct control_call *call, const char *id, enum deploy_word word)
+{
+    struct deploys_word said = {.id = id, .word = word, .actor = text(call, call->actor)};
+
+    call->job.deploy = (struct deploys_waiter){.done = on_told};
+    deploys_say(call->api->options.deploys, &said, &call->job.deploy);
+}
+
+void control_api_deploy_promote(struct control_call *call)
+{
+    say(call, text(call, call->rest.parts[0]), DEPLOY_SAYS_PROMOTE);
+}
+
+void control_api_deploy_approve(struct control_call *call)
+{
+    say(call, text(call, call->rest.parts[0]), DEPLOY_SAYS_APPROVE);
+}
+
+void control_api_deploy_abort(struct control_call *call)
+{
+    say(call, text(call, call->rest.parts[0]), DEPLOY_SAYS_ABORT);
+}
+
+void control_api_deploy_retry(struct control_call *call)
+{
+    say(call, text(call, call->rest.parts[0]), DEPLOY_SAYS_RETRY);
+}
+
+void control_api_rollback(struct control_call *call)
+{
+    const char *service = text(call, call->rest.parts[0]);
+    const char *id = deploys_latest(call->api->options.deploys, service);
+
+    if (id)
+        say(call, id, DEPLOY_SAYS_ROLLBACK);
+    else
+        rest_problem(&call->rest, 409, "nothing_warm",
+                     "No release of \"%s\" is warm that it could go back to.", service);
+}

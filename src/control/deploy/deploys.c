@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/deploy/deploys.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "control/deploy/impl.h"
+#include "control/say.h"
+
+enum { RETRY_MS = 1000 };
+
+static const char service_kind[] = "service", deploy_kind[] = "deploy";
+
+/* --- services */
+
+struct managed *managed_find(struct deploys *deploys, const char *service)
+{
+    struct managed *managed = deploys->managed;
+
+    while (managed && strcmp(managed->name, service) != 0)
+        managed = managed->next;
+    return managed;
+}
+
+struct managed *managed_new(struct deploys *deploys, const char *service)
+{
+    struct managed *managed = calloc(1, sizeof(*managed));
+
+    if (!managed)
+        return NULL;
+    managed->deploys = deploys;
+    managed->name = strdup(service);
+    managed->record =
+        json_pack("{s:I,s:{},s:[]}", "revision", (json_int_t)0, "releases", "removed");
+    if (!managed->name || !managed->record) {
+        json_decref(managed->record);
+        free(managed->name);
+        free(managed);
+        return NULL;
+    }
+    managed->next = deploys->managed;
+    deploys->managed = managed;
+    return managed;
+}
+
+static void free_managed(struct managed *managed)
+{
+    watch_drop(managed);
+    json_decref(managed->record);
+    free(managed->body);
+    free(managed->name);
+    free(managed);
+}
+
+/* --- saying */
+
+void deploy_log(struct deploy *deploy, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (json_array_size(deploy->log) == DEPLOY_LOG_MAX)
+        json_array_remove(deploy->log, 0);
+    json_array_append_new(deploy->log,
+                          json_pack("{s:I,s:o}", "time_ms", (json_int_t)clock_wall_ms(), "text",
+                                    json_stringn_nocheck(text, strlen(text))));
+    say_line("deploy %s of %s: %s", deploy->id, deploy->service, text);
+}
+
+static void tell_waiters(struct deploy *deploy, const struct deploys_problem *problem)
+{
+    while (deploy->waiters) {
+        struct deploys_waiter *waiter = deploy->waiters;
+
+        deploy->waiters = waiter->next;
+        waiter->done(waiter, problem ? NULL : deploy_json(deploy), problem);
+    }
+}
+
+/* --- the store */
+
+/* Of what is over: what is known of the service now, for good. */
+static void settle(struct deploy *deploy)
+{
+    struct managed *managed = deploy->managed;
+    json_t *releases = json_object_get(managed->record, "releases");
+
+    if (deploy->state.phase == DEPLOY_UNDONE) {
+        json_object_del(releases, deploy->release);
+    } else {
+        json_object_del(releases, deploy->old);
+        json_object_set_new(managed->record, "stable", json_string(deploy->release));
+        json_array_extend(json_object_get(managed->record, "removed"), deploy->old_file_targets);
+    }
+    managed->deploy = NULL;
+}
+
+static void on_saved(struct store_job *job, enum status status);
+
+static void save(struct deploy *deploy)
+{
+    struct managed *managed = deploy->managed;
+    json_t *record;
+    bool is_good;
+
+    json_object_set_new(managed->record, "revision", json_integer((json_int_t)managed->revision));
+    record = deploy_record(deploy);
+    deploy->put = (struct store_put){.job = {.done = on_saved}};
+    is_good = record && store_put_add(&deploy->put, deploy_kind, deploy->id, record) &&
+              store_put_add(&deploy->put, service_kind, managed->name, managed->record);
+    json_decref(record);
+    if (!is_good) {
+        store_put_free(&deploy->put);
+        deploy->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;
+        return;
+    }
+    deploy->is_saving = true;
+    deploy->is_unsaved = false;
+    store_put(managed->deploys->options.store, &deploy->put);
+}
+
+static void try_later(struct deploy *deploy)
+{
+    deploy->is_unsaved = true;
+    deploy->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;
+}
+
+/* One that has not begun. */
+static void forget(struct deploy *deploy)
+{
+    struct managed *managed = deploy->managed;
+    struct deploy **at = &managed->deploys->all;
+
+    while (*at != deploy)
+        at = &(*at)->next;
+    *at = deploy->next;
+    json_object_del(json_object_get(managed->record, "releases"), deploy->release);
+    managed->deploy = NULL;
+    deploy_free(&deploy);
+}
+
+static void on_saved(struct store_job *job, enum status status)
+{
+    struct store_put *put = CONTAINER_OF(job, struct store_put, job);
+    struct deploy *deploy = CONTAINER_OF(put, struct deploy, put);
+    struct deploys_problem problem = {503, "store_failed", ""};
+
+    deploy->is_saving = false;
+    store_put_free(put);
+    if (status == E_CLOSED)
+        return;
+    if (status) {
+        snprintf(problem.detail, sizeof(problem.detail), "Control's store failed: %s.", job->error);
+        tell_waiters(deploy, &problem);
+        if (!deploy->is_known)
+            forget(deploy); // it never was
+        else
+            try_later(deploy);
+        return;
+    }
+    deploy->is_known = true;
+    // Only now the edges may hear of it.
+    if (!deploy->is_unsaved && !watch_compose(deploy->managed))
+        say_line("out of memory: the edges are not told of deploy %s yet", deploy->id);
+    tell_waiters(deploy, NULL);
+}
+
+void deploy_save(struct deploy *deploy)
+{
+    deploy->is_unsaved = true;
+    deploy->managed->revision++;
+    if (!deploy->is_saving)
+        save(deploy);
+}
+
+/* --- what there was */
+
+static void take_services(struct deploys *deploys, const json_t *documents)
+{
+    const char *name;
+    json_t *record;
+
+    json_object_foreach((json_t *)(uintptr_t)documents, name, record)
+    {
+        struct managed *managed = managed_new(deploys, name);
+
+        if (!managed || !json_is_object(json_object_get(record, "releases")) ||
+            !json_is_array(json_object_get(record, "removed")))
+            continue;
+        json_decref(managed->record);
+        managed->record = json_incref(record);
+        managed->revision = json_integer_value(json_object_get(record, "revision"));
+    }
+}
+
+static int by_age(const void *left, const void *right)
+{
+    const struct deploy *const *a = left, *const *b = right;
+
+    return ((*a)->created_ms > (*b)->created_ms) - ((*a)->created_ms < (*b)->created_ms);
+}
+
+static void take_deploys(struct deploys *deploys, const json_t *documents)
+{
+    size_t count = json_object_size(documents), n = 0;
+    struct deploy **sorted = calloc(count + 1, sizeof(*sorted));
+    const char *id;
+    json_t *record;
+
+    json_object_foreach((json_t *)(uintptr_t)documents, id, record)
+    {
+        struct deploy *deploy = sorted ? deploy_of_record(deploys, id, record) : NULL;
+        unsigned long long number = strtoull(id + (*id == 'd'), NULL, 10);
+
+        if (number > deploys->last_id)
+            deploys->last_id = number;
+        if (deploy)
+            sorted[n++] = deploy;
+        else
+            say_line("deploy %s in the store cannot be read", id);
+    }
+    if (n)
+        qsort(sorted, n, sizeof(*sorted), by_age);
+    for (size_t i = 0; i < n; i++) {
+        struct deploy *deploy = sorted[i];
+
+        deploy->is_known = true;
+        deploy->next = deploys->all;
+        deploys->all = deploy;
+        if (deploy_is_over(&deploy->state))
+            continue;
+        deploy->managed->deploy = deploy;
+        if (deploy->state.phase == DEPLOY_WATCH) // what was compared is not known any more
+            deploy->state.step_ms = (int64_t)clock_wall_ms();
+        deploy_log(deploy, "control has restarted, and goes on: %s",
+                   deploy_phase_name(deploy->state.phase));
+    }
+    free(sorted);
+}
+
+static void on_list(struct store_job *job, enum status status)
+{
+    struct store_list *list = CONTAINER_OF(job, struct store_list, job);
+    struct deploys *deploys = CONTAINER_OF(list, struct deploys, list);
+
+    if (status == E_CLOSED)
+        return;
+    if (status) {
+        say_line("the deploys cannot be read: %s", job->error);
+        deploys->is_stalled = true;
+        return;
+    }
+    if (list->kind == service_kind) {
+        take_services(deploys, list->documents);
+    } else {
+        take_deploys(deploys, list->documents);
+        deploys->is_read = true;
+    }
+    json_decref(list->documents);
+    list->documents = NULL;
+    if (!deploys->is_read) {
+        *list = (struct store_list){.job = {.done = on_list}, .kind = deploy_kind};
+        store_list(deploys->options.store, list);
+        return;
+    }
+    for (struct managed *managed = deploys->managed; managed; managed = managed->next)
+        if (!watch_compose(managed))
+            say_line("out of memory: the edges are not told of %s", managed->name);
+}
+
+static void read_all(struct deploys *deploys)
+{
+    deploys->is_stalled = false;
+    deploys->list = (struct store_list){.job = {.done = on_list}, .kind = service_kind};
+    store_list(deploys->options.store, &deploys->list);
+}
+
+/* --- going on */
+
+static void gather(struct deploy *deploy, struct deploy_seen *seen)
+{
+    struct deploy_wants wants = deploy_wants(&deploy->plan, &deploy->state);
+
+    *seen = (struct deploy_seen){
+        .now_ms = (int64_t)clock_wall_ms(),
+        .units = DEPLOY_GOOD, // their targets are only listed
+        .is_new_gone = !wants.new_runs,
+        .is_old_gone = !wants.old_runs,
+        .hook = deploy->hook_progress,
+        .word = deploy->word,
+        .actor = *deploy->word_actor ? deploy->word_actor : NULL,
+    };
+    watch_see(deploy->managed, seen);
+    if (seen->is_ill && wants.new_share)
+        seen->why = "at an edge none of its targets is up";
+    seen->is_ill = seen->is_ill && wants.new_share;
+    judge_look(deploy, seen);
+    if (seen->hook == DEPLOY_BAD)
+        seen->why = deploy->hook_why;
+}
+
+static void log_change(struct deploy *deploy, const struct deploy_state *before)
+{
+    const struct deploy_state *now = &deploy->state;
+    struct deploy_wants wants = deploy_wants(&deploy->plan, now);
+
+    if (*now->why && strcmp(now->why, before->why) != 0)
+        deploy_log(deploy, "%s", now->why);
+    if (now->phase == before->phase && now->step == before->step)
+        return;
+    if (now->phase == DEPLOY_SHIFT)
+        deploy_log(deploy, "step %u of %u: %.4g%% to release %s", now->step + 1,
+                   deploy->plan.step_count, 100.0 * wants.new_share / DEPLOY_WHOLE,
+                   deploy->release);
+    else if (now->phase == DEPLOY_KEEP)
+        deploy_log(deploy, "release %s is live in all workers of all edges; %s stays warm",
+                   deploy->release, *deploy->old ? deploy->old : "nothing");
+    else if (now->phase == DEPLOY_DONE)
+        deploy_log(deploy, "done: release %s serves", deploy->release);
+    else if (now->phase == DEPLOY_UNDONE)
+        deploy_log(deploy, "release %s is gone; %s serves", deploy->release,
+                   *deploy->old ? deploy->old : "nothing");
+    else
+        deploy_log(deploy, "%s", deploy_phase_name(now->phase));
+}
+
+/* What follows from a state that the store has. */
+static void act(struct deploy *deploy)
+{
+    hooks_tick(deploy, deploy_wants(&deploy->plan, &deploy->state).hook);
+}
+
+static void go_on(struct deploy *deploy, int64_t now_ms)
+{
+    struct deploy_state next, before = deploy->state;
+    struct deploy_seen seen;
+
+    if (deploy->is_unsaved && !deploy->is_saving && now_ms >= deploy->retry_ms)
+        save(deploy);
+    if (deploy->is_unsaved || deploy->is_saving)
+        return;
+    act(deploy);
+    gather(deploy, &seen);
+    next = deploy_next(&deploy->plan, &deploy->state, &seen);
+    deploy->word = DEPLOY_SAYS_NOTHING;
+    if (!memcmp(&next, &deploy->state, sizeof(next))) {
+        tell_waiters(deploy, NULL);
+        return;
+    }
+    deploy->state = next;
+    log_change(deploy, &before);
+    if (deploy_is_over(&next))
+        settle(deploy);
+    deploy_save(deploy);
+}
+
+void deploys_tick(struct deploys *deploys)
+{
+    int64_t now_ms = (int64_t)(clock_us() / 1000);
+
+    if (deploys->is_stalled)
+        read_all(deploys);
+
+    for (struct managed *managed = deploys->managed; managed; managed = managed->next)
+        watch_tick(managed, now_ms);
+    for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
+        if (!deploy_is_over(&deploy->state))
+            go_on(deploy, now_ms);
+        else if (deploy->is_unsaved && !deploy->is_saving && now_ms >= deploy->retry_ms)
+            save(deploy);
+    }
+}
+
+/* --- words */
+
+static struct deploy *find(const struct deploys *deploys, const char *id)
+{
+    struct deploy *deploy = deploys->all;
+
+    while (deploy && strcmp(deploy->id, id) != 0)
+        deploy = deploy->next;
+    return deploy;
+}
+
+void deploys_say(struct deploys *deploys, const struct deploys_word *word,
+                 struct deploys_waiter *waiter)
+{
+    struct deploys_problem problem = {.status = 404, .reason = "deploy_not_found"};
+    struct deploy *deploy = find(deploys, word->id);
+    const char *why;
+
+    if (!deploy) {
+        snprintf(problem.detail, sizeof(problem.detail), "There is no deploy \"%s\".", word->id);
+        waiter->done(waiter, NULL, &problem);
+        return;
+    }
+    why = deploy_refusal(&deploy->plan, &deploy->state, word->word);
+    if (!why && deploy->word)
+        why = "another word is being heard";
+    if (why) {
+        problem.status = 409;
+        problem.reason = "deploy_not_so";
+        snprintf(problem.detail, sizeof(problem.detail), "Deploy %s (%s): %s.", deploy->id,
+                 deploy_phase_name(deploy->state.phase), why);
+        waiter->done(waiter, NULL, &problem);
+        return;
+    }
+    deploy->word = word->word;
+    snprintf(deploy->word_actor, sizeof(deploy->word_actor), "%s", word->actor);
+    waiter->next = deploy->waiters;
+    deploy->waiters = waiter;
+}
+
+const char *deploys_latest(const struct deploys *deploys, const char *service)
+{
+    for (const struct deploy *deploy = deploys->all; deploy; deploy = deploy->next)
+        if (!strcmp(deploy->service, service))
+            return deploy_is_over(&deploy->state) ? NULL : deploy->id;
+    return NULL;
+}
+
+/* --- life */
+
+struct deploys *deploys_new(const struct deploys_options *options)
+{
+    struct deploys *deploys = calloc(1, sizeof(*deploys));
+
+    if (!deploys)
+        return NULL;
+    deploys->options = *options;
+    arena_init(&deploys->arena, NULL, 0);
+    read_all(deploys);
+    return deploys;
+}
+
+void deploys_configure(struct deploys *deploys)
+{
+    const struct conf *conf;
+    struct arena arena;
+    struct diag diag;
+
+    arena_init(&arena, NULL, 0);
+    diag_init(&diag, &arena);
+    conf = conf_load(deploys->options.config, deploys->options.world, &arena, &diag);
+    if (!conf) {
+        arena_reset(&arena);
+        return;
+    }
+    arena_reset(&deploys->arena);
+    deploys->arena = arena;
+    deploys->conf = conf;
+}
+
+void deploys_close(struct deploys *deploys)
+{
+    for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next)
+        hooks_drop(deploy);
+    for (struct managed *managed = deploys->managed; managed; managed = managed->next)
+        watch_drop(managed);
+}
+
+void deploys_free(struct deploys **deploys)
+{
+    struct deploys *gone = *deploys;
+
+    *deploys = NULL;
+    if (!gone)
+        return;
+    while (gone->all) {
+        struct deploy *deploy = gone->all;
+
+        gone->all = deploy->next;
+        deploy_free(&deploy);
+    }
+    while (gone->managed) {
+        struct managed *managed = gone->managed;
+
+        gone->managed = managed->next;
+        free_managed(managed);
+    }
+    arena_reset(&gone->arena);
+    free(gone);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The deploys of all services: what control knows of their releases, what edges are to have of
+ * them, and the deploy that each may have under way. Everything that follows from a state follows
+ * after that state is in the store, and is done again as often as it takes; so a control that was
+ * killed goes on where it was. Called by control.c and by its API. Control's one thread.
+ */
+#ifndef CONTROL_DEPLOY_DEPLOYS_H
+#define CONTROL_DEPLOY_DEPLOYS_H
+
+#include <jansson.h>
+#include <uv.h>
+
+#include "config/conf.h"
+#include "control/deploy/machine.h"
+#include "control/edges.h"
+#include "control/outbound.h"
+#include "control/store.h"
+
+struct deploys; /* private */
+
+struct deploys_options {
+    uv_loop_t *loop;
+    struct outbound *outbound;
+    struct edges *edges;
+    struct store *store;
+    const char *config; /* FILE; borrowed, as the next */
+    const struct conf_world *world;
+};
+
+/* NULL: no memory. Reads what there was from the store, as the first thing. */
+struct deploys *deploys_new(const struct deploys_options *options);
+/* Reads the file, for services and how they are deployed; a wrong one changes nothing. */
+void deploys_configure(struct deploys *deploys);
+/* Several times a second. */
+void deploys_tick(struct deploys *deploys);
+/* Ends all calls and hooks; the loop must turn, and the store end, before deploys_free(). */
+void deploys_close(struct deploys *deploys);
+void deploys_free(struct deploys **deploys);
+
+/* Why something was refused. */
+struct deploys_problem {
+    unsigned status; /* HTTP; 0: it was not */
+    const char *reason;
+    char detail[640];
+};
+
+/* Somebody who waits for a deploy to be in the store. */
+struct deploys_waiter {
+    /* `deploy`: as deploys_show(), the callee's; NULL: `problem`. */
+    void (*done)(struct deploys_waiter *waiter, json_t *deploy,
+                 const struct deploys_problem *problem);
+    struct deploys_waiter *next;
+};
+
+struct deploys_request {
+    const json_t *body; /* {"service", "release", "targets": [...], "breaking": false} */
+    const char *actor;
+    const char *key; /* the same again gives the same deploy; empty: none */
+};
+
+/* Begins one, or refuses at once. */
+void deploys_begin(struct deploys *deploys, const struct deploys_request *request,
+                   struct deploys_waiter *waiter);
+/* Says a word to one. */
+struct deploys_word {
+    const char *id;
+    enum deploy_word word;
+    const char *actor;
+};
+void deploys_say(struct deploys *deploys, const struct deploys_word *word,
+                 struct deploys_waiter *waiter);
+/* The id of the deploy of a service that can be rolled back; NULL: there is none. */
+const char *deploys_latest(const struct deploys *deploys, const char *service);
+/* What is to be known of one; NULL: there is none of that id, or no memory. */
+json_t *deploys_show(const struct deploys *deploys, const char *id);
+/* All that are kept, newest first. */
+json_t *deploys_list(const struct deploys *deploys);
+
+#endif

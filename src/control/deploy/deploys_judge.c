@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What edges count, put together for the verdict: over the same seconds of both releases, at each
+ * edge. And the hard stop, which needs no comparison: half of a few requests that fail.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "control/deploy/impl.h"
+
+enum { HARD_REQUESTS = 20, LOOK_MS = 1000 };
+
+static const json_t *find(const json_t *counters, const char *release)
+{
+    const json_t *each;
+    size_t i;
+
+    json_array_foreach(json_object_get(counters, "releases"), i, each)
+    {
+        const char *name = json_string_value(json_object_get(each, "release"));
+
+        if (name && !strcmp(name, release))
+            return each;
+    }
+    return NULL;
+}
+
+static uint64_t number(const json_t *json, const char *name)
+{
+    return (uint64_t)json_integer_value(json_object_get(json, name));
+}
+
+/* What is new of a release since the last time; an edge that is another process begins at nothing.
+ * False: that was the first look. */
+static bool take(struct seen_release *seen, const json_t *told, json_int_t instance,
+                 struct verdict_side *fresh)
+{
+    uint64_t latency[LATENCY_BUCKETS] = {0};
+    bool is_base = !seen->has_counters;
+    const json_t *pair;
+    size_t i;
+
+    memset(fresh, 0, sizeof(*fresh));
+    if (seen->has_counters && seen->instance != instance) {
+        seen->requests = seen->failures = 0;
+        memset(seen->latency, 0, sizeof(seen->latency));
+    }
+    json_array_foreach(json_object_get(told, "latency"), i, pair)
+    {
+        json_int_t bucket = json_integer_value(json_array_get(pair, 0));
+
+        if (bucket >= 0 && bucket < LATENCY_BUCKETS)
+            latency[bucket] = (uint64_t)json_integer_value(json_array_get(pair, 1));
+    }
+    fresh->requests = number(told, "requests") - seen->requests;
+    fresh->failures = number(told, "failures") - seen->failures;
+    for (unsigned b = 0; b < LATENCY_BUCKETS; b++)
+        fresh->latency[b] = latency[b] - seen->latency[b];
+    seen->has_counters = true;
+    seen->instance = instance;
+    seen->requests = number(told, "requests");
+    seen->failures = number(told, "failures");
+    memcpy(seen->latency, latency, sizeof(latency));
+    return !is_base;
+}
+
+static void add(struct verdict_side *to, const struct verdict_side *from)
+{
+    to->requests += from->requests;
+    to->failures += from->failures;
+    for (unsigned b = 0; b < LATENCY_BUCKETS; b++)
+        to->latency[b] += from->latency[b];
+}
+
+static void note_window(struct window *window, const struct verdict_side *fresh)
+{
+    int64_t second = (int64_t)(clock_us() / 1000000);
+    size_t at = (size_t)(second % DEPLOY_WINDOW_S);
+
+    if (window->second[at] != second) {
+        window->second[at] = second;
+        window->requests[at] = window->failures[at] = 0;
+    }
+    window->requests[at] += fresh->requests;
+    window->failures[at] += fresh->failures;
+}
+
+void judge_take(struct deploy *deploy, struct watch *watch, const json_t *counters)
+{
+    json_int_t instance = json_integer_value(json_object_get(counters, "instance"));
+    struct verdict_side old, new;
+    bool has_old = take(&watch->old, find(counters, deploy->old), instance, &old);
+    bool has_new = take(&watch->new, find(counters, deploy->release), instance, &new);
+
+    if (!has_old || !has_new)
+        return;
+    add(&deploy->stable, &old);
+    add(&deploy->canary, &new);
+    note_window(&deploy->window, &new);
+}
+
+static bool is_hopeless(const struct window *window, struct deploy *deploy)
+{
+    int64_t second = (int64_t)(clock_us() / 1000000);
+    uint64_t requests = 0, failures = 0;
+
+    for (size_t i = 0; i < DEPLOY_WINDOW_S; i++)
+        if (second - window->second[i] < DEPLOY_WINDOW_S) {
+            requests += window->requests[i];
+            failures += window->failures[i];
+        }
+    if (requests < HARD_REQUESTS || failures * 2 < requests)
+        return false;
+    snprintf(deploy->health_why, sizeof(deploy->health_why),
+             "%llu of the last %llu requests of release %s failed", (unsigned long long)failures,
+             (unsigned long long)requests, deploy->release);
+    return true;
+}
+
+static void begin_step(struct deploy *deploy)
+{
+    if (deploy->judged_step == UINT32_MAX)
+        verdict_init(&deploy->verdict, 0, 0);
+    else
+        verdict_step(&deploy->verdict);
+    deploy->judged_step = deploy->state.step;
+    deploy->stable_requests = deploy->stable_failures = 0;
+    deploy->canary_requests = deploy->canary_failures = 0;
+    memset(&deploy->stable, 0, sizeof(deploy->stable));
+    memset(&deploy->canary, 0, sizeof(deploy->canary));
+}
+
+static void say_bad(struct deploy *deploy, const struct verdict_answer *answer)
+{
+    const struct verdict_finding *finding =
+        answer->by_errors ? &answer->errors : &answer->latency[answer->quantile];
+
+    if (answer->by_errors)
+        snprintf(deploy->health_why, sizeof(deploy->health_why),
+                 "%.2f%% of its requests fail, %.2f%% of those of %s (%llu and %llu requests)",
+                 100 * finding->canary, 100 * finding->stable, deploy->old,
+                 (unsigned long long)deploy->canary_requests,
+                 (unsigned long long)deploy->stable_requests);
+    else
+        snprintf(deploy->health_why, sizeof(deploy->health_why),
+                 "%.0f%% of its requests take up to %.1f ms, those of %s %.1f ms",
+                 100 * verdict_quantiles[answer->quantile], 1000 * finding->canary, deploy->old,
+                 1000 * finding->stable);
+}
+
+/* A second's worth of both goes into the verdict. */
+static void look(struct deploy *deploy, int64_t now_ms)
+{
+    double span_s = (double)(now_ms - deploy->judged_ms) / 1000;
+
+    verdict_add(&deploy->verdict, &deploy->rule, &deploy->stable, &deploy->canary,
+                span_s > 0 && span_s < 60 ? span_s : 1);
+    deploy->stable_requests += deploy->stable.requests;
+    deploy->stable_failures += deploy->stable.failures;
+    deploy->canary_requests += deploy->canary.requests;
+    deploy->canary_failures += deploy->canary.failures;
+    memset(&deploy->stable, 0, sizeof(deploy->stable));
+    memset(&deploy->canary, 0, sizeof(deploy->canary));
+    deploy->judged_ms = now_ms;
+}
+
+void judge_look(struct deploy *deploy, struct deploy_seen *seen)
+{
+    struct deploy_wants wants = deploy_wants(&deploy->plan, &deploy->state);
+    int64_t now_ms = (int64_t)(clock_us() / 1000);
+    struct verdict_answer answer;
+
+    if (wants.new_share && is_hopeless(&deploy->window, deploy)) {
+        seen->is_ill = true;
+        seen->why = deploy->health_why;
+    }
+    if (!wants.is_judged)
+        return;
+    if (deploy->judged_step != deploy->state.step)
+        begin_step(deploy);
+    if (now_ms - deploy->judged_ms >= LOOK_MS)
+        look(deploy, now_ms);
+    answer = verdict_look(&deploy->verdict, &deploy->rule);
+    if (answer.outcome == VERDICT_GOOD)
+        seen->verdict = DEPLOY_SOUND;
+    if (answer.outcome != VERDICT_BAD)
+        return;
+    seen->verdict = DEPLOY_WORSE;
+    say_bad(deploy, &answer);
+    seen->why = deploy->health_why;
+}

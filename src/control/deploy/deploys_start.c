@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The beginning of a deploy: what was asked for is checked against what there is, and becomes a
+ * plan. A conflict is found here, before anything is done.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "control/deploy/impl.h"
+
+/* One request as it is looked at. */
+struct ask {
+    struct deploys *deploys;
+    const struct deploys_request *request;
+    struct deploys_problem problem;
+    const struct conf_service *conf;
+    const char *service, *release;
+    const json_t *targets;
+    char old[CONF_RELEASE_ID_MAX + 1];
+    bool has_old;
+    json_t *old_file_targets;
+};
+
+static bool refuse(struct ask *ask, unsigned status, const char *reason, const char *format, ...)
+    PRINTF(4, 5);
+
+static bool refuse(struct ask *ask, unsigned status, const char *reason, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    ask->problem.status = status;
+    ask->problem.reason = reason;
+    vsnprintf(ask->problem.detail, sizeof(ask->problem.detail), format, args);
+    va_end(args);
+    return false;
+}
+
+/* --- what is asked for */
+
+static const struct conf_service *find_conf(const struct conf *conf, const char *name)
+{
+    for (uint32_t i = 0; conf && i < conf->service_count; i++)
+        if (str_same(conf->services[i].name.s, (struct str){name, strlen(name)}))
+            return &conf->services[i];
+    return NULL;
+}
+
+static bool read_body(struct ask *ask)
+{
+    const json_t *body = ask->request->body, *target;
+    size_t i;
+
+    ask->service = json_string_value(json_object_get(body, "service"));
+    ask->release = json_string_value(json_object_get(body, "release"));
+    ask->targets = json_object_get(body, "targets");
+    if (!ask->service || !ask->release)
+        return refuse(ask, 422, "deploy_invalid",
+                      "\"service\" and \"release\" are needed, as text.");
+    if (!conf_release_is_id((struct str){ask->release, strlen(ask->release)}))
+        return refuse(ask, 422, "deploy_invalid",
+                      "A release's id has letters, digits and \"._-\", %d of them at most.",
+                      CONF_RELEASE_ID_MAX);
+    ask->conf = find_conf(ask->deploys->conf, ask->service);
+    if (!ask->conf)
+        return refuse(ask, 404, "service_not_found", "There is no service \"%s\".", ask->service);
+    if (!json_array_size(ask->targets))
+        return refuse(ask, 422, "deploy_invalid",
+                      "\"targets\" are needed: the addresses where the new release answers.");
+    json_array_foreach(ask->targets, i, target) if (!json_is_string(target)) return refuse(
+        ask, 422, "deploy_invalid", "Each target is an address, as text: \"127.0.0.1:3000\".");
+    return true;
+}
+
+/* --- what there is */
+
+static bool has_release(const struct conf_service *conf, const char *id)
+{
+    for (uint32_t i = 0; i < conf->release_count; i++)
+        if (str_same(conf->releases[i].name.s, (struct str){id, strlen(id)}))
+            return true;
+    return !conf->release_count && !strcmp(id, CONF_STABLE) && conf->target_count;
+}
+
+/* What serves now: what the last deploy left, else what the file says. */
+static void find_old(struct ask *ask, const struct managed *managed)
+{
+    const char *stable =
+        managed ? json_string_value(json_object_get(managed->record, "stable")) : NULL;
+
+    if (stable) {
+        snprintf(ask->old, sizeof(ask->old), "%s", stable);
+    } else if (has_release(ask->conf, CONF_STABLE) || !ask->conf->release_count) {
+        snprintf(ask->old, sizeof(ask->old), "%s", CONF_STABLE);
+    } else {
+        const struct conf_text *first = &ask->conf->releases[0].name;
+
+        snprintf(ask->old, sizeof(ask->old), "%.*s", STR_FMT(first->s));
+    }
+    ask->has_old =
+        has_release(ask->conf, ask->old) ||
+        (managed && json_object_get(json_object_get(managed->record, "releases"), ask->old));
+}
+
+/* The old one's targets that the file lists: they are taken away, not removed. */
+static json_t *list_file_targets(const struct ask *ask)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < ask->conf->target_count; i++) {
+        const struct conf_target *target = &ask->conf->targets[i];
+
+        if (str_same(target->release, (struct str){ask->old, strlen(ask->old)}))
+            json_array_append_new(list, json_stringn(target->id.s.p, target->id.s.len));
+    }
+    return list;
+}
+
+static bool look_around(struct ask *ask)
+{
+    struct managed *managed = managed_find(ask->deploys, ask->service);
+    const struct deploy *other = managed ? managed->deploy : NULL;
+
+    if (other && !deploy_is_told(&other->state))
+        return refuse(ask, 409, "deploy_runs",
+                      "Deploy %s of release %s is under way (%s): wait for it, or abort it.",
+                      other->id, other->release, deploy_phase_name(other->state.phase));
+    if (other)
+        return refuse(ask, 409, "deploy_warm",
+                      "Deploy %s keeps release %s warm still: `sluice promote %s` ends that.",
+                      other->id, other->old, other->id);
+    find_old(ask, managed);
+    if (!strcmp(ask->old, ask->release))
+        return refuse(ask, 409, "release_serves", "Release %s serves already.", ask->release);
+    if (has_release(ask->conf, ask->release))
+        return refuse(ask, 409, "release_in_file",
+                      "Release %s is one of the configuration's: give the new one another name.",
+                      ask->release);
+    return true;
+}
+
+/* --- the plan */
+
+static void add_step(struct deploy_plan *plan, uint32_t share, uint32_t for_ms)
+{
+    plan->steps[plan->step_count++] =
+        (struct deploy_step){.share = share, .for_ms = for_ms, .is_judged = share < DEPLOY_WHOLE};
+}
+
+static void plan_steps(struct deploy_plan *plan, const struct conf_deploy *conf)
+{
+    static const uint32_t usual[] = {50000, 250000, 500000};
+    bool has_steps = plan->has_old && conf->strategy == CONF_CANARY;
+
+    for (uint32_t i = 0; has_steps && i < conf->step_count && i < CONF_STEPS_MAX; i++) {
+        if (conf->steps[i].approval)
+            plan->steps[plan->step_count++] = (struct deploy_step){.is_approval = true};
+        else
+            add_step(plan, conf->steps[i].share_ppm, conf->steps[i].for_ms);
+    }
+    for (size_t i = 0; has_steps && !conf->step_count && i < ARRAY_LEN(usual); i++)
+        add_step(plan, usual[i], 5 * 60 * 1000);
+    add_step(plan, DEPLOY_WHOLE, 0);
+}
+
+static void make_plan(const struct ask *ask, struct deploy *deploy)
+{
+    static const enum deploy_no_data no_data[] = {[CONF_NO_DATA_ASK] = DEPLOY_ASK,
+                                                  [CONF_NO_DATA_PASS] = DEPLOY_PASS,
+                                                  [CONF_NO_DATA_FAIL] = DEPLOY_FAIL};
+    const struct conf_deploy *conf = &ask->conf->deploy;
+    struct deploy_plan *plan = &deploy->plan;
+
+    plan->has_old = ask->has_old;
+    plan->stops_first = conf->strategy == CONF_RECREATE;
+    plan->is_breaking = json_is_true(json_object_get(ask->request->body, "breaking"));
+    plan->on_no_data = no_data[conf->verdict.on_no_data];
+    plan->start_ms = conf->start_ms;
+    plan->healthy_ms = conf->healthy_ms;
+    plan->judge_ms = conf->verdict.max_ms;
+    plan->bake_ms = conf->bake_ms;
+    plan->drain_ms = conf->drain_ms;
+    plan->keep_ms = conf->keep_ms;
+    plan_steps(plan, conf);
+    deploy->rule = (struct verdict_rule){
+        .error_ratio = conf->verdict.error_ratio / 1000.0,
+        .error_margin = conf->verdict.error_margin_ppm / 1e6,
+        .latency_ratio = conf->verdict.latency_ratio / 1000.0,
+        .minimum = conf->verdict.minimum,
+    };
+}
+
+static json_t *hooks_json(const struct conf_hooks *hooks)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < hooks->count; i++) {
+        const struct conf_hook *hook = &hooks->items[i];
+        const struct conf_text *text = hook->run.s.len ? &hook->run : &hook->url;
+
+        json_array_append_new(list,
+                              json_pack("{s:s%,s:i}", hook->run.s.len ? "run" : "url", text->s.p,
+                                        text->s.len, "timeout_ms", (int)hook->timeout_ms));
+    }
+    return list;
+}
+
+static void plan_hooks(const struct ask *ask, struct deploy *deploy)
+{
+    const struct conf_deploy *conf = &ask->conf->deploy;
+    const struct conf_hooks *all[DEPLOY_HOOKS] = {
+        [DEPLOY_HOOK_PRE] = &conf->hooks.pre,
+        [DEPLOY_HOOK_MIGRATE] = &conf->hooks.migrate,
+        [DEPLOY_HOOK_SMOKE] = &conf->hooks.smoke,
+        [DEPLOY_HOOK_POST] = &conf->hooks.post,
+    };
+
+    deploy->hooks = json_array();
+    for (unsigned i = 0; i < DEPLOY_HOOKS; i++) {
+        json_array_append_new(deploy->hooks, hooks_json(all[i]));
+        deploy->plan.has_hook[i] = all[i]->count > 0;
+    }
+}
+
+/* Ids that say whose they are. */
+static json_t *targets_json(const struct ask *ask)
+{
+    json_t *list = json_array();
+    const json_t *address;
+    size_t i;
+
+    json_array_foreach(ask->targets, i, address)
+        json_array_append_new(list, json_pack("{s:o,s:O}", "id",
+                                              json_sprintf("%s-%zu", ask->release, i + 1),
+                                              "address", address));
+    return list;
+}
+
+static struct deploy *make(const struct ask *ask)
+{
+    struct managed *managed = managed_find(ask->deploys, ask->service);
+    struct deploy *deploy = calloc(1, sizeof(*deploy));
+
+    if (!managed)
+        managed = managed_new(ask->deploys, ask->service);
+    if (!deploy || !managed) {
+        free(deploy);
+        return NULL;
+    }
+    snprintf(deploy->id, sizeof(deploy->id), "d%llu", (unsigned long long)++ask->deploys->last_id);
+    deploy->managed = managed;
+    deploy->created_ms = (int64_t)clock_wall_ms();
+    deploy->state = deploy_begin(deploy->created_ms);
+    deploy->service = strdup(ask->service);
+    deploy->release = strdup(ask->release);
+    deploy->old = strdup(ask->has_old ? ask->old : "");
+    deploy->key = strdup(ask->request->key);
+    deploy->actor = strdup(ask->request->actor);
+    deploy->targets = targets_json(ask);
+    deploy->old_file_targets = list_file_targets(ask);
+    deploy->log = json_array();
+    deploy->hook_kind = -1;
+    deploy->judged_step = UINT32_MAX;
+    make_plan(ask, deploy);
+    plan_hooks(ask, deploy);
+    if (deploy->service && deploy->release && deploy->old && deploy->key && deploy->actor &&
+        deploy->targets && deploy->old_file_targets && deploy->log && deploy->hooks)
+        return deploy;
+    deploy_free(&deploy);
+    return NULL;
+}
+
+/* The new release is known of from now on; what serves is what served. */
+static void enter(const struct ask *ask, struct deploy *deploy)
+{
+    struct managed *managed = deploy->managed;
+    json_t *releases = json_object_get(managed->record, "releases");
+
+    json_object_set(releases, deploy->release, deploy->targets);
+    if (!json_object_get(managed->record, "stable"))
+        json_object_set_new(managed->record, "stable", json_string(ask->old));
+    managed->deploy = deploy;
+    deploy->next = ask->deploys->all;
+    ask->deploys->all = deploy;
+    deploy_log(deploy, "release %s of %s, in place of %s; by %s", deploy->release, deploy->service,
+               *deploy->old ? deploy->old : "nothing", deploy->actor);
+}
+
+/* The same request again. */
+static const struct deploy *find_same(const struct deploys *deploys, const char *key)
+{
+    for (const struct deploy *deploy = deploys->all; *key && deploy; deploy = deploy->next)
+        if (!strcmp(deploy->key, key))
+            return deploy;
+    return NULL;
+}
+
+void deploys_begin(struct deploys *deploys, const struct deploys_request *request,
+                   struct deploys_waiter *waiter)
+{
+    struct ask ask = {.deploys = deploys, .request = request};
+    const struct deploy *same = find_same(deploys, request->key);
+    struct deploy *deploy = NULL;
+
+    if (same) {
+        waiter->done(waiter, deploy_json(same), NULL);
+        return;
+    }
+    if (!deploys->is_read)
+        refuse(&ask, 503, "store_failed", "Control has not read its store yet: try again.");
+    else if (read_body(&ask) && look_around(&ask) && !(deploy = make(&ask)))
+        refuse(&ask, 503, "memory_limit", "Out of memory.");
+    if (!deploy) {
+        waiter->done(waiter, NULL, &ask.problem);
+        return;
+    }
+    enter(&ask, deploy);
+    waiter->next = deploy->waiters;
+    deploy->waiters = waiter;
+    deploy_save(deploy);
+}

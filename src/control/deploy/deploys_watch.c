@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The edges of a service: each is told what it is to have until it says that all its workers have
+ * it, and asked how the releases fare there. One that is silent holds up no other, and is named.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "control/deploy/impl.h"
+
+enum {
+    PUSH_TIMEOUT_MS = 60 * 1000,
+    ASK_TIMEOUT_MS = 5000,
+    BUSY_MS = 400,
+    IDLE_MS = 15 * 1000,
+    COUNT_MS = 1000,
+    RETRY_MS = 1000,
+};
+
+/* --- what is told */
+
+static json_t *shares(const struct deploy *deploy, const char *stable)
+{
+    struct deploy_wants wants;
+    json_t *split = json_object();
+
+    if (!deploy) {
+        json_object_set_new(split, stable, json_integer(1));
+        return split;
+    }
+    wants = deploy_wants(&deploy->plan, &deploy->state);
+    if (wants.new_share)
+        json_object_set_new(split, deploy->release, json_integer(wants.new_share));
+    if (wants.new_share < DEPLOY_WHOLE || !wants.new_share)
+        json_object_set_new(split, *deploy->old ? deploy->old : stable,
+                            json_integer(DEPLOY_WHOLE - wants.new_share));
+    return split;
+}
+
+static void add_targets(json_t *list, const json_t *targets, const char *release)
+{
+    const json_t *target;
+    size_t i;
+
+    json_array_foreach(targets, i, target)
+    {
+        json_t *copy = json_copy((json_t *)(uintptr_t)target);
+
+        json_object_set_new(copy, "release", json_string(release));
+        json_array_append_new(list, copy);
+    }
+}
+
+static bool is_wanted(const struct deploy *deploy, const char *release)
+{
+    struct deploy_wants wants;
+
+    if (!deploy)
+        return true;
+    wants = deploy_wants(&deploy->plan, &deploy->state);
+    if (!strcmp(release, deploy->release))
+        return wants.new_runs;
+    return strcmp(release, deploy->old) != 0 || wants.old_runs;
+}
+
+static json_t *removed(const struct managed *managed)
+{
+    json_t *list = json_deep_copy(json_object_get(managed->record, "removed"));
+    const struct deploy *deploy = managed->deploy;
+
+    if (!list)
+        list = json_array();
+    if (deploy && *deploy->old && !is_wanted(deploy, deploy->old))
+        json_array_extend(list, deploy->old_file_targets);
+    return list;
+}
+
+bool watch_compose(struct managed *managed)
+{
+    const struct deploy *deploy = managed->deploy;
+    const char *stable = json_string_value(json_object_get(managed->record, "stable")), *release;
+    json_t *targets = json_array(), *body, *list;
+    char *text;
+
+    if (deploy && deploy_wants(&deploy->plan, &deploy->state).is_new_stable)
+        stable = deploy->release;
+    json_object_foreach(json_object_get(managed->record, "releases"), release,
+                        list) if (is_wanted(deploy, release)) add_targets(targets, list, release);
+    body = json_pack("{s:I,s:I,s:o,s:o,s:o,s:s}", "epoch",
+                     (json_int_t)store_epoch(managed->deploys->options.store), "revision",
+                     (json_int_t)managed->revision, "targets", targets, "removed", removed(managed),
+                     "split", shares(deploy, stable), "stable", stable);
+    if (deploy && !deploy_is_over(&deploy->state))
+        json_object_set_new(body, "deploy", json_string(deploy->id));
+    text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    if (!text)
+        return false;
+    free(managed->body);
+    managed->body = text;
+    return true;
+}
+
+/* --- what comes back */
+
+static int64_t now(void)
+{
+    return (int64_t)(clock_us() / 1000);
+}
+
+static void fail(struct watch *watch, const struct outbound_reply *reply)
+{
+    json_t *body = reply->status ? json_loadb(reply->body.p, reply->body.len, 0, NULL) : NULL;
+    const char *detail = json_string_value(json_object_get(body, "detail"));
+
+    watch->is_silent = !reply->status;
+    watch->is_fresh = false;
+    watch->retry_ms = now() + RETRY_MS;
+    if (reply->status)
+        snprintf(watch->error, sizeof(watch->error), "%ld %s", reply->status, detail ? detail : "");
+    else
+        snprintf(watch->error, sizeof(watch->error), "%s", reply->error);
+    json_decref(body);
+}
+
+static void succeed(struct watch *watch)
+{
+    watch->is_silent = false;
+    watch->error[0] = '\0';
+}
+
+static void on_pushed(void *owner, const struct outbound_reply *reply)
+{
+    struct watch *watch = owner;
+
+    watch->call = NULL;
+    if (reply->status != 200) {
+        fail(watch, reply);
+        return;
+    }
+    succeed(watch);
+    watch->epoch = store_epoch(watch->managed->deploys->options.store);
+    watch->revision = watch->pushing;
+    watch->is_fresh = false;
+    watch->status_ms = 0;
+}
+
+static void count_target(const json_t *target, struct seen_release *seen)
+{
+    const char *state = json_string_value(json_object_get(target, "state"));
+
+    seen->targets++;
+    seen->up += state && !strcmp(state, "up");
+    seen->in_flight += (uint64_t)json_integer_value(json_object_get(target, "in_flight"));
+}
+
+static void begin_count(struct seen_release *seen)
+{
+    seen->is_there = true;
+    seen->targets = seen->up = 0;
+    seen->in_flight = 0;
+}
+
+static void take_service(struct watch *watch, const json_t *service)
+{
+    const struct deploy *deploy = watch->managed->deploy;
+    const json_t *control = json_object_get(service, "control"), *target;
+    size_t i;
+
+    watch->epoch = json_integer_value(json_object_get(control, "epoch"));
+    watch->revision = json_integer_value(json_object_get(control, "revision"));
+    begin_count(&watch->old);
+    begin_count(&watch->new);
+    json_array_foreach(json_object_get(service, "targets"), i, target)
+    {
+        const char *release = json_string_value(json_object_get(target, "release"));
+
+        if (deploy && release && !strcmp(release, deploy->release))
+            count_target(target, &watch->new);
+        else if (deploy && release && !strcmp(release, deploy->old))
+            count_target(target, &watch->old);
+    }
+    watch->is_fresh = true;
+}
+
+static void on_status(void *owner, const struct outbound_reply *reply)
+{
+    struct watch *watch = owner;
+    json_t *status, *service;
+    bool is_known = false;
+    size_t i;
+
+    watch->call = NULL;
+    watch->status_ms = now() + (watch->managed->deploy ? BUSY_MS : IDLE_MS);
+    if (reply->status != 200) {
+        fail(watch, reply);
+        return;
+    }
+    succeed(watch);
+    status = json_loadb(reply->body.p, reply->body.len, 0, NULL);
+    json_array_foreach(json_object_get(status, "services"), i, service)
+    {
+        const char *name = json_string_value(json_object_get(service, "name"));
+
+        if (!name || strcmp(name, watch->managed->name) != 0)
+            continue;
+        take_service(watch, service);
+        is_known = true;
+    }
+    if (!is_known)
+        snprintf(watch->error, sizeof(watch->error), "it has no service \"%s\"",
+                 watch->managed->name);
+    json_decref(status);
+}
+
+static void on_counters(void *owner, const struct outbound_reply *reply)
+{
+    struct watch *watch = owner;
+    json_t *counters;
+
+    watch->call = NULL;
+    watch->counters_ms = now() + COUNT_MS;
+    if (reply->status != 200) {
+        fail(watch, reply);
+        return;
+    }
+    counters = json_loadb(reply->body.p, reply->body.len, 0, NULL);
+    if (watch->managed->deploy && counters)
+        judge_take(watch->managed->deploy, watch, counters);
+    json_decref(counters);
+}
+
+/* --- what is asked next */
+
+static void ask(struct watch *watch, const struct edges_ask *what)
+{
+    struct edges_ask full = *what;
+
+    full.owner = watch;
+    watch->call = edges_ask(watch->managed->deploys->options.edges, watch->index, &full);
+}
+
+/* What a name is in a path or a query. */
+static void encode(const char *name, char *out, size_t size)
+{
+    size_t n = 0;
+
+    for (; *name && n + 4 < size; name++) {
+        bool is_plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+                        (*name >= '0' && *name <= '9') || strchr("-._~", *name);
+
+        n += (size_t)snprintf(out + n, size - n, is_plain ? "%c" : "%%%02X", (unsigned char)*name);
+    }
+    out[n] = '\0';
+}
+
+static void push(struct watch *watch)
+{
+    char name[512], path[600];
+
+    encode(watch->managed->name, name, sizeof(name));
+    snprintf(path, sizeof(path), "/api/v1/services/%s/releases", name);
+    watch->pushing = watch->managed->revision;
+    ask(watch,
+        &(struct edges_ask){"PUT", path, watch->managed->body, PUSH_TIMEOUT_MS, on_pushed, NULL});
+}
+
+static void count(struct watch *watch)
+{
+    char name[512], path[600];
+
+    encode(watch->managed->name, name, sizeof(name));
+    snprintf(path, sizeof(path), "/api/v1/counters?service=%s", name);
+    ask(watch, &(struct edges_ask){"GET", path, NULL, ASK_TIMEOUT_MS, on_counters, NULL});
+}
+
+static bool has_it(const struct watch *watch)
+{
+    return watch->revision == watch->managed->revision &&
+           watch->epoch == store_epoch(watch->managed->deploys->options.store);
+}
+
+static void go_on(struct watch *watch, int64_t now_ms)
+{
+    struct managed *managed = watch->managed;
+
+    if (watch->call || now_ms < watch->retry_ms)
+        return;
+    if (managed->body && !has_it(watch))
+        push(watch);
+    else if (now_ms >= watch->status_ms)
+        ask(watch,
+            &(struct edges_ask){"GET", "/api/v1/status", NULL, ASK_TIMEOUT_MS, on_status, NULL});
+    else if (managed->deploy && now_ms >= watch->counters_ms)
+        count(watch);
+}
+
+void watch_drop(struct managed *managed)
+{
+    for (uint32_t i = 0; i < managed->watch_count; i++)
+        outbound_cancel(&managed->watches[i].call);
+    free(managed->watches);
+    managed->watches = NULL;
+    managed->watch_count = 0;
+}
+
+/* As many as there are edges now. */
+static void match(struct managed *managed)
+{
+    const struct edges *edges = managed->deploys->options.edges;
+
+    if (managed->watches && managed->watch_version == edges_version(edges))
+        return;
+    watch_drop(managed);
+    managed->watches = calloc(edges_count(edges) + 1u, sizeof(*managed->watches));
+    if (!managed->watches)
+        return;
+    managed->watch_count = edges_count(edges);
+    managed->watch_version = edges_version(edges);
+    for (uint32_t i = 0; i < managed->watch_count; i++)
+        managed->watches[i] = (struct watch){.managed = managed, .index = i};
+}
+
+void watch_tick(struct managed *managed, int64_t now_ms)
+{
+    match(managed);
+    for (uint32_t i = 0; i < managed->watch_count; i++)
+        go_on(&managed->watches[i], now_ms);
+}
+
+/* --- what all say */
+
+void watch_see(const struct managed *managed, struct deploy_seen *seen)
+{
+    seen->is_live = managed->watch_count > 0;
+    seen->is_new_up = seen->is_old_up = seen->is_live;
+    for (uint32_t i = 0; i < managed->watch_count; i++) {
+        const struct watch *watch = &managed->watches[i];
+        bool is_seen = has_it(watch) && watch->is_fresh;
+
+        seen->is_live &= is_seen;
+        seen->is_new_up &= is_seen && watch->new.targets && watch->new.up == watch->new.targets;
+        seen->is_old_up &= is_seen && watch->old.targets && watch->old.up > 0;
+        seen->new_in_flight += watch->new.in_flight;
+        seen->old_in_flight += watch->old.in_flight;
+        // Nothing of it answers there, though it has its share.
+        if (is_seen && watch->new.targets && !watch->new.up)
+            seen->is_ill = true;
+    }
+}

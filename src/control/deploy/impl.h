@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Shared by the files of deploys: a service as control knows it, its deploy, and how each edge
+ * stands to them.
+ */
+#ifndef CONTROL_DEPLOY_IMPL_H
+#define CONTROL_DEPLOY_IMPL_H
+
+#include "control/deploy/deploys.h"
+#include "control/deploy/hook.h"
+#include "control/verdict.h"
+
+enum {
+    DEPLOY_ID_MAX = 24,
+    DEPLOY_LOG_MAX = 200, /* lines kept of a deploy */
+    DEPLOY_KEPT = 50,     /* deploys that are over and still shown */
+    DEPLOY_WINDOW_S = 10, /* of what is looked at for a hard stop */
+};
+
+/* Of one release at one edge. */
+struct seen_release {
+    bool is_there;
+    uint32_t targets, up;
+    uint64_t in_flight;
+    bool has_counters; /* the next ones are a base */
+    json_int_t instance;
+    uint64_t requests, failures, latency[LATENCY_BUCKETS];
+};
+
+/* How one edge stands to one service. */
+struct watch {
+    struct managed *managed;
+    uint32_t index;
+    struct outbound_call *call;               /* the one that runs */
+    int64_t status_ms, counters_ms, retry_ms; /* monotonic; when next */
+    int64_t epoch, revision, pushing;         /* acknowledged; under way */
+    bool is_fresh;                            /* what is seen is of that revision */
+    bool is_silent;
+    char error[200];
+    struct seen_release old, new;
+};
+
+/* A service that has had a deploy. */
+struct managed {
+    struct managed *next;
+    struct deploys *deploys;
+    char *name;
+    json_t *record; /* {"revision", "stable", "releases": {ID: [targets]}, "removed": [ids]}; as in
+                       the store */
+    char *body;     /* what edges are told; NULL: nothing yet */
+    int64_t revision;
+    struct deploy *deploy; /* the one that is not over; NULL: none */
+    struct watch *watches; /* one an edge */
+    uint32_t watch_count, watch_version;
+};
+
+struct window {
+    int64_t second[DEPLOY_WINDOW_S];
+    uint64_t requests[DEPLOY_WINDOW_S], failures[DEPLOY_WINDOW_S];
+};
+
+struct deploy {
+    struct deploy *next;
+    struct managed *managed;
+    char id[DEPLOY_ID_MAX];
+    char *service, *release, *old, *key, *actor; /* old: empty, if there was none */
+    json_t *targets, *old_file_targets;          /* of the new one; ids of the file's of the old */
+    json_t *log;                                 /* [{"time_ms", "text"}] */
+    json_t *hooks; /* as planned: four lists of {"run"|"url", "timeout_ms"} */
+    int64_t created_ms;
+    struct deploy_plan plan;
+    struct deploy_state state; /* in the store, or about to be */
+    struct verdict_rule rule;
+    struct verdict verdict;
+    uint32_t judged_step;               /* that the verdict is of */
+    struct verdict_side stable, canary; /* since the last look */
+    uint64_t stable_requests, stable_failures, canary_requests, canary_failures; /* in this step */
+    int64_t judged_ms;    /* monotonic; last look */
+    struct window window; /* of the new one */
+    enum deploy_word word;
+    char word_actor[DEPLOY_ACTOR_MAX];
+    struct deploys_waiter *waiters;
+    struct store_put put;
+    bool is_saving, is_unsaved, is_known; /* known: it was in the store once */
+    int64_t retry_ms;
+    struct hook *hook;
+    int hook_kind;     /* that runs or has run; -1: none */
+    bool is_hook_ours; /* begun by this process */
+    uint32_t hook_at;  /* in its list */
+    enum deploy_progress hook_progress;
+    char hook_why[HOOK_WHY_MAX + 64];
+    char health_why[200];
+};
+
+struct deploys {
+    struct deploys_options options;
+    struct managed *managed;
+    struct deploy *all; /* newest first */
+    struct arena arena; /* of conf */
+    const struct conf *conf;
+    struct store_list list;
+    bool is_read, is_stalled; /* all of the store; not yet, it failed */
+    uint64_t last_id;
+};
+
+/* --- deploys.c */
+struct managed *managed_find(struct deploys *deploys, const char *service);
+/* Makes one. NULL: no memory. */
+struct managed *managed_new(struct deploys *deploys, const char *service);
+void deploy_log(struct deploy *deploy, const char *format, ...) PRINTF(2, 3);
+/* Writes its state, and what follows for the edges, to the store; what follows is done then. */
+void deploy_save(struct deploy *deploy);
+
+/* --- deploys_watch.c */
+/* Goes on with what is due at each edge. */
+void watch_tick(struct managed *managed, int64_t now_ms);
+void watch_drop(struct managed *managed);
+/* Builds what edges are to be told from what is known and wanted. False: no memory. */
+bool watch_compose(struct managed *managed);
+/* What all edges say of a deploy. */
+void watch_see(const struct managed *managed, struct deploy_seen *seen);
+
+/* --- deploys_hooks.c */
+/* Runs what the state wants. */
+void hooks_tick(struct deploy *deploy, int wanted);
+void hooks_drop(struct deploy *deploy);
+
+/* --- deploys_judge.c */
+/* Takes what an edge has counted since it was last asked. */
+void judge_take(struct deploy *deploy, struct watch *watch, const json_t *counters);
+/* What is to be thought of the new release now. */
+void judge_look(struct deploy *deploy, struct deploy_seen *seen);
+
+/* --- deploys_show.c */
+json_t *deploy_json(const struct deploy *deploy);
+/* As the store keeps it. */
+json_t *deploy_record(const struct deploy *deploy);
+struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const json_t *record);
+void deploy_free(struct deploy **deploy);
+
+/* --- deploys_start.c: deploys_begin() */
+
+#endif
