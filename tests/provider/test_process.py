@@ -303,6 +303,7 @@ def test_messages_that_are_not_understood_hurt_nobody(make):
 def test_close_completes_what_is_under_way(make):
     desk = make("deaf").start()
     desk.start()
+    desk.expect_log("ready")
     number = desk.begin("stop", id="u1", grace_ms=600000, remove=False)
     desk.expect("u1", "stopping")
     desk.tell(call="close", service="app")
