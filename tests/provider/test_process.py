@@ -300,6 +300,22 @@ def test_messages_that_are_not_understood_hurt_nobody(make):
     bench.expect_log("not understood")
 
 
+def test_a_link_that_ends_completes_what_is_under_way(make):
+    bench = make("deaf")
+    desk = bench.start()
+    desk.start()
+    desk.expect_log("ready")
+    number = desk.begin("stop", id="u1", grace_ms=600000, remove=False)
+    desk.expect("u1", "stopping")
+    desk.tell(call="cut")
+    for answer in (desk.end(number), desk.start("u2"), desk.call("list")):
+        assert answer["fault"] == "transient" and answer["reason"] == "the supervisor is gone"
+    os.kill(desk.pid, signal.SIGKILL)
+    desk = bench.next_desk()
+    assert {unit["state"] for unit in desk.list().values()} == {"stopping"}
+    assert desk.stop(grace_ms=1)["units"][0]["state"] == "stopped"
+
+
 def test_close_completes_what_is_under_way(make):
     desk = make("deaf").start()
     desk.start()
