@@ -2,6 +2,7 @@
 """A service whose instances a provider runs, as the edge sees it. The apps themselves are in tests/provider."""
 
 from lib.gateway import run
+from lib.memory import has_in_memory
 from lib.wait import until
 
 APP = {"command": ["/bin/cat"], "user": "nobody"}
@@ -14,19 +15,6 @@ def processes_of(gw):
         control = [int(line.rsplit("=", 1)[1]) for line in gw.stderr().splitlines() if "control started pid=" in line]
         return control and [*pids, control[-1]]
     return until(found, "all processes")
-
-
-def has_in_memory(pid, text):
-    """Whether what a process may write to holds `text`; the largest regions are a sanitizer's shadows."""
-    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            place, rights = line.split()[:2]
-            begin, end = (int(number, 16) for number in place.split("-"))
-            if rights.startswith("rw") and end - begin <= 64 << 20 and "[v" not in line and "/dev/" not in line:
-                memory.seek(begin)
-                if text in memory.read(end - begin):
-                    return True
-    return False
 
 
 def test_a_service_without_targets_yet_says_so(gateway):

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from conftest import APP, ask, is_alive, until
+from conftest import APP, ask, has_in_memory, is_alive, until
 
 
 def line_with(log, word):
@@ -37,19 +37,6 @@ def test_its_environment_is_what_is_given_and_no_more(make):
     assert env == {"MODE": "hush", "LANG": "xx", "LISTEN_ON": unit["address"].split(":")[1],
                    "SLUICE_SERVICE": "app", "SLUICE_RELEASE": "r1", "SLUICE_UNIT": "u1",
                    "SLUICE_DEPLOY_COMMIT": "abc=1"}
-
-
-def has_in_memory(pid, text):
-    """Whether what a process may write to holds `text`; the largest regions are a sanitizer's shadows."""
-    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            place, rights = line.split()[:2]
-            begin, end = (int(number, 16) for number in place.split("-"))
-            if rights.startswith("rw") and end - begin <= 64 << 20 and "[v" not in line:
-                memory.seek(begin)
-                if text in memory.read(end - begin):
-                    return True
-    return False
 
 
 def test_secrets_of_its_environment_are_in_no_other_process(make):
