@@ -126,6 +126,11 @@ static void on_settle(uv_timer_t *timer)
         answer(call, &client->message);
         call = client->calls;
     }
+    for (struct unit_client_watch *watch = client->watches, *next; watch && client->fd < 0;
+         watch = next) {
+        next = watch->next;
+        watch->on_lost(watch->owner);
+    }
 }
 
 /* ---- what comes in */

@@ -20,6 +20,7 @@ typedef void unit_client_done(void *owner, const struct unit_message *message);
 struct unit_client_watch {
     struct unit_client_watch *next;
     void (*on_view)(void *owner, const struct unit_view *view);
+    void (*on_lost)(void *owner); /* the supervisor is gone: there will be no news */
     void *owner;
 };
 

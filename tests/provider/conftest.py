@@ -8,16 +8,18 @@ import queue
 import signal
 import socket
 import subprocess
+import sys
 import threading
-import time
 
 import pytest
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+from lib.memory import has_in_memory  # noqa: E402,F401 (for the tests beside this file)
+from lib.wait import DEADLINE as WAIT, SLOW, until  # noqa: E402
+
 APP = str(HERE / "app.py")
-SLOW = float(os.environ.get("SLUICE_SLOW", "1"))
-WAIT = 10 * SLOW
 DRIVER = os.environ.get("PROVIDER_DRIVER", str(ROOT / "build/release/tests/provider_driver"))
 
 
@@ -28,18 +30,6 @@ def is_alive(pid):
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def until(check, what):
-    """Calls `check` until it says something true, and returns that."""
-    end = time.monotonic() + WAIT
-    pause = threading.Event()
-    while True:
-        found = check()
-        if found:
-            return found
-        assert time.monotonic() < end, f"did not happen: {what}"
-        pause.wait(0.01)
 
 
 class Desk:

@@ -7,6 +7,7 @@
  *   {"n": 2, "call": "stop", "service": S, "id": I, "grace_ms": G, "remove": false}
  *   {"n": 3, "call": "list", "service": S}   {"n": 4, "call": "log", "service": S, "id": I}
  *   {"call": "raw", "text": T, "size": N}: N bytes on the link, of T and then of zeros
+ *   {"call": "cut"}: the end of the link   {"call": "close", "service": S}
  * and back: {"n": 1, "fault": F, "reason": T, "units": [...], "log": T}, {"event": "unit", "unit":
  * U}.
  */
@@ -200,6 +201,8 @@ static void obey(struct driver *driver, const json_t *ask)
 
     if (!strcmp(verb, "raw"))
         raw(driver, ask);
+    else if (!strcmp(verb, "cut"))
+        shutdown(driver->raw_fd, SHUT_RDWR);
     for (unsigned i = 0; service && i < driver->count; i++) {
         if (strcmp(driver->desks[i].service, service) != 0)
             continue;

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from conftest import APP, ask, is_alive, until
+from conftest import APP, ask, has_in_memory, is_alive, until
 
 
 def line_with(log, word):
@@ -37,19 +37,6 @@ def test_its_environment_is_what_is_given_and_no_more(make):
     assert env == {"MODE": "hush", "LANG": "xx", "LISTEN_ON": unit["address"].split(":")[1],
                    "SLUICE_SERVICE": "app", "SLUICE_RELEASE": "r1", "SLUICE_UNIT": "u1",
                    "SLUICE_DEPLOY_COMMIT": "abc=1"}
-
-
-def has_in_memory(pid, text):
-    """Whether what a process may write to holds `text`; the largest regions are a sanitizer's shadows."""
-    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            place, rights = line.split()[:2]
-            begin, end = (int(number, 16) for number in place.split("-"))
-            if rights.startswith("rw") and end - begin <= 64 << 20 and "[v" not in line:
-                memory.seek(begin)
-                if text in memory.read(end - begin):
-                    return True
-    return False
 
 
 def test_secrets_of_its_environment_are_in_no_other_process(make):
@@ -300,9 +287,26 @@ def test_messages_that_are_not_understood_hurt_nobody(make):
     bench.expect_log("not understood")
 
 
+def test_a_link_that_ends_completes_what_is_under_way(make):
+    bench = make("deaf")
+    desk = bench.start()
+    desk.start()
+    desk.expect_log("ready")
+    number = desk.begin("stop", id="u1", grace_ms=600000, remove=False)
+    desk.expect("u1", "stopping")
+    desk.tell(call="cut")
+    for answer in (desk.end(number), desk.start("u2"), desk.call("list")):
+        assert answer["fault"] == "transient" and answer["reason"] == "the supervisor is gone"
+    os.kill(desk.pid, signal.SIGKILL)
+    desk = bench.next_desk()
+    assert {unit["state"] for unit in desk.list().values()} == {"stopping"}
+    assert desk.stop(grace_ms=1)["units"][0]["state"] == "stopped"
+
+
 def test_close_completes_what_is_under_way(make):
     desk = make("deaf").start()
     desk.start()
+    desk.expect_log("ready")
     number = desk.begin("stop", id="u1", grace_ms=600000, remove=False)
     desk.expect("u1", "stopping")
     desk.tell(call="close", service="app")

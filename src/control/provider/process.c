@@ -146,6 +146,22 @@ static void on_view(void *owner, const struct unit_view *view)
         process->env.on_unit(process->env.owner, &shown.unit);
 }
 
+/* What waits for news waits in vain. Each end may begin others, so the list is begun anew. */
+static void on_lost(void *owner)
+{
+    struct process *process = owner;
+    struct job *job = process->jobs;
+
+    while (job) {
+        if (job->ask) {
+            job = job->next;
+            continue;
+        }
+        finish_fault(job, PROVIDER_TRANSIENT, "the supervisor is gone");
+        job = process->jobs;
+    }
+}
+
 static void finish_list(struct job *job)
 {
     struct shown *shown = calloc(job->count ? job->count : 1, sizeof(*shown));
@@ -344,7 +360,8 @@ static enum status open_process(const struct provider_env *env, const struct con
     process->env = *env;
     process->grace_ms = service->provider.process.grace_ms;
     memcpy(process->service, service->name.s.p, service->name.s.len);
-    process->watch = (struct unit_client_watch){.on_view = on_view, .owner = process};
+    process->watch =
+        (struct unit_client_watch){.on_view = on_view, .on_lost = on_lost, .owner = process};
     unit_client_watch(env->units, &process->watch);
     *self = process;
     return OK;
