@@ -47,6 +47,7 @@ struct scene {
     uint32_t good_for;        /* requests that the canary is as stable in, in a step before */
     double drift;             /* times that the rates of both rise and fall within a run */
     double outage;            /* times that they rise at once for some requests, and fall again */
+    double loop;              /* share of the canary's requests of one client, which all fail */
     bool
         is_unsteady; /* both have the canary's latency in every other spell, and stable's between */
     bool is_planned; /* the canary's errors are what the plan says that so many requests show */
@@ -74,6 +75,7 @@ static const struct scene scenes[] = {
     {"healthy, five steps", HEALTHY(0.01, 1), FALSE_ALARMS, SELDOM, .steps = 5},
     {"healthy, outages", HEALTHY(0.01, 1), .wanted = VERDICT_BAD, .most = 1500, .block = 1,
      .a_minute = 6, .outage = 40},
+    {"healthy, a client in a loop", HEALTHY(0.01, 1), FALSE_ALARMS, SELDOM, .loop = 0.1},
     {"1 to 2 %", FROM_1_TO(0.02), FOUND, SELDOM, .median = 1900, .late = 4300},
     {"1 to 5 %", FROM_1_TO(0.05), FOUND, OFTEN, .late = 450},
     {"1 to 20 %", FROM_1_TO(0.20), FOUND, OFTEN, .late = 55},
@@ -90,7 +92,8 @@ static const struct scene scenes[] = {
     {"passes, 1.5 times slower", SLOWER, PASSED, SELDOM},
     {"unsure, one a minute", .stable = {0.001, 1}, .canary = {0.001, 1}, UNSURE, .block = 1,
      .a_minute = 1},
-    {"unsure, 5 % of one a minute", .stable = {0.01, 1}, .canary = {0.05, 1}, UNSURE, .block = 1,
+    {"unsure, 5 % of one a minute", .stable = {0.01, 1}, .canary = {0.05, 1},
+     .wanted = VERDICT_UNSURE, .at_least = 0.99, .at_most = 1, .most = 30, .block = 1,
      .a_minute = 1},
 };
 
@@ -206,8 +209,16 @@ static void ask_canary(struct play *play, uint32_t n, bool is_good, struct verdi
     const struct draws *draws = draws_at(play, n, !is_good);
     double errors = is_good ? scene->stable.errors : play->canary_errors;
 
-    for (uint32_t i = 0; i < scene->block; i++)
-        ask(&play->random, errors * times_at(scene, n), draws, counts);
+    for (uint32_t i = 0; i < scene->block; i++) {
+        bool is_loop = !is_good && scene->loop > 0 && uniform(&play->random) < scene->loop;
+        uint64_t failures = counts->failures;
+        struct verdict_count *client =
+            &counts->clients[is_loop ? 0 : random_below(&play->random, VERDICT_CLIENTS)];
+
+        ask(&play->random, is_loop ? 1 : errors * times_at(scene, n), draws, counts);
+        client->requests++;
+        client->failures += counts->failures - failures;
+    }
 }
 
 static enum verdict_outcome add_block(struct play *play, uint32_t n, bool is_good)

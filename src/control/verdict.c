@@ -88,11 +88,37 @@ static void weigh_more(double gains[VERDICT_EFFECTS], const struct verdict_block
     }
 }
 
+/* A request may be counted in one block and turn out to have failed in a later one: there are never
+ * more failures in a block than requests, and the rest is of the next. */
+static uint64_t failed(const struct verdict_side *side)
+{
+    return side->failures < side->requests ? side->failures : side->requests;
+}
+
+/* The block without some clients of the canary; where it has none of them it is the same. */
+static void judge_without(struct verdict *v, unsigned i, const struct verdict_block *block,
+                          const double gains[VERDICT_EFFECTS], double rate)
+{
+    const struct verdict_count *clients = &v->open_canary.clients[i];
+    double changed[VERDICT_EFFECTS] = {0};
+    struct verdict_block others = *block;
+
+    if (clients->requests) {
+        others.seen.canary = fmax(0, others.seen.canary - (double)clients->requests);
+        others.shown.canary = fmax(0, others.shown.canary - (double)clients->failures);
+        others.shown.canary = fmin(others.shown.canary, others.seen.canary);
+        weigh_more(changed, &others, rate);
+        gains = changed;
+    }
+    grow(&v->whole.without[i], gains);
+    grow(&v->step.without[i], gains);
+}
+
 static void judge_errors(struct verdict *v, const struct verdict_rule *rule)
 {
     const struct verdict_block block = {
         {(double)v->open_stable.requests, (double)v->open_canary.requests},
-        {(double)v->open_stable.failures, (double)v->open_canary.failures},
+        {(double)failed(&v->open_stable), (double)failed(&v->open_canary)},
     };
     double rate =
         verdict_bounded((v->base_failures + GUESS_FAILURES) / (v->base_requests + GUESS_REQUESTS));
@@ -102,6 +128,8 @@ static void judge_errors(struct verdict *v, const struct verdict_rule *rule)
     weigh_more(gains, &block, rate);
     grow(&v->whole.worse, gains);
     grow(&v->step.worse, gains);
+    for (unsigned i = 0; i < VERDICT_CLIENTS; i++)
+        judge_without(v, i, &block, gains, rate);
     v->sound +=
         verdict_weigh(&block, healthy, verdict_nearest_intolerable(&block.seen, healthy, rule));
 }
@@ -159,10 +187,18 @@ static void judge_latency(struct verdict *v, const struct verdict_rule *rule)
 
 /* --- what is kept of a block */
 
+static void count(struct verdict_count *sum, const struct verdict_count *more)
+{
+    sum->requests += more->requests;
+    sum->failures += more->failures;
+}
+
 static void join(struct verdict_side *to, const struct verdict_side *more)
 {
     to->requests += more->requests;
     to->failures += more->failures;
+    for (unsigned i = 0; i < VERDICT_CLIENTS; i++)
+        count(&to->clients[i], &more->clients[i]);
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
         to->latency[i] += more->latency[i];
 }
@@ -172,11 +208,11 @@ static void match_block(struct verdict_match *match, const struct verdict_side *
                         const struct verdict_side *canary)
 {
     double a = (double)stable->requests, b = (double)canary->requests;
-    double good_a = a - (double)stable->failures, good_b = b - (double)canary->failures;
+    double good_a = a - (double)failed(stable), good_b = b - (double)failed(canary);
 
     match->requests += a * b / (a + b);
-    match->failures_stable += (double)stable->failures * b / (a + b);
-    match->failures_canary += (double)canary->failures * a / (a + b);
+    match->failures_stable += (double)failed(stable) * b / (a + b);
+    match->failures_canary += (double)failed(canary) * a / (a + b);
     if (good_a <= 0 || good_b <= 0)
         return;
     a = good_a / (good_a + good_b);
@@ -187,17 +223,15 @@ static void match_block(struct verdict_match *match, const struct verdict_side *
     }
 }
 
-static void count(struct verdict_count *count, const struct verdict_side *side)
-{
-    count->requests += side->requests;
-    count->failures += side->failures;
-}
-
 static void keep(struct verdict_scope *scope, const struct verdict *v)
 {
-    count(&scope->stable, &v->open_stable);
-    count(&scope->canary, &v->open_canary);
-    match_block(&scope->match, &v->open_stable, &v->open_canary);
+    const struct verdict_side *stable = &v->open_stable, *canary = &v->open_canary;
+
+    count(&scope->stable, &(struct verdict_count){stable->requests, failed(stable)});
+    count(&scope->canary, &(struct verdict_count){canary->requests, failed(canary)});
+    for (unsigned i = 0; i < VERDICT_CLIENTS; i++)
+        count(&scope->clients[i], &canary->clients[i]);
+    match_block(&scope->match, stable, canary);
 }
 
 /* What it showed is past now: guesses for the next are made from it. */
@@ -206,11 +240,13 @@ static void close_block(struct verdict *v)
     double kept = exp(-v->open_s / FADE_S);
 
     v->base_requests = v->base_requests * kept + (double)v->open_stable.requests;
-    v->base_failures = v->base_failures * kept + (double)v->open_stable.failures;
+    v->base_failures = v->base_failures * kept + (double)failed(&v->open_stable);
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
         v->base_latency[i] = v->base_latency[i] * kept + (double)v->open_stable.latency[i];
-    memset(&v->open_stable, 0, sizeof(v->open_stable));
-    memset(&v->open_canary, 0, sizeof(v->open_canary));
+    v->open_stable =
+        (struct verdict_side){.failures = v->open_stable.failures - failed(&v->open_stable)};
+    v->open_canary =
+        (struct verdict_side){.failures = v->open_canary.failures - failed(&v->open_canary)};
     v->open_s = 0;
 }
 

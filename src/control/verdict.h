@@ -27,6 +27,7 @@ enum {
     VERDICT_QUANTILES = 3, /* of latency that a canary fails by: 50, 90 and 99 % */
     VERDICT_CALM = 2,      /* of them, that it must pass by: 50 and 90 % */
     VERDICT_FAILURES = 3,  /* fewer of the canary's prove nothing */
+    VERDICT_CLIENTS = 16,  /* groups that clients fall into by a hash of theirs */
     VERDICT_SPAN_S = 60,   /* blocks are joined over no longer than this until both sides are in */
 };
 
@@ -37,11 +38,16 @@ struct verdict_rule {
     uint64_t minimum;     /* requests of the canary before any answer but that of a hard stop */
 };
 
+struct verdict_count {
+    uint64_t requests, failures;
+};
+
 /* What one side had in one span of time. First attempts only; what the gateway refused is not in.
  */
 struct verdict_side {
     uint64_t requests, failures;
-    uint64_t latency[LATENCY_BUCKETS]; /* of those that did not fail */
+    uint64_t latency[LATENCY_BUCKETS];             /* of those that did not fail */
+    struct verdict_count clients[VERDICT_CLIENTS]; /* the same by client; all 0: not known */
 };
 
 /* One question: logarithms of the products of e-values, and the highest of their mean so far. */
@@ -57,15 +63,13 @@ struct verdict_match {
     double latency_stable[LATENCY_BUCKETS], latency_canary[LATENCY_BUCKETS];
 };
 
-struct verdict_count {
-    uint64_t requests, failures;
-};
-
 /* All that was seen in one stretch of a deploy. */
 struct verdict_scope {
-    struct verdict_count stable, canary; /* that were compared */
+    struct verdict_count stable, canary;           /* that were compared */
+    struct verdict_count clients[VERDICT_CLIENTS]; /* of the canary */
     struct verdict_match match;
     struct verdict_proof worse, slower[VERDICT_QUANTILES]; /* against "no worse" */
+    struct verdict_proof without[VERDICT_CLIENTS]; /* and what `worse` is without those clients */
 };
 
 struct verdict {

@@ -95,12 +95,27 @@ static double half_way(double ratio)
     return (1 + ratio) / 2;
 }
 
+/* Whether it would be so without clients that have a third of the failures: one in a loop would
+ * fail on stable as well. Where there are hardly others, they are what the service has. */
+static bool is_of_many(const struct verdict_scope *scope, double decides)
+{
+    for (unsigned i = 0; i < VERDICT_CLIENTS; i++) {
+        const struct verdict_count *clients = &scope->clients[i];
+
+        if (clients->failures * 3 > scope->canary.failures &&
+            clients->requests * 10 <= scope->canary.requests * 9)
+            return e_value(scope->without[i].top) >= decides;
+    }
+    return true;
+}
+
 static bool are_errors_bad(const struct verdict_scope *scope, const struct verdict_rule *rule,
                            const struct verdict_finding *errors)
 {
     return errors->evidence >= errors->decides && scope->canary.failures >= VERDICT_FAILURES &&
            errors->ratio >= half_way(rule->error_ratio) &&
-           errors->canary - errors->stable >= rule->error_margin / 2;
+           errors->canary - errors->stable >= rule->error_margin / 2 &&
+           is_of_many(scope, errors->decides);
 }
 
 static bool is_latency_bad(const struct verdict_rule *rule, const struct verdict_finding *finding)

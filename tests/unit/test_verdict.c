@@ -14,7 +14,6 @@
 
 #include <cmocka.h>
 
-#include "base/loop_cap.h"
 #include "base/random.h"
 
 static const struct verdict_rule rule = {.error_ratio = 2,
@@ -431,6 +430,8 @@ static void test_what_steps_may_cost(void **state)
         step.whole.worse.top = step.whole.slower[0].top = 0;
         step.step.canary = (struct verdict_count){1000, 1000};
         step.step.worse.top = 300;
+        for (unsigned c = 0; c < VERDICT_CLIENTS; c++)
+            step.step.without[c].top = 300;
         step.step.match = (struct verdict_match){1000, 1, 1000, {0}, {0}};
         answer = verdict_look(&step, &rule);
         assert_int_equal(answer.outcome == VERDICT_BAD, i > 0);
@@ -460,20 +461,50 @@ static void test_an_answer_that_is_not_bad(void **state)
     assert_int_equal(answer.outcome, VERDICT_UNSURE);
 }
 
-/* A client in a loop has its five a second; others have theirs. */
-static void test_loops_are_capped(void **state)
+/* A tenth of the canary's requests are one client's, and they all fail; others are as on stable.
+ * With more than one such client it is the canary; and so it is where there is no other client. */
+static enum verdict_outcome ask_with_a_loop(unsigned loops, bool has_others)
 {
-    static struct loop_cap cap;
-    unsigned taken = 0;
+    struct verdict verdict;
+
+    verdict_init(&verdict, 0, 0);
+    for (unsigned i = 0; i < 600; i++) {
+        struct verdict_side stable = side_of(190, i % 2), canary = side_of(10, 1);
+
+        for (unsigned n = 0; n < 9; n++)
+            canary.clients[has_others ? (i + n) % VERDICT_CLIENTS : 3].requests++;
+        canary.clients[loops > 1 ? i % loops : 3].requests++;
+        canary.clients[loops > 1 ? i % loops : 3].failures++;
+        verdict_add(&verdict, &rule, &stable, &canary, 1);
+    }
+    return verdict_look(&verdict, &rule).outcome;
+}
+
+static void test_a_client_in_a_loop(void **state)
+{
+    (void)state;
+    assert_int_not_equal(ask_with_a_loop(1, true), VERDICT_BAD);
+    assert_int_equal(ask_with_a_loop(4, true), VERDICT_BAD);
+    assert_int_equal(ask_with_a_loop(1, false), VERDICT_BAD);
+}
+
+/* Requests that are counted when their answers begin, and fail later: in a block without enough. */
+static void test_failures_that_come_late(void **state)
+{
+    struct verdict verdict;
+    struct verdict_side stable = side_of(19, 0), begun = side_of(2, 0), none = {0};
+    struct verdict_side late = {.requests = 1, .failures = 3};
 
     (void)state;
-    for (unsigned i = 0; i < 100; i++)
-        taken += loop_cap_take(&cap, 7, 1);
-    assert_int_equal(taken, LOOP_CAP_MOST);
-    assert_true(loop_cap_take(&cap, 8, 1));
-    assert_false(loop_cap_take(&cap, 7 + LOOP_CAP_SLOTS, 1)); // shares its number
-    assert_true(loop_cap_take(&cap, 7, 2));
-    assert_true(loop_cap_take(&cap, 7, 0)); // a clock that went back
+    verdict_init(&verdict, 0, 0);
+    verdict_add(&verdict, &rule, &stable, &begun, 1);
+    verdict_add(&verdict, &rule, &stable, &late, 1);
+    assert_int_equal(verdict.whole.canary.failures, 1);
+    verdict_add(&verdict, &rule, &stable, &none, 1);
+    assert_int_equal(verdict.whole.canary.failures, 1);
+    verdict_add(&verdict, &rule, &stable, &begun, 1);
+    assert_int_equal(verdict.whole.canary.failures, 3);
+    assert_int_equal(verdict.whole.canary.requests, 5);
 }
 
 static void test_buckets(void **state)
@@ -514,7 +545,8 @@ int main(void)
         cmocka_unit_test(test_one_that_goes_bad_later),
         cmocka_unit_test(test_what_steps_may_cost),
         cmocka_unit_test(test_an_answer_that_is_not_bad),
-        cmocka_unit_test(test_loops_are_capped),
+        cmocka_unit_test(test_a_client_in_a_loop),
+        cmocka_unit_test(test_failures_that_come_late),
         cmocka_unit_test(test_buckets),
     };
 
