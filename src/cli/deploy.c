@@ -15,7 +15,7 @@
 #include "cli/client.h"
 #include "cli/show.h"
 
-enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120 };
+enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S = 15 };
 
 static const char usage[] =
     "SERVICE --release R --target ADDRESS [--target ADDRESS ...] [--breaking] [--detach] [--json]";
@@ -174,12 +174,32 @@ static json_t *body_of(const struct client *client)
                      "targets", targets, "breaking", (int)client->breaking);
 }
 
+/* Nothing was done, and may be soon. */
+static bool is_starting(const struct client_answer *answer)
+{
+    const char *reason = show_text(answer->body, "reason");
+
+    return answer->status == 503 &&
+           (!strcmp(reason, "control_starting") || !strcmp(reason, "control_unavailable"));
+}
+
 static int begin(const struct client *client)
 {
     json_t *body = body_of(client);
     struct client_answer answer;
-    int code = client_call(client, "POST", "/api/v1/deploys", body, &answer);
+    time_t begun = time(NULL);
     char id[80] = "";
+    int code = client_try(client, "POST", "/api/v1/deploys", body, &answer);
+
+    while (code && is_starting(&answer) && time(NULL) - begun < STARTING_S && !is_left) {
+        client_free(&answer);
+        pause_ms(POLL_MS);
+        code = client_try(client, "POST", "/api/v1/deploys", body, &answer);
+    }
+    if (code) { // said again for what is to be said of it
+        client_free(&answer);
+        code = client_call(client, "POST", "/api/v1/deploys", body, &answer);
+    }
 
     if (!code)
         snprintf(id, sizeof(id), "%s", show_text(answer.body, "id"));

@@ -25,6 +25,16 @@ static const char *text(struct control_call *call, struct str s)
     return copy.p ? copy.p : "";
 }
 
+/* False: nothing is known yet, and the call was refused. */
+static bool is_ready(struct control_call *call)
+{
+    if (deploys_are_read(call->api->options.deploys))
+        return true;
+    rest_field(&call->rest, "Retry-After", "1");
+    rest_problem(&call->rest, 503, "control_starting", "Control is starting: try again.");
+    return false;
+}
+
 void control_api_deploy_begin(struct control_call *call)
 {
     struct str key = head_value_name(&call->rest.head, STR("idempotency-key"));
@@ -45,6 +55,8 @@ void control_api_deploy_begin(struct control_call *call)
 
 void control_api_deploys(struct control_call *call)
 {
+    if (!is_ready(call))
+        return;
     rest_reply_json(&call->rest, 200,
                     json_pack("{s:o}", "deploys", deploys_list(call->api->options.deploys)));
 }
@@ -52,8 +64,11 @@ void control_api_deploys(struct control_call *call)
 void control_api_deploy(struct control_call *call)
 {
     const char *id = text(call, call->rest.parts[0]);
-    json_t *deploy = deploys_show(call->api->options.deploys, id);
+    json_t *deploy;
 
+    if (!is_ready(call))
+        return;
+    deploy = deploys_show(call->api->options.deploys, id);
     if (deploy)
         rest_reply_json(&call->rest, 200, deploy);
     else
@@ -64,6 +79,8 @@ static void say(struct control_call *call, const char *id, enum deploy_word word
 {
     struct deploys_word said = {.id = id, .word = word, .actor = text(call, call->actor)};
 
+    if (!is_ready(call))
+        return;
     call->job.deploy = (struct deploys_waiter){.done = on_told};
     deploys_say(call->api->options.deploys, &said, &call->job.deploy);
 }
@@ -91,8 +108,11 @@ void control_api_deploy_retry(struct control_call *call)
 void control_api_rollback(struct control_call *call)
 {
     const char *service = text(call, call->rest.parts[0]);
-    const char *id = deploys_latest(call->api->options.deploys, service);
+    const char *id;
 
+    if (!is_ready(call))
+        return;
+    id = deploys_latest(call->api->options.deploys, service);
     if (id)
         say(call, id, DEPLOY_SAYS_ROLLBACK);
     else

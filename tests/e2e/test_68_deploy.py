@@ -5,6 +5,7 @@ hook changes."""
 import json
 import os
 import signal
+import subprocess
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -402,7 +403,6 @@ def test_an_edge_that_is_killed(shop):
 
 
 def test_a_command_that_is_interrupted_leaves_the_deploy(shop):
-    import subprocess
     s = shop({"strategy": "canary", "steps": [{"share": "10%", "for": "1h"}]})
     command = subprocess.Popen([s.gw.binary, "deploy", "shop", "--release", "2", "--target", s.origin("2").address],
                                cwd=s.gw.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

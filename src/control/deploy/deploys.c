@@ -417,6 +417,11 @@ void deploys_say(struct deploys *deploys, const struct deploys_word *word,
     deploy->waiters = waiter;
 }
 
+bool deploys_are_read(const struct deploys *deploys)
+{
+    return deploys->is_read;
+}
+
 const char *deploys_latest(const struct deploys *deploys, const char *service)
 {
     for (const struct deploy *deploy = deploys->all; deploy; deploy = deploy->next)

@@ -72,6 +72,8 @@ void deploys_say(struct deploys *deploys, const struct deploys_word *word,
                  struct deploys_waiter *waiter);
 /* The id of the deploy of a service that can be rolled back; NULL: there is none. */
 const char *deploys_latest(const struct deploys *deploys, const char *service);
+/* Whether it has been read what there was; before, nothing is known. */
+bool deploys_are_read(const struct deploys *deploys);
 /* What is to be known of one; NULL: there is none of that id, or no memory. */
 json_t *deploys_show(const struct deploys *deploys, const char *id);
 /* All that are kept, newest first. */

@@ -310,7 +310,7 @@ void deploys_begin(struct deploys *deploys, const struct deploys_request *reques
         return;
     }
     if (!deploys->is_read)
-        refuse(&ask, 503, "store_failed", "Control has not read its store yet: try again.");
+        refuse(&ask, 503, "control_starting", "Control is starting: try again.");
     else if (read_body(&ask) && look_around(&ask) && !(deploy = make(&ask)))
         refuse(&ask, 503, "memory_limit", "Out of memory.");
     if (!deploy) {
