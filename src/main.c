@@ -24,7 +24,7 @@ static const struct command commands[] = {
     {"why", cli_why, "ID [--json]", "says why a request went where it went"},
     {"target", cli_target, "list|add|remove|drain|enable ...",
      "shows and changes the targets of a service"},
-    {"deploy", cli_deploy, "SERVICE --release R --target ADDRESS ...",
+    {"deploy", cli_deploy, "SERVICE --release R [--target ADDRESS ...]",
      "puts a release in the place of the one that serves"},
     {"promote", cli_deploy_word, "ID [--json]", "takes a deploy to its next step now"},
     {"approve", cli_deploy_word, "ID [--json]", "lets a deploy that asks go on"},

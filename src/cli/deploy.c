@@ -18,7 +18,7 @@
 enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S = 15 };
 
 static const char usage[] =
-    "SERVICE --release R --target ADDRESS [--target ADDRESS ...] [--breaking] [--detach] [--json]";
+    "SERVICE --release R [--target ADDRESS ...] [--breaking] [--detach] [--json]";
 
 static volatile sig_atomic_t is_left;
 
@@ -166,11 +166,11 @@ static int follow(const struct client *client, const char *id)
 
 static json_t *body_of(const struct client *client)
 {
-    json_t *targets = json_array();
+    json_t *targets = client->target_count ? json_array() : NULL;
 
     for (int i = 0; i < client->target_count; i++)
         json_array_append_new(targets, json_string(client->targets[i]));
-    return json_pack("{s:s,s:s,s:o,s:b}", "service", client->words[0], "release", client->release,
+    return json_pack("{s:s,s:s,s:o*,s:b}", "service", client->words[0], "release", client->release,
                      "targets", targets, "breaking", (int)client->breaking);
 }
 
@@ -223,7 +223,7 @@ int cli_deploy(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
     if (client.follow && !client.word_count)
         return follow(&client, client.follow);
-    if (client.word_count == 1 && client.release && client.target_count)
+    if (client.word_count == 1 && client.release)
         return begin(&client);
     fprintf(stderr, "usage: sluice deploy %s\n       sluice deploy --follow ID\n", usage);
     return CLIENT_USAGE;

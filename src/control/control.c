@@ -150,9 +150,13 @@ static bool open_parts(struct control *control, const struct conf *conf)
     control->edges = control->outbound ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
     control->acme = control->edges ? acme_new(&acme) : NULL;
-    deploys =
-        (struct deploys_options){&control->loop, control->outbound,        control->edges,
-                                 control->store, control->options->config, control->options->world};
+    deploys = (struct deploys_options){.loop = &control->loop,
+                                       .outbound = control->outbound,
+                                       .edges = control->edges,
+                                       .store = control->store,
+                                       .units = control->units,
+                                       .config = control->options->config,
+                                       .world = control->options->world};
     control->deploys = control->acme ? deploys_new(&deploys) : NULL;
     api = (struct control_api_options){&control->loop, control->edges, control->store,
                                        control->deploys, control->state};

@@ -344,7 +344,7 @@ def test_the_same_request_again_is_the_same_deploy(shop):
     assert len(s.gw.admin("GET", "/api/v1/deploys").json()["deploys"]) == 1
 
 
-@pytest.mark.parametrize("words", [[], ["shop"], ["shop", "--release", "2"], ["shop", "--target", "127.0.0.1:1"]])
+@pytest.mark.parametrize("words", [[], ["shop"], ["shop", "--target", "127.0.0.1:1"], ["a", "b", "--release", "2"]])
 def test_wrong_use_of_the_command(shop, words):
     assert shop().gw.cli("deploy", *words).code == 2
 

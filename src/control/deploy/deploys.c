@@ -49,6 +49,8 @@ struct managed *managed_new(struct deploys *deploys, const char *service)
 static void free_managed(struct managed *managed)
 {
     watch_drop(managed);
+    units_drop(managed);
+    store_put_free(&managed->put);
     json_decref(managed->record);
     free(managed->body);
     free(managed->name);
@@ -281,6 +283,36 @@ static void read_all(struct deploys *deploys)
     store_list(deploys->options.store, &deploys->list);
 }
 
+/* --- a service without a deploy: its units may move */
+
+static void on_record_saved(struct store_job *job, enum status status)
+{
+    struct store_put *put = CONTAINER_OF(job, struct store_put, job);
+    struct managed *managed = CONTAINER_OF(put, struct managed, put);
+
+    managed->is_saving = false;
+    store_put_free(put);
+    if (status == E_CLOSED)
+        return;
+    if (status)
+        say_line("where %s runs now is not in the store: %s", managed->name, job->error);
+    if (!watch_compose(managed)) // requests go where it runs, in any case
+        say_line("out of memory: the edges are not told of %s", managed->name);
+}
+
+static void save_record(struct managed *managed)
+{
+    managed->revision++;
+    json_object_set_new(managed->record, "revision", json_integer((json_int_t)managed->revision));
+    managed->put = (struct store_put){.job = {.done = on_record_saved}};
+    if (!store_put_add(&managed->put, service_kind, managed->name, managed->record)) {
+        store_put_free(&managed->put);
+        return;
+    }
+    managed->is_saving = true;
+    store_put(managed->deploys->options.store, &managed->put);
+}
+
 /* --- going on */
 
 static void gather(struct deploy *deploy, struct deploy_seen *seen)
@@ -297,6 +329,7 @@ static void gather(struct deploy *deploy, struct deploy_seen *seen)
         .actor = *deploy->word_actor ? deploy->word_actor : NULL,
     };
     watch_see(deploy->managed, seen);
+    units_see(deploy, seen);
     if (seen->is_ill && wants.new_share)
         seen->why = "at an edge none of its targets is up";
     seen->is_ill = seen->is_ill && wants.new_share;
@@ -346,6 +379,10 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
     if (deploy->is_unsaved || deploy->is_saving)
         return;
     act(deploy);
+    if (units_adopt(deploy->managed)) {
+        deploy_save(deploy);
+        return;
+    }
     gather(deploy, &seen);
     next = deploy_next(&deploy->plan, &deploy->state, &seen);
     deploy->word = DEPLOY_SAYS_NOTHING;
@@ -367,8 +404,12 @@ void deploys_tick(struct deploys *deploys)
     if (deploys->is_stalled)
         read_all(deploys);
 
-    for (struct managed *managed = deploys->managed; managed; managed = managed->next)
+    for (struct managed *managed = deploys->managed; managed; managed = managed->next) {
         watch_tick(managed, now_ms);
+        units_tick(managed, now_ms);
+        if (!managed->deploy && !managed->is_saving && units_adopt(managed))
+            save_record(managed);
+    }
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
         if (!deploy_is_over(&deploy->state))
             go_on(deploy, now_ms);
@@ -457,6 +498,8 @@ void deploys_configure(struct deploys *deploys)
         arena_reset(&arena);
         return;
     }
+    for (struct managed *managed = deploys->managed; managed; managed = managed->next)
+        units_close(managed); // they are opened again, with what is new
     arena_reset(&deploys->arena);
     deploys->arena = arena;
     deploys->conf = conf;
@@ -466,8 +509,10 @@ void deploys_close(struct deploys *deploys)
 {
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next)
         hooks_drop(deploy);
-    for (struct managed *managed = deploys->managed; managed; managed = managed->next)
+    for (struct managed *managed = deploys->managed; managed; managed = managed->next) {
         watch_drop(managed);
+        units_close(managed);
+    }
 }
 
 void deploys_free(struct deploys **deploys)

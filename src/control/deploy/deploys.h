@@ -24,7 +24,8 @@ struct deploys_options {
     struct outbound *outbound;
     struct edges *edges;
     struct store *store;
-    const char *config; /* FILE; borrowed, as the next */
+    struct unit_client *units; /* NULL: no supervisor that starts apps */
+    const char *config;        /* FILE; borrowed, as the next */
     const struct conf_world *world;
 };
 

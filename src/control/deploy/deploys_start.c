@@ -67,7 +67,11 @@ static bool read_body(struct ask *ask)
     ask->conf = find_conf(ask->deploys->conf, ask->service);
     if (!ask->conf)
         return refuse(ask, 404, "service_not_found", "There is no service \"%s\".", ask->service);
-    if (!json_array_size(ask->targets))
+    if (ask->conf->provider.is_set && ask->targets)
+        return refuse(ask, 422, "deploy_invalid",
+                      "The provider of \"%s\" knows where its releases run: no \"targets\".",
+                      ask->service);
+    if (!ask->conf->provider.is_set && !json_array_size(ask->targets))
         return refuse(ask, 422, "deploy_invalid",
                       "\"targets\" are needed: the addresses where the new release answers.");
     json_array_foreach(ask->targets, i, target) if (!json_is_string(target)) return refuse(
@@ -175,6 +179,7 @@ static void make_plan(const struct ask *ask, struct deploy *deploy)
     struct deploy_plan *plan = &deploy->plan;
 
     plan->has_old = ask->has_old;
+    plan->has_units = ask->conf->provider.is_set;
     plan->stops_first = conf->strategy == CONF_RECREATE;
     plan->is_breaking = json_is_true(json_object_get(ask->request->body, "breaking"));
     plan->on_no_data = no_data[conf->verdict.on_no_data];
@@ -279,7 +284,7 @@ static void enter(const struct ask *ask, struct deploy *deploy)
     struct managed *managed = deploy->managed;
     json_t *releases = json_object_get(managed->record, "releases");
 
-    json_object_set(releases, deploy->release, deploy->targets);
+    json_object_set_new(releases, deploy->release, json_deep_copy(deploy->targets));
     if (!json_object_get(managed->record, "stable"))
         json_object_set_new(managed->record, "stable", json_string(ask->old));
     managed->deploy = deploy;

@@ -53,8 +53,9 @@ static void add_targets(json_t *list, const json_t *targets, const char *release
     }
 }
 
-static bool is_wanted(const struct deploy *deploy, const char *release)
+bool watch_wants(const struct managed *managed, const char *release)
 {
+    const struct deploy *deploy = managed->deploy;
     struct deploy_wants wants;
 
     if (!deploy)
@@ -72,7 +73,7 @@ static json_t *removed(const struct managed *managed)
 
     if (!list)
         list = json_array();
-    if (deploy && *deploy->old && !is_wanted(deploy, deploy->old))
+    if (deploy && *deploy->old && !watch_wants(managed, deploy->old))
         json_array_extend(list, deploy->old_file_targets);
     return list;
 }
@@ -87,7 +88,8 @@ bool watch_compose(struct managed *managed)
     if (deploy && deploy_wants(&deploy->plan, &deploy->state).is_new_stable)
         stable = deploy->release;
     json_object_foreach(json_object_get(managed->record, "releases"), release,
-                        list) if (is_wanted(deploy, release)) add_targets(targets, list, release);
+                        list) if (watch_wants(managed, release))
+        add_targets(targets, list, release);
     body = json_pack("{s:I,s:I,s:o,s:o,s:o,s:s}", "epoch",
                      (json_int_t)store_epoch(managed->deploys->options.store), "revision",
                      (json_int_t)managed->revision, "targets", targets, "removed", removed(managed),
@@ -331,6 +333,14 @@ void watch_tick(struct managed *managed, int64_t now_ms)
 }
 
 /* --- what all say */
+
+bool watch_is_live(const struct managed *managed)
+{
+    for (uint32_t i = 0; i < managed->watch_count; i++)
+        if (!has_it(&managed->watches[i]))
+            return false;
+    return managed->watch_count > 0 && managed->body;
+}
 
 void watch_see(const struct managed *managed, struct deploy_seen *seen)
 {

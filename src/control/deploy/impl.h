@@ -9,6 +9,7 @@
 #include "control/deploy/deploys.h"
 #include "control/deploy/hook.h"
 #include "control/verdict.h"
+#include "sluice/provider.h"
 
 enum {
     DEPLOY_ID_MAX = 24,
@@ -52,6 +53,14 @@ struct managed {
     struct deploy *deploy; /* the one that is not over; NULL: none */
     struct watch *watches; /* one an edge */
     uint32_t watch_count, watch_version;
+    const struct provider *provider; /* NULL: its targets are only listed */
+    void *self;                      /* of the provider */
+    struct unit *units;              /* deploys_units.c */
+    uint32_t instances;
+    int64_t list_ms;
+    bool is_listing, is_listed; /* listed: what is known of units is so */
+    struct store_put put;       /* of the record alone */
+    bool is_saving;
 };
 
 struct window {
@@ -119,6 +128,21 @@ void watch_drop(struct managed *managed);
 bool watch_compose(struct managed *managed);
 /* What all edges say of a deploy. */
 void watch_see(const struct managed *managed, struct deploy_seen *seen);
+
+/* Whether a release of it is to be there. */
+bool watch_wants(const struct managed *managed, const char *release);
+/* Every edge has what it is told. */
+bool watch_is_live(const struct managed *managed);
+
+/* --- deploys_units.c */
+/* Starts and stops what is due. */
+void units_tick(struct managed *managed, int64_t now_ms);
+/* Puts the addresses of units into the record. True: there was news, to be saved. */
+bool units_adopt(struct managed *managed);
+void units_see(struct deploy *deploy, struct deploy_seen *seen);
+/* The provider's configuration goes; what runs goes on. */
+void units_close(struct managed *managed);
+void units_drop(struct managed *managed);
 
 /* --- deploys_hooks.c */
 /* Runs what the state wants. */

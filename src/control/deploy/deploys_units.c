@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The units of a service with a provider: as many of each release as are wanted run, what is not
+ * wanted any more is stopped once no edge sends it anything, and one that ends by itself is started
+ * again, later each time. Compares what the provider lists with what is wanted, over and over, so a
+ * restart of control changes nothing.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "control/deploy/impl.h"
+#include "control/say.h"
+
+enum { LIST_MS = 500, IDLE_MS = 3000, BACKOFF_MS = 1000, BACKOFF_MAX_MS = 60 * 1000 };
+
+/* One that is there, or shall be. */
+struct unit {
+    struct unit *next;
+    struct managed *managed;
+    char id[PROVIDER_ID_MAX + 1], release[PROVIDER_ID_MAX + 1], address[64], why[160];
+    enum provider_state state;
+    bool is_listed, is_wanted, is_busy;
+    int64_t started_ms, next_ms; /* wall clock; monotonic: not before it */
+    uint32_t failures;           /* in a row */
+};
+
+static int64_t now(void)
+{
+    return (int64_t)(clock_us() / 1000);
+}
+
+/* --- what there is */
+
+static struct unit *find(struct managed *managed, const char *id)
+{
+    struct unit *unit = managed->units;
+
+    while (unit && strcmp(unit->id, id) != 0)
+        unit = unit->next;
+    return unit;
+}
+
+static struct unit *demand(struct managed *managed, const char *id, const char *release)
+{
+    struct unit *unit = find(managed, id);
+
+    if (unit)
+        return unit;
+    unit = calloc(1, sizeof(*unit));
+    if (!unit)
+        return NULL;
+    unit->managed = managed;
+    snprintf(unit->id, sizeof(unit->id), "%s", id);
+    snprintf(unit->release, sizeof(unit->release), "%s", release);
+    unit->next = managed->units;
+    managed->units = unit;
+    return unit;
+}
+
+/* Why it ended, with the last line that it printed. */
+static void explain(struct unit *unit, const struct provider_unit *seen)
+{
+    const char *end = seen->tail.p + seen->tail.len, *line;
+    char how[64];
+
+    while (seen->tail.p && end > seen->tail.p && (end[-1] == '\n' || end[-1] == '\r'))
+        end--;
+    for (line = end; seen->tail.p && line > seen->tail.p && line[-1] != '\n'; line--)
+        ;
+    if (seen->signal)
+        snprintf(how, sizeof(how), "was ended by signal %d", seen->signal);
+    else if (seen->exit_code >= 0)
+        snprintf(how, sizeof(how), "exited with %d", seen->exit_code);
+    else
+        snprintf(how, sizeof(how), "could not be started");
+    snprintf(unit->why, sizeof(unit->why), "it %s%s%.*s", how,
+             seen->reason || (seen->tail.p && line < end) ? ": " : "",
+             seen->reason ? (int)strnlen(seen->reason, 100)
+                          : (int)(end - line < 100 ? end - line : 100),
+             seen->reason ? seen->reason : (seen->tail.p ? line : ""));
+}
+
+static void take_unit(struct managed *managed, const struct provider_unit *seen)
+{
+    struct unit *unit = demand(managed, seen->id, seen->release);
+
+    if (!unit)
+        return;
+    unit->is_listed = true;
+    unit->state = seen->state;
+    unit->started_ms = seen->started_ms;
+    snprintf(unit->address, sizeof(unit->address), "%s", seen->address ? seen->address : "");
+    if (seen->state == PROVIDER_FAILED || seen->state == PROVIDER_STOPPED)
+        explain(unit, seen);
+    else if (seen->state == PROVIDER_RUNNING &&
+             (int64_t)clock_wall_ms() - seen->started_ms > BACKOFF_MAX_MS)
+        unit->failures = 0;
+}
+
+static void drop_gone(struct managed *managed)
+{
+    for (struct unit **at = &managed->units; *at;) {
+        struct unit *unit = *at;
+
+        if (unit->is_listed || unit->is_wanted || unit->is_busy) {
+            at = &unit->next;
+            continue;
+        }
+        *at = unit->next;
+        free(unit);
+    }
+}
+
+static void on_listed(void *owner, const struct provider_result *result)
+{
+    struct managed *managed = owner;
+
+    managed->is_listing = false;
+    managed->list_ms = now() + (managed->deploy ? LIST_MS : IDLE_MS);
+    if (result->fault) {
+        managed->is_listed = false;
+        return;
+    }
+    for (struct unit *unit = managed->units; unit; unit = unit->next)
+        unit->is_listed = false;
+    for (uint32_t i = 0; i < result->unit_count; i++)
+        take_unit(managed, &result->units[i]);
+    managed->is_listed = true;
+}
+
+/* --- what is wanted */
+
+/* The same for the same service and release, and for no others. */
+static void make_id(const struct managed *managed, const char *release, uint32_t number,
+                    char id[PROVIDER_ID_MAX + 1])
+{
+    uint32_t hash =
+        (uint32_t)XXH3_64bits_withSeed(release, strlen(release),
+                                       XXH3_64bits(managed->name, strlen(managed->name)));
+
+    snprintf(id, PROVIDER_ID_MAX + 1, "u%08x-%.40s-%u", hash, release, number);
+}
+
+static void want(struct managed *managed, const struct conf_service *conf)
+{
+    const char *release;
+    json_t *targets;
+
+    for (struct unit *unit = managed->units; unit; unit = unit->next)
+        unit->is_wanted = false;
+    json_object_foreach(json_object_get(managed->record, "releases"), release, targets)
+    {
+        if (!watch_wants(managed, release))
+            continue;
+        for (uint32_t i = 1; i <= conf->provider.process.instances; i++) {
+            char id[PROVIDER_ID_MAX + 1];
+            struct unit *unit;
+
+            make_id(managed, release, i, id);
+            unit = demand(managed, id, release);
+            if (unit)
+                unit->is_wanted = true;
+        }
+    }
+}
+
+/* --- doing */
+
+static void on_done(void *owner, const struct provider_result *result)
+{
+    struct unit *unit = owner;
+    struct managed *managed = unit->managed;
+
+    unit->is_busy = false;
+    managed->list_ms = 0;
+    managed->is_listed = false; // what was listed before is not so any more
+    if (!result->fault)
+        return;
+    snprintf(unit->why, sizeof(unit->why), "%s", result->reason ? result->reason : "it failed");
+    unit->failures++;
+    unit->next_ms = now() + (result->retry_ms ? result->retry_ms : BACKOFF_MS);
+    if (result->fault != PROVIDER_TRANSIENT)
+        unit->state = PROVIDER_FAILED;
+    say_line("unit %s of %s: %s", unit->id, managed->name, unit->why);
+}
+
+static void start(struct unit *unit)
+{
+    struct provider_spec spec = {.id = unit->id, .release = unit->release};
+    uint64_t pause_ms = BACKOFF_MS;
+
+    for (uint32_t i = 1; i < unit->failures && pause_ms < BACKOFF_MAX_MS; i++)
+        pause_ms *= 2;
+    unit->is_busy = true;
+    unit->failures++;
+    unit->next_ms = now() + (int64_t)pause_ms;
+    unit->managed->provider->start(unit->managed->self, &spec,
+                                   (struct provider_call){on_done, unit});
+}
+
+static void stop(struct unit *unit, bool is_removed)
+{
+    struct provider_stop how = {.id = unit->id, .is_removed = is_removed};
+
+    unit->is_busy = true;
+    unit->managed->provider->stop(unit->managed->self, &how, (struct provider_call){on_done, unit});
+}
+
+static bool runs(const struct unit *unit)
+{
+    return unit->is_listed && (unit->state == PROVIDER_STARTING || unit->state == PROVIDER_RUNNING);
+}
+
+/* A new release that ends while it is waited for has failed: it is not tried again and again. */
+static bool is_on_probation(const struct unit *unit)
+{
+    const struct deploy *deploy = unit->managed->deploy;
+
+    return deploy && !strcmp(unit->release, deploy->release) && deploy->state.phase <= DEPLOY_SMOKE;
+}
+
+static bool has_to_restart(const struct unit *unit)
+{
+    const struct deploy *deploy = unit->managed->deploy;
+
+    return deploy && !strcmp(unit->release, deploy->release) && deploy->state.restarted_ms &&
+           unit->started_ms < deploy->state.restarted_ms;
+}
+
+static void tend(struct unit *unit, bool is_live)
+{
+    bool is_due = !unit->is_busy && now() >= unit->next_ms;
+
+    if (unit->is_busy)
+        return;
+    if (!unit->is_wanted) {
+        if (unit->is_listed && is_live && unit->state != PROVIDER_STOPPING)
+            stop(unit, true);
+    } else if (runs(unit)) {
+        if (has_to_restart(unit))
+            stop(unit, false);
+    } else if (is_due && unit->state != PROVIDER_STOPPING &&
+               !(is_on_probation(unit) && unit->failures)) {
+        start(unit);
+    }
+}
+
+/* --- addresses */
+
+/* Where the units of a release answer; NULL: not all run yet. */
+static json_t *addresses(const struct managed *managed, const char *release, uint32_t instances)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 1; i <= instances; i++) {
+        char id[PROVIDER_ID_MAX + 1];
+        struct unit *unit;
+
+        make_id(managed, release, i, id);
+        unit = find((struct managed *)(uintptr_t)managed, id);
+        if (!unit || unit->state != PROVIDER_RUNNING || !unit->is_listed || !*unit->address) {
+            json_decref(list);
+            return NULL;
+        }
+        json_array_append_new(list, json_pack("{s:o,s:s}", "id", json_sprintf("%s-%u", release, i),
+                                              "address", unit->address));
+    }
+    return list;
+}
+
+bool units_adopt(struct managed *managed)
+{
+    json_t *releases = json_object_get(managed->record, "releases"), *targets;
+    struct deploy *deploy = managed->deploy;
+    bool is_changed = false;
+    const char *release;
+
+    if (!managed->self || !managed->is_listed)
+        return false;
+    json_object_foreach(releases, release, targets)
+    {
+        json_t *now_at = addresses(managed, release, managed->instances);
+
+        if (now_at && !json_equal(now_at, targets)) {
+            is_changed = true;
+            json_array_clear(targets);
+            json_array_extend(targets, now_at);
+            if (deploy && !strcmp(release, deploy->release)) {
+                json_decref(deploy->targets);
+                deploy->targets = json_deep_copy(targets);
+            }
+        }
+        json_decref(now_at);
+    }
+    return is_changed;
+}
+
+/* --- what is seen */
+
+static bool is_gone(const struct managed *managed, const char *release)
+{
+    for (const struct unit *unit = managed->units; unit; unit = unit->next)
+        if (!strcmp(unit->release, release) && (unit->is_listed || unit->is_busy))
+            return false;
+    return true;
+}
+
+void units_see(struct deploy *deploy, struct deploy_seen *seen)
+{
+    struct managed *managed = deploy->managed;
+    uint32_t running = 0;
+
+    if (!deploy->plan.has_units)
+        return;
+    seen->units = DEPLOY_RUNS;
+    seen->is_new_gone &= managed->is_listed && is_gone(managed, deploy->release);
+    seen->is_old_gone &= managed->is_listed && is_gone(managed, deploy->old);
+    for (const struct unit *unit = managed->units; unit; unit = unit->next) {
+        if (strcmp(unit->release, deploy->release) != 0 || !unit->is_wanted)
+            continue;
+        running += runs(unit) && unit->state == PROVIDER_RUNNING;
+        if (is_on_probation(unit) && unit->failures && !unit->is_busy && !runs(unit) &&
+            (unit->state == PROVIDER_FAILED || unit->state == PROVIDER_STOPPED)) {
+            seen->units = DEPLOY_BAD;
+            seen->why = unit->why;
+        }
+    }
+    if (seen->units != DEPLOY_BAD && managed->is_listed && running >= managed->instances)
+        seen->units = DEPLOY_GOOD;
+}
+
+/* --- life */
+
+static const struct conf_service *conf_of(const struct managed *managed)
+{
+    const struct conf *conf = managed->deploys->conf;
+    struct str name = {managed->name, strlen(managed->name)};
+
+    for (uint32_t i = 0; conf && i < conf->service_count; i++)
+        if (str_same(conf->services[i].name.s, name))
+            return &conf->services[i];
+    return NULL;
+}
+
+static void open_provider(struct managed *managed, const struct conf_service *conf)
+{
+    struct provider_env env = {.units = managed->deploys->options.units,
+                               .outbound = managed->deploys->options.outbound};
+
+    managed->provider = provider_of(conf);
+    if (managed->provider && env.units && managed->provider->open(&env, conf, &managed->self))
+        managed->self = NULL;
+}
+
+void units_tick(struct managed *managed, int64_t now_ms)
+{
+    const struct conf_service *conf = conf_of(managed);
+    bool is_live;
+
+    if (!conf || !conf->provider.is_set)
+        return;
+    if (!managed->self)
+        open_provider(managed, conf);
+    if (!managed->self)
+        return;
+    managed->instances = conf->provider.process.instances;
+    if (!managed->is_listing && now_ms >= managed->list_ms) {
+        managed->is_listing = true;
+        managed->provider->list(managed->self, (struct provider_call){on_listed, managed});
+        return;
+    }
+    if (!managed->is_listed)
+        return;
+    want(managed, conf);
+    is_live = watch_is_live(managed);
+    for (struct unit *unit = managed->units; unit; unit = unit->next)
+        tend(unit, is_live);
+    if (managed->is_listed)
+        drop_gone(managed);
+}
+
+void units_close(struct managed *managed)
+{
+    if (managed->self)
+        managed->provider->close(&managed->self);
+    managed->self = NULL;
+    managed->is_listed = managed->is_listing = false;
+}
+
+void units_drop(struct managed *managed)
+{
+    units_close(managed);
+    while (managed->units) {
+        struct unit *unit = managed->units;
+
+        managed->units = unit->next;
+        free(unit);
+    }
+}
