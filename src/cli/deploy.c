@@ -15,7 +15,7 @@
 #include "cli/client.h"
 #include "cli/show.h"
 
-enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S = 15 };
+enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S = 60 };
 
 static const char usage[] =
     "SERVICE --release R [--target ADDRESS ...] [--breaking] [--detach] [--json]";
@@ -179,8 +179,8 @@ static bool is_starting(const struct client_answer *answer)
 {
     const char *reason = show_text(answer->body, "reason");
 
-    return answer->status == 503 &&
-           (!strcmp(reason, "control_starting") || !strcmp(reason, "control_unavailable"));
+    return !strcmp(reason, "control_starting") || !strcmp(reason, "control_unavailable") ||
+           !strcmp(reason, "deploy_ending");
 }
 
 static int begin(const struct client *client)

@@ -303,6 +303,17 @@ def test_rollback_is_a_split_away(shop):
     assert again.code == 1 and "is warm" in again.err
 
 
+def test_the_next_deploy_ends_the_warm_time(shop):
+    s = shop()
+    assert s.deploy("2").code == 0
+    body = {"service": "shop", "release": "3", "targets": [s.origin("3").address]}
+    first = s.gw.admin("POST", "/api/v1/deploys", body)
+    assert (first.status, first.json()["reason"]) == (409, "deploy_ending")
+    s.wait("d1", "done")
+    assert s.deploy("3").code == 0
+    s.serves("3")
+
+
 def test_no_way_back_behind_a_breaking_migration(shop):
     s = shop({"hooks": {"migrate": ["true"]}})
     assert s.deploy("2", "--breaking").code == 0

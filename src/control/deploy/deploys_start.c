@@ -126,16 +126,19 @@ static json_t *list_file_targets(const struct ask *ask)
 static bool look_around(struct ask *ask)
 {
     struct managed *managed = managed_find(ask->deploys, ask->service);
-    const struct deploy *other = managed ? managed->deploy : NULL;
+    struct deploy *other = managed ? managed->deploy : NULL;
 
     if (other && !deploy_is_told(&other->state))
         return refuse(ask, 409, "deploy_runs",
                       "Deploy %s of release %s is under way (%s): wait for it, or abort it.",
                       other->id, other->release, deploy_phase_name(other->state.phase));
-    if (other)
-        return refuse(ask, 409, "deploy_warm",
-                      "Deploy %s keeps release %s warm still: `sluice promote %s` ends that.",
-                      other->id, other->old, other->id);
+    if (other) { // its warm time ends now
+        if (other->state.phase == DEPLOY_KEEP)
+            other->word = DEPLOY_SAYS_PROMOTE;
+        return refuse(ask, 409, "deploy_ending",
+                      "Deploy %s lets go of the release that it kept warm: try again.",
+                      other->id);
+    }
     find_old(ask, managed);
     if (!strcmp(ask->old, ask->release))
         return refuse(ask, 409, "release_serves", "Release %s serves already.", ask->release);

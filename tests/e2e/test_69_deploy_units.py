@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deploys of a service whose instances are processes of this machine: releases that start, crash, hang and fail, and
+what a killed app, control, edge or supervisor changes."""
+
+import os
+import signal
+
+import pytest
+
+from lib.wait import SLOW, until
+from test_68_deploy import HEALTH, QUICK, WAIT, Load
+
+APP = """
+import http.server, os, random, signal, sys, time
+name = sys.argv[1]
+if "crash" in name:
+    sys.exit("no configuration, giving up")
+if "never" in name:
+    signal.pause()
+class App(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if "slow" in name:
+            time.sleep(0.03)
+        body = name.encode()
+        self.send_response(500 if "bad" in name and random.random() < 0.3 else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words):
+        pass
+http.server.ThreadingHTTPServer.request_queue_size = 128
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"""
+
+
+class Shop:
+    def __init__(self, gateway, deploy, instances=2, **service):
+        self.gw = gateway(run=False)
+        app = self.gw.home / "app.py"
+        app.write_text(APP)
+        process = {"command": ["/usr/bin/python3", "-B", str(app), "${release}"], "instances": instances, "grace": "2s"}
+        if os.geteuid() == 0:
+            process["user"] = "root"
+        self.gw.change(services={"shop": {"provider": {"process": process}, "health": HEALTH, "assign": {"by": "cookie"},
+                                          "deploy": {**QUICK, "healthy": "20s", **deploy}, **service}},
+                       admin={"bind": f"127.0.0.1:{self.gw.admin_port}"})
+        self.gw.start()
+        until(lambda: self.gw.admin("GET", "/api/v1/deploys").status == 200, "control answers", 30 * SLOW)
+
+    def deploy(self, release, *words):
+        return self.gw.cli("deploy", "shop", "--release", release, *words, timeout=WAIT)
+
+    def show(self, ident):
+        return self.gw.admin("GET", f"/api/v1/deploys/{ident}").json()
+
+    def serves(self, name):
+        got = {self.gw.get("/").text for _ in range(20)}
+        assert got == {name}, got
+
+    def apps(self):
+        """{pid: release} of the app's processes."""
+        found = {}
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    words = file.read().decode().split("\0")
+            except OSError:
+                continue
+            if len(words) > 3 and words[2] == str(self.gw.home / "app.py"):
+                found[pid] = words[3]
+        return found
+
+    def runs(self, *releases):
+        until(lambda: sorted(self.apps().values()) == sorted(releases), f"{releases} run: {self.apps()}", WAIT)
+
+    def kill(self, what):
+        before = next(pid for pid, line in self.gw.members() if f" {what} " in line)
+        os.kill(before, signal.SIGKILL)
+        until(lambda: any(f" {what} " in line and pid != before for pid, line in self.gw.members()), f"another {what}", WAIT)
+        until(self.gw.is_ready, "it serves", WAIT)
+
+
+@pytest.fixture
+def shop(gateway):
+    return lambda deploy=None, **options: Shop(gateway, deploy or {}, **options)
+
+
+def test_releases_follow_each_other(shop):
+    s = shop({"keep": "300ms"})
+    assert s.gw.get("/").reason == "destination_unavailable"
+    assert s.deploy("v1").code == 0
+    s.serves("v1")
+    with Load(s.gw, 2) as load:
+        assert s.deploy("v2").code == 0
+        s.runs("v2", "v2")  # what served before is stopped when its time is over
+    assert not load.wrong, load.wrong[:3]
+    s.serves("v2")
+    s.gw.stop()
+    assert not s.apps()
+
+
+@pytest.mark.parametrize("release, why", [
+    ("crash", "it exited with 1: no configuration, giving up"), ("never", "did not become healthy in time")])
+def test_one_that_does_not_come_up(shop, release, why):
+    s = shop({"healthy": "2s"} if release == "never" else {})
+    assert s.deploy("v1").code == 0
+    with Load(s.gw, 2) as load:
+        done = s.deploy(release)
+    assert done.code == 1 and why in done.err and "release v1 serves" in done.err, done
+    assert not load.wrong and set(load.counts) == {"v1"}
+    s.runs("v1", "v1")
+
+
+def test_one_that_fails_its_requests(shop):
+    s = shop({"strategy": "canary", "steps": [{"share": "30%", "for": "1s"}]})
+    assert s.deploy("v1").code == 0
+    with Load(s.gw) as load:
+        done = s.deploy("bad")
+    assert done.code == 1 and "release v1 serves" in done.err, done
+    assert not load.wrong
+    s.runs("v1", "v1")
+
+
+def test_the_old_one_stays_warm_until_it_is_gone_back_to(shop):
+    s = shop()
+    assert s.deploy("v1").code == 0 and s.deploy("v2").code == 0
+    s.runs("v1", "v1", "v2", "v2")
+    assert s.gw.cli("rollback", "shop").code == 0
+    s.runs("v1", "v1")
+    s.serves("v1")
+
+
+def test_an_app_that_is_killed_comes_back(shop):
+    s = shop(retry={"retries": 3, "on": ["connect", "reset", "reset_unsent"], "budget": "100%"})
+    assert s.deploy("v1").code == 0
+    with Load(s.gw, 2) as load:
+        gone = min(s.apps())
+        os.kill(gone, signal.SIGKILL)
+        until(lambda: len(s.apps()) == 2 and gone not in s.apps(), "it runs again", WAIT)
+        until(lambda: all(t["state"] == "up" for t in s.gw.targets("shop").values()) and len(s.gw.targets("shop")) == 2,
+              "it serves again", WAIT)
+    assert not load.wrong, load.wrong[:3]
+
+
+@pytest.mark.parametrize("what", ["control", "edge"])
+def test_a_process_that_dies_ends_no_app(shop, what):
+    s = shop({"strategy": "canary", "steps": [{"share": "30%", "for": "3s"}], "verdict": {"max_time": "1s", "on_no_data": "pass"}})
+    assert s.deploy("v1").code == 0
+    ident = s.deploy("v2", "--detach").out.strip()
+    until(lambda: s.show(ident)["phase"] == "watching", "it is under way", WAIT)
+    before = s.apps()
+    s.kill(what)
+    assert s.gw.cli("deploy", "--follow", ident, timeout=WAIT).code == 0
+    assert set(before) <= set(s.apps())
+    s.serves("v2")
+
+
+def test_a_supervisor_that_dies_leaves_nothing_twice(shop):
+    s = shop()
+    assert s.deploy("v1").code == 0
+    before = set(s.apps())
+    os.kill(s.gw.process.pid, signal.SIGKILL)
+    s.gw.process.wait(10)
+    until(lambda: not s.gw.members(), "all are gone", WAIT)
+    s.gw.start()
+    s.runs("v1", "v1")
+    assert not before & set(s.apps())
+    until(lambda: s.gw.get("/").status == 200, "it serves again", WAIT)
+    s.serves("v1")
+
+
+def test_a_stop_under_load_is_a_drain(shop):
+    s = shop({"keep": "100ms"}, instances=1)
+    assert s.deploy("v1").code == 0
+    with Load(s.gw, 3) as load:
+        for number in range(2, 4):
+            assert s.deploy(f"v{number}").code == 0
+            s.runs(f"v{number}")
+    assert not load.wrong, load.wrong[:3]
