@@ -136,8 +136,7 @@ static bool look_around(struct ask *ask)
         if (other->state.phase == DEPLOY_KEEP)
             other->word = DEPLOY_SAYS_PROMOTE;
         return refuse(ask, 409, "deploy_ending",
-                      "Deploy %s lets go of the release that it kept warm: try again.",
-                      other->id);
+                      "Deploy %s lets go of the release that it kept warm: try again.", other->id);
     }
     find_old(ask, managed);
     if (!strcmp(ask->old, ask->release))
