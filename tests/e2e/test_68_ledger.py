@@ -281,6 +281,28 @@ def test_over_an_upgrade_none_is_lost(gw):
     assert gw.admin("GET", "/api/v1/control").json()["epoch"] == 2
 
 
+# -- edges of other machines
+
+
+def test_one_ledger_for_several_edges(origin, gateway):
+    deploy = {"name": "control", "token": "deploy-token-0123456789", "can": ["deploy"]}
+    other = gateway([{"id": "a", "address": origin.address}], role="edge", admin={"tokens": [deploy, TOKENS[0]]})
+    toggle(other, 2)  # before anybody listened
+    own = gateway([{"id": "a", "address": origin.address}],
+                  control={"edges": [{"name": "cdg1", "url": f"http://{other.admin_host}", "token": deploy["token"]}]})
+    toggle(own, 1)
+    entries = wait_entries(own, 3)
+    toggle(other, 1, 2)
+    entries = wait_entries(own, 4)
+    assert sorted((e["edge"], e["action"]) for e in entries) == [
+        ("cdg1", "target.drain"), ("cdg1", "target.drain"), ("cdg1", "target.enable"), ("this machine", "target.drain")]
+    assert own.cli("history", "--verify").code == 0
+    # One that may only read is told nothing, and that is said.
+    own.change(control={"edges": [{"name": "cdg1", "url": f"http://{other.admin_host}", "token": TOKENS[0]["token"]}]})
+    assert own.admin("POST", "/api/v1/reload").status == 200
+    until(lambda: "edge cdg1 does not tell what is changed on it (403)" in own.stderr(), "a sentence", LONG)
+
+
 # -- disks
 
 
