@@ -61,6 +61,11 @@ int cli_shield(int argc, char **argv);
 /* cert [--json], cert renew DOMAIN: the certificates, from the admin API and from what the control
  * process leaves in the state directory. */
 int cli_cert(int argc, char **argv);
+/* history [SERVICE] [--since ID] [--limit N] [--json], history --verify: control's ledger. */
+int cli_history(int argc, char **argv);
+/* backup FILE: control's database; restore FILE [--state DIR]: puts it back, without a gateway. */
+int cli_backup(int argc, char **argv);
+int cli_restore(int argc, char **argv);
 /* version [--json]. */
 int cli_version(int argc, char **argv);
 

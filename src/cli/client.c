@@ -33,7 +33,8 @@ static const char **option_of(struct client *client, const char *word)
         {"--priority", &client->priority}, {"--for", &client->span},
         {"--tier", &client->tier},         {"--expires", &client->expires},
         {"--follow", &client->follow},     {"--release", &client->release},
-        {"--stable", &client->stable},
+        {"--stable", &client->stable},     {"--since", &client->since},
+        {"--limit", &client->limit},       {"--state", &client->state},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
@@ -57,7 +58,7 @@ static bool *flag_of(struct client *client, const char *word)
     } flags[] = {
         {"--json", &client->json},     {"--watch", &client->watch},
         {"--reset", &client->reset},   {"--breaking", &client->breaking},
-        {"--detach", &client->detach},
+        {"--detach", &client->detach}, {"--verify", &client->verify},
     };
 
     for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
@@ -192,11 +193,8 @@ static void explain(const struct client_answer *answer)
             answer->status);
 }
 
-int client_call(const struct client *client, const char *method, const char *path, json_t *body,
-                struct client_answer *answer)
+static int report(const struct client *client, int code, const struct client_answer *answer)
 {
-    int code = client_try(client, method, path, body, answer);
-
     if (code == CLIENT_UNREACHABLE)
         fprintf(stderr,
                 "sluice: cannot reach a gateway at %s\nIs it running? Say where with --admin "
@@ -205,6 +203,68 @@ int client_call(const struct client *client, const char *method, const char *pat
     else if (code)
         explain(answer);
     return code;
+}
+
+int client_call(const struct client *client, const char *method, const char *path, json_t *body,
+                struct client_answer *answer)
+{
+    return report(client, client_try(client, method, path, body, answer), answer);
+}
+
+/* --- one call whose answer is a file */
+
+struct download {
+    CURL *curl;
+    FILE *file;
+    struct received refusal;
+};
+
+static size_t on_piece(char *bytes, size_t size, size_t count, void *owner)
+{
+    struct download *download = owner;
+    long status = 0;
+
+    curl_easy_getinfo(download->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200)
+        return on_bytes(bytes, size, count, &download->refusal);
+    return fwrite(bytes, 1, size * count, download->file);
+}
+
+int client_download(const struct client *client, const char *path, FILE *file)
+{
+    struct download download = {.curl = curl_easy_init(), .file = file};
+    struct client_answer answer = {0};
+    struct curl_slist *headers;
+    CURLcode code;
+
+    if (!download.curl)
+        return CLIENT_FAILED;
+    set_address(download.curl, client, path);
+    headers = set_headers(download.curl, client);
+    curl_easy_setopt(download.curl, CURLOPT_WRITEFUNCTION, on_piece);
+    curl_easy_setopt(download.curl, CURLOPT_WRITEDATA, &download);
+    curl_easy_setopt(download.curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(download.curl, CURLOPT_LOW_SPEED_TIME, (long)CALL_TIMEOUT_S);
+    curl_easy_setopt(download.curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    code = curl_easy_perform(download.curl);
+    curl_easy_getinfo(download.curl, CURLINFO_RESPONSE_CODE, &answer.status);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(download.curl);
+    answer.text = download.refusal.p;
+    answer.body = answer.text ? json_loads(answer.text, 0, NULL) : NULL;
+    if (code && answer.status == 200) {
+        fprintf(stderr, "sluice: the answer broke off: %s\n", curl_easy_strerror(code));
+        client_free(&answer);
+        return CLIENT_FAILED;
+    }
+    int result = report(client,
+                        code                   ? CLIENT_UNREACHABLE
+                        : answer.status == 200 ? CLIENT_OK
+                                               : CLIENT_FAILED,
+                        &answer);
+
+    client_free(&answer);
+    return result;
 }
 
 void client_free(struct client_answer *answer)

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 enum {
     CLIENT_OK = 0,
@@ -31,7 +32,8 @@ struct client {
     const char *follow;                     /* --follow */
     const char *targets[64];                /* --target, each */
     int target_count;
-    bool watch, reset, breaking, detach;
+    const char *since, *limit, *state; /* --since, --limit, --state */
+    bool watch, reset, verify, breaking, detach;
 };
 
 /* Reads the arguments; false (with a message and the usage) when one is not known. */
@@ -52,6 +54,8 @@ int client_call(const struct client *client, const char *method, const char *pat
 int client_try(const struct client *client, const char *method, const char *path, json_t *body,
                struct client_answer *answer);
 void client_free(struct client_answer *answer);
+/* Writes what GET PATH answers to a file, of any size; as client_call() when it is refused. */
+int client_download(const struct client *client, const char *path, FILE *file);
 
 /* Percent-encodes `text` for a path or query; owned by the caller, NULL when memory ends. */
 char *client_encode(const char *text);

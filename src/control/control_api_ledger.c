@@ -26,14 +26,14 @@ static void on_read(struct store_job *job, enum status status)
 static bool read_number(struct str text, int64_t *number)
 {
     *number = 0;
+    if (!text.len || text.len > DIGITS_MAX)
+        return false;
     for (size_t i = 0; i < text.len; i++) {
         if (text.p[i] < '0' || text.p[i] > '9')
             return false;
         *number = *number * 10 + (text.p[i] - '0');
-        if (i >= DIGITS_MAX)
-            return false;
     }
-    return text.len > 0;
+    return true;
 }
 
 /* What is wrong with the query; NULL: nothing. */

@@ -52,10 +52,10 @@ static const char *const statements[] = {
     [STORE_LEDGER_HEAD] = "SELECT id, hash FROM ledger ORDER BY id DESC LIMIT 1",
     [STORE_LEDGER_ADD] =
         "INSERT INTO ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-    [STORE_LEDGER_SINCE] =
-        LEDGER "WHERE id > ?1 AND (?2 IS NULL OR service = ?2) ORDER BY id LIMIT ?3",
-    [STORE_LEDGER_NEWEST] =
-        LEDGER "WHERE id > ?1 AND (?2 IS NULL OR service = ?2) ORDER BY id DESC LIMIT ?3",
+    [STORE_LEDGER_SINCE] = LEDGER "WHERE id > ?1 ORDER BY id LIMIT ?3",
+    [STORE_LEDGER_NEWEST] = LEDGER "WHERE id > ?1 ORDER BY id DESC LIMIT ?3",
+    [STORE_LEDGER_SINCE_OF] = LEDGER "WHERE service = ?2 AND id > ?1 ORDER BY id LIMIT ?3",
+    [STORE_LEDGER_NEWEST_OF] = LEDGER "WHERE service = ?2 AND id > ?1 ORDER BY id DESC LIMIT ?3",
     [STORE_DOCUMENT_PUT] =
         "INSERT INTO documents VALUES (?1, ?2, ?3, ?4) ON CONFLICT (kind, id) DO UPDATE SET "
         "changed_ms = excluded.changed_ms, document = excluded.document",

@@ -24,6 +24,8 @@ enum store_statement {
     STORE_LEDGER_ADD,
     STORE_LEDGER_SINCE,
     STORE_LEDGER_NEWEST,
+    STORE_LEDGER_SINCE_OF, /* of a service, as the next one */
+    STORE_LEDGER_NEWEST_OF,
     STORE_DOCUMENT_PUT,
     STORE_DOCUMENT_DROP,
     STORE_DOCUMENT_LIST,

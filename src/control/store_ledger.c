@@ -278,15 +278,18 @@ static json_t *entry_json(sqlite3_stmt *statement)
 
 static enum status fetch(struct store_db *db, struct store_read *read)
 {
-    bool is_newest = read->since < 0;
-    enum store_statement which = is_newest ? STORE_LEDGER_NEWEST : STORE_LEDGER_SINCE;
-    sqlite3_stmt *statement = store_db_statement(db, which);
+    static const enum store_statement ways[2][2] = {{STORE_LEDGER_SINCE, STORE_LEDGER_NEWEST},
+                                                    {STORE_LEDGER_SINCE_OF,
+                                                     STORE_LEDGER_NEWEST_OF}};
+
+    bool is_newest = read->since < 0, is_of_service = *read->service;
+    sqlite3_stmt *statement = store_db_statement(db, ways[is_of_service][is_newest]);
     int code;
 
     if (!statement)
         return E_IO;
     sqlite3_bind_int64(statement, 1, read->since);
-    if (*read->service)
+    if (is_of_service)
         sqlite3_bind_text(statement, 2, read->service, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, (int64_t)read->limit + 1);
     read->entries = json_array();

@@ -221,7 +221,7 @@ static bool load(struct changes *changes)
     if (!status && good < text.len)
         snprintf(changes->error, sizeof(changes->error),
                  "%s is damaged: what follows byte %zu is lost", changes->path, good);
-    changes->is_unsaved = status || good < text.len;
+    changes->is_unsaved = !good || good < text.len;
     changes->size = status ? 0 : (off_t)text.len;
     arena_reset(&arena);
     return good > 0;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the endpoints of a service share. Manager thread.
+ */
+#ifndef EDGE_MANAGER_API_SERVICE_H
+#define EDGE_MANAGER_API_SERVICE_H
+
+#include "edge/manager/admin_impl.h"
+
+/* That of the path; NULL: there is none. */
+const struct service *api_service_find(const struct admin_call *call);
+/* Refuses the call for there is none, naming the nearest that there is. */
+void api_service_refuse(struct admin_call *call);
+/* The same for a `what` ("service", "target" or "release") of which there are `names`. */
+void api_service_unknown(struct admin_call *call, const char *what, struct str word,
+                         const char *const *names, size_t count);
+/* A change of the overlay has come to its end, and so has the call's turn. False: it was taken
+ * back, and the call refused. */
+bool api_service_settle(struct admin_call *call, enum status status, uint32_t generation,
+                        const struct diag *diag);
+/* Terminated, in the call's arena. */
+const char *api_service_text(struct admin_call *call, struct str text);
+
+#endif
