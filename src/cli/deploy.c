@@ -20,17 +20,23 @@ enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S
 static const char usage[] =
     "SERVICE --release R [--target ADDRESS ...] [--breaking] [--detach] [--json]";
 
-static volatile sig_atomic_t is_left;
-
-static void leave(int number)
+static sigset_t ends(void)
 {
-    (void)number;
-    is_left = 1;
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    return set;
 }
 
-static void pause_ms(long ms)
+/* Waits. True: whoever asked is leaving. */
+static bool pause_or_leave(void)
 {
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+    struct timespec time = {.tv_nsec = POLL_MS * 1000000L};
+    sigset_t set = ends();
+
+    return sigtimedwait(&set, NULL, &time) > 0;
 }
 
 /* --- what is seen */
@@ -144,7 +150,7 @@ static int follow(const struct client *client, const char *id)
                 draw(answer.body);
         }
         client_free(&answer);
-        if (is_left) {
+        if (pause_or_leave()) {
             fprintf(stderr,
                     "\nsluice: deploy %s goes on; sluice deploy --follow %s shows it again\n", id,
                     id);
@@ -152,7 +158,6 @@ static int follow(const struct client *client, const char *id)
         }
         if (code && time(NULL) - heard > PATIENCE_S)
             return client_call(client, "GET", path, NULL, &answer);
-        pause_ms(POLL_MS);
     }
     code = code_of(answer.body);
     if (client->json)
@@ -191,9 +196,8 @@ static int begin(const struct client *client)
     char id[80] = "";
     int code = client_try(client, "POST", "/api/v1/deploys", body, &answer);
 
-    while (code && is_starting(&answer) && time(NULL) - begun < STARTING_S && !is_left) {
+    while (code && is_starting(&answer) && time(NULL) - begun < STARTING_S && !pause_or_leave()) {
         client_free(&answer);
-        pause_ms(POLL_MS);
         code = client_try(client, "POST", "/api/v1/deploys", body, &answer);
     }
     if (code) { // said again for what is to be said of it
@@ -215,12 +219,11 @@ static int begin(const struct client *client)
 int cli_deploy(int argc, char **argv)
 {
     struct client client;
-    struct sigaction action = {.sa_handler = leave};
+    sigset_t set = ends();
 
     if (!client_parse(&client, argc, argv, usage))
         return CLIENT_USAGE;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    sigprocmask(SIG_BLOCK, &set, NULL); // they are looked at between two questions
     if (client.follow && !client.word_count)
         return follow(&client, client.follow);
     if (client.word_count == 1 && client.release)

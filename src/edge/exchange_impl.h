@@ -6,7 +6,7 @@
 #ifndef EDGE_EXCHANGE_IMPL_H
 #define EDGE_EXCHANGE_IMPL_H
 
-#include "edge/exchange.h"
+#include "edge/exchange_release.h"
 
 enum {
     EXCHANGE_ARENA_EXTRA = 64 * 1024, /* bytes over twice the head ceiling */
@@ -57,23 +57,6 @@ void exchange_leave_queue(struct exchange *x);
 bool exchange_wait_on(struct exchange *x);
 /* By which a sticky cookie names its target. */
 uint64_t exchange_target_hash(const struct exchange *x);
-
-/* --- exchange_release.c */
-/* Sets x->release; for one that has none yet, or another service now. NONE, or why it gets none. */
-MUST_USE enum reason exchange_assign_release(struct exchange *x);
-/* x->service is a newer one: its release of that id, or what the request gets now. */
-void exchange_renew_release(struct exchange *x, const struct release *before);
-/* What came of its first try: a failure, or an answer after so many microseconds. What fails after
- * its answer began is said again, as bad. */
-void exchange_charge(struct exchange *x, bool is_bad, uint64_t us);
-/* Whether a request that failed on a release on trial may go to the stable one; `is_unsent`:
- * nothing of it has left for a target. */
-bool exchange_may_net(const struct exchange *x, bool is_unsent);
-/* It does: with the next pick. */
-void exchange_net(struct exchange *x);
-/* Says in the head of the answer which release it is from. E_NOMEM: no room. */
-MUST_USE enum status exchange_say_release(struct exchange *x);
-
 /* --- exchange_target.c */
 /* Whose certificate the client showed, as a field in place of what it claims. E_NOMEM: no room. */
 MUST_USE enum status exchange_say_subject(struct exchange *x);
@@ -115,9 +98,6 @@ bool exchange_take_hedge(struct exchange *x);
 void exchange_drop_hedge(struct exchange *x);
 
 /* --- exchange_answer.c */
-/* Adds a cookie whose value is a number. `max_age_ms` 0: for the session. E_NOMEM: no room. */
-MUST_USE enum status exchange_give_cookie(struct exchange *x, struct str name, uint64_t number,
-                                          uint64_t max_age_ms);
 /* How long its stream or tunnel may be silent; 0: for ever. */
 uint32_t exchange_idle_ms(const struct exchange *x);
 /* How long this try waits for the head of an answer; 0: for ever. */

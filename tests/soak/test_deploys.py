@@ -21,7 +21,7 @@ DEPLOYS = int(os.environ.get("SOAK_DEPLOYS", "100"))
 KINDS = ("good", "crash", "never", "bad", "slow")
 THREADS = 6
 APP = """
-import http.server, os, random, signal, sys, time
+import http.server, os, random, signal, sys, threading
 name = sys.argv[1]
 if "crash" in name:
     sys.exit("no configuration, giving up")
@@ -30,7 +30,7 @@ if "never" in name:
 class App(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        time.sleep(0.03 if "slow" in name else 0.01)
+        threading.Event().wait(0.03 if "slow" in name else 0.01)
         body = name.encode()
         self.send_response(500 if "bad" in name and random.random() < 0.05 else 200)
         self.send_header("Content-Length", str(len(body)))

@@ -102,6 +102,18 @@ static void check(const struct world *world)
         assert_true(state->why[0] != '\0');
 }
 
+static void react_units(struct world *world, const struct deploy_wants *wants)
+{
+    if (wants->new_runs && !world->wants.new_runs) {
+        world->units = DEPLOY_RUNS;
+        world->units_in = 3;
+    }
+    if (!wants->new_runs)
+        world->units = DEPLOY_IDLE;
+    if (wants->new_restarts && !world->wants.new_restarts && world->is_cured)
+        world->is_ill = false;
+}
+
 /* The outside does what is wanted of it. */
 static void react(struct world *world)
 {
@@ -109,14 +121,7 @@ static void react(struct world *world)
 
     if (!is_same(&wants, &world->wants))
         world->live_in = 2;
-    if (wants.new_runs && !world->wants.new_runs) {
-        world->units = DEPLOY_RUNS;
-        world->units_in = 3;
-    }
-    if (!wants.new_runs)
-        world->units = DEPLOY_IDLE;
-    if (wants.new_restarts && !world->wants.new_restarts && world->is_cured)
-        world->is_ill = false;
+    react_units(world, &wants);
     if (wants.hook != world->hook_of) {
         world->hook_of = wants.hook;
         world->hook = wants.hook < 0 ? DEPLOY_IDLE : DEPLOY_RUNS;

@@ -12,50 +12,7 @@
 
 enum { RETRY_MS = 1000 };
 
-static const char service_kind[] = "service", deploy_kind[] = "deploy";
-
-/* --- services */
-
-struct managed *managed_find(struct deploys *deploys, const char *service)
-{
-    struct managed *managed = deploys->managed;
-
-    while (managed && strcmp(managed->name, service) != 0)
-        managed = managed->next;
-    return managed;
-}
-
-struct managed *managed_new(struct deploys *deploys, const char *service)
-{
-    struct managed *managed = calloc(1, sizeof(*managed));
-
-    if (!managed)
-        return NULL;
-    managed->deploys = deploys;
-    managed->name = strdup(service);
-    managed->record =
-        json_pack("{s:I,s:{},s:[]}", "revision", (json_int_t)0, "releases", "removed");
-    if (!managed->name || !managed->record) {
-        json_decref(managed->record);
-        free(managed->name);
-        free(managed);
-        return NULL;
-    }
-    managed->next = deploys->managed;
-    deploys->managed = managed;
-    return managed;
-}
-
-static void free_managed(struct managed *managed)
-{
-    watch_drop(managed);
-    units_drop(managed);
-    store_put_free(&managed->put);
-    json_decref(managed->record);
-    free(managed->body);
-    free(managed->name);
-    free(managed);
-}
+static const char deploy_kind[] = "deploy";
 
 /* --- saying */
 
@@ -115,7 +72,7 @@ static void save(struct deploy *deploy)
     record = deploy_record(deploy);
     deploy->put = (struct store_put){.job = {.done = on_saved}};
     is_good = record && store_put_add(&deploy->put, deploy_kind, deploy->id, record) &&
-              store_put_add(&deploy->put, service_kind, managed->name, managed->record);
+              store_put_add(&deploy->put, managed_kind, managed->name, managed->record);
     json_decref(record);
     if (!is_good) {
         store_put_free(&deploy->put);
@@ -258,7 +215,7 @@ static void on_list(struct store_job *job, enum status status)
         deploys->is_stalled = true;
         return;
     }
-    if (list->kind == service_kind) {
+    if (list->kind == managed_kind) {
         take_services(deploys, list->documents);
     } else {
         take_deploys(deploys, list->documents);
@@ -279,38 +236,8 @@ static void on_list(struct store_job *job, enum status status)
 static void read_all(struct deploys *deploys)
 {
     deploys->is_stalled = false;
-    deploys->list = (struct store_list){.job = {.done = on_list}, .kind = service_kind};
+    deploys->list = (struct store_list){.job = {.done = on_list}, .kind = managed_kind};
     store_list(deploys->options.store, &deploys->list);
-}
-
-/* --- a service without a deploy: its units may move */
-
-static void on_record_saved(struct store_job *job, enum status status)
-{
-    struct store_put *put = CONTAINER_OF(job, struct store_put, job);
-    struct managed *managed = CONTAINER_OF(put, struct managed, put);
-
-    managed->is_saving = false;
-    store_put_free(put);
-    if (status == E_CLOSED)
-        return;
-    if (status)
-        say_line("where %s runs now is not in the store: %s", managed->name, job->error);
-    if (!watch_compose(managed)) // requests go where it runs, in any case
-        say_line("out of memory: the edges are not told of %s", managed->name);
-}
-
-static void save_record(struct managed *managed)
-{
-    managed->revision++;
-    json_object_set_new(managed->record, "revision", json_integer((json_int_t)managed->revision));
-    managed->put = (struct store_put){.job = {.done = on_record_saved}};
-    if (!store_put_add(&managed->put, service_kind, managed->name, managed->record)) {
-        store_put_free(&managed->put);
-        return;
-    }
-    managed->is_saving = true;
-    store_put(managed->deploys->options.store, &managed->put);
 }
 
 /* --- going on */
@@ -408,7 +335,7 @@ void deploys_tick(struct deploys *deploys)
         watch_tick(managed, now_ms);
         units_tick(managed, now_ms);
         if (!managed->deploy && !managed->is_saving && units_adopt(managed))
-            save_record(managed);
+            managed_save(managed);
     }
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
         if (!deploy_is_over(&deploy->state))
@@ -532,7 +459,7 @@ void deploys_free(struct deploys **deploys)
         struct managed *managed = gone->managed;
 
         gone->managed = managed->next;
-        free_managed(managed);
+        managed_free(managed);
     }
     arena_reset(&gone->arena);
     free(gone);

@@ -6,61 +6,15 @@
 #ifndef CONTROL_DEPLOY_IMPL_H
 #define CONTROL_DEPLOY_IMPL_H
 
-#include "control/deploy/deploys.h"
 #include "control/deploy/hook.h"
+#include "control/deploy/managed.h"
 #include "control/verdict.h"
-#include "sluice/provider.h"
 
 enum {
     DEPLOY_ID_MAX = 24,
     DEPLOY_LOG_MAX = 200, /* lines kept of a deploy */
     DEPLOY_KEPT = 50,     /* deploys that are over and still shown */
     DEPLOY_WINDOW_S = 10, /* of what is looked at for a hard stop */
-};
-
-/* Of one release at one edge. */
-struct seen_release {
-    bool is_there;
-    uint32_t targets, up;
-    uint64_t in_flight;
-    bool has_counters; /* the next ones are a base */
-    json_int_t instance;
-    uint64_t requests, failures, latency[LATENCY_BUCKETS];
-};
-
-/* How one edge stands to one service. */
-struct watch {
-    struct managed *managed;
-    uint32_t index;
-    struct outbound_call *call;               /* the one that runs */
-    int64_t status_ms, counters_ms, retry_ms; /* monotonic; when next */
-    int64_t epoch, revision, pushing;         /* acknowledged; under way */
-    bool is_fresh;                            /* what is seen is of that revision */
-    bool is_silent;
-    char error[200];
-    struct seen_release old, new;
-};
-
-/* A service that has had a deploy. */
-struct managed {
-    struct managed *next;
-    struct deploys *deploys;
-    char *name;
-    json_t *record; /* {"revision", "stable", "releases": {ID: [targets]}, "removed": [ids]}; as in
-                       the store */
-    char *body;     /* what edges are told; NULL: nothing yet */
-    int64_t revision;
-    struct deploy *deploy; /* the one that is not over; NULL: none */
-    struct watch *watches; /* one an edge */
-    uint32_t watch_count, watch_version;
-    const struct provider *provider; /* NULL: its targets are only listed */
-    void *self;                      /* of the provider */
-    struct unit *units;              /* deploys_units.c */
-    uint32_t instances;
-    int64_t list_ms;
-    bool is_listing, is_listed; /* listed: what is known of units is so */
-    struct store_put put;       /* of the record alone */
-    bool is_saving;
 };
 
 struct window {
@@ -113,9 +67,6 @@ struct deploys {
 };
 
 /* --- deploys.c */
-struct managed *managed_find(struct deploys *deploys, const char *service);
-/* Makes one. NULL: no memory. */
-struct managed *managed_new(struct deploys *deploys, const char *service);
 void deploy_log(struct deploy *deploy, const char *format, ...) PRINTF(2, 3);
 /* Writes its state, and what follows for the edges, to the store; what follows is done then. */
 void deploy_save(struct deploy *deploy);

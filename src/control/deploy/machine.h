@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The deploy machine: what a deploy does next, by what is seen. Pure: the state is plain values, to
- * be kept in the store before what follows from it is done, and everything that follows is
- * idempotent: what edges are to have (deploy_wants), whether the new release's units are to run,
- * and which hook is to be run. Before the switch any failure removes the new release and leaves the
- * old one as it was; after it, going back is a split away, while the old one is warm.
+ * The deploy machine: what a deploy does next, by what is seen. Pure: the state is plain values,
+ * kept in the store before what follows from it is done, and all that follows is idempotent. Before
+ * the switch any failure removes the new release and leaves the old one as it was; after it, going
+ * back is a split away, while the old one is warm.
  */
 #ifndef CONTROL_DEPLOY_MACHINE_H
 #define CONTROL_DEPLOY_MACHINE_H
@@ -14,7 +13,6 @@
 enum { DEPLOY_STEPS_MAX = 16, DEPLOY_WHY_MAX = 256, DEPLOY_ACTOR_MAX = 64 };
 
 #define DEPLOY_WHOLE 1000000U /* a share of all requests */
-
 enum deploy_hook {
     DEPLOY_HOOK_PRE,
     DEPLOY_HOOK_MIGRATE,
@@ -101,7 +99,7 @@ enum deploy_word {
     DEPLOY_SAYS_PROMOTE, /* the next step now, without its verdict */
     DEPLOY_SAYS_ABORT,
     DEPLOY_SAYS_RETRY,
-    DEPLOY_SAYS_ROLLBACK,
+    DEPLOY_SAYS_ROLLBACK
 };
 
 /* What is seen now. Sentences may be NULL. */
@@ -122,10 +120,9 @@ struct deploy_seen {
     const char *actor;
 };
 
-/* The state after what was seen; as long as it differs, it may be asked again. */
+/* The state after what was seen. */
 struct deploy_state deploy_next(const struct deploy_plan *plan, const struct deploy_state *state,
                                 const struct deploy_seen *seen);
-/* The state of a deploy that begins. */
 struct deploy_state deploy_begin(int64_t now_ms);
 
 /* What follows from a state. */

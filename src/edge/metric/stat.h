@@ -96,8 +96,8 @@ struct stat_route *stats_route(struct stats *stats, unsigned worker, uint32_t sl
 struct stat_target *stats_target(struct stats *stats, unsigned worker, uint32_t slot);
 struct stat_release *stats_release(struct stats *stats, unsigned worker, uint32_t slot);
 
-/* --- manager thread: sums over workers, in slot order; slots that no worker has used yet are
- * passed over. The labels live until the next stats_sweep_end(), the sum for the call. */
+/* --- manager thread: sums over workers */
+
 struct stats_name {
     struct str service, release;
 };
@@ -110,6 +110,8 @@ struct stats_walk {
     void (*on_release)(void *owner, uint32_t slot, const struct stats_name *name,
                        const struct stat_release *sum);
 };
+/* In slot order; slots that no worker has used yet are passed over. The labels live until the next
+ * stats_sweep_end(), the sum for the call. */
 void stats_walk(const struct stats *stats, const struct stats_walk *walk);
 
 #endif

@@ -16,7 +16,7 @@
 #include "control/deploy/impl.h"
 #include "control/say.h"
 
-enum { LIST_MS = 500, IDLE_MS = 3000, BACKOFF_MS = 1000, BACKOFF_MAX_MS = 60 * 1000 };
+enum { LIST_MS = 500, IDLE_MS = 3000, BACKOFF_MS = 1000, BACKOFF_MAX_MS = 60 * 1000, SHOWN = 80 };
 
 /* One that is there, or shall be. */
 struct unit {
@@ -62,27 +62,37 @@ static struct unit *demand(struct managed *managed, const char *id, const char *
     return unit;
 }
 
+/* The last line of a text. */
+static struct str last_line(struct str text)
+{
+    const char *end = text.p + text.len, *line;
+
+    if (!text.p)
+        return STR("");
+    while (end > text.p && (end[-1] == '\n' || end[-1] == '\r'))
+        end--;
+    for (line = end; line > text.p && line[-1] != '\n'; line--)
+        ;
+    return (struct str){line, (size_t)(end - line)};
+}
+
 /* Why it ended, with the last line that it printed. */
 static void explain(struct unit *unit, const struct provider_unit *seen)
 {
-    const char *end = seen->tail.p + seen->tail.len, *line;
+    struct str more = last_line(seen->tail);
     char how[64];
 
-    while (seen->tail.p && end > seen->tail.p && (end[-1] == '\n' || end[-1] == '\r'))
-        end--;
-    for (line = end; seen->tail.p && line > seen->tail.p && line[-1] != '\n'; line--)
-        ;
+    if (seen->reason)
+        more = (struct str){seen->reason, strlen(seen->reason)};
+    if (more.len > SHOWN)
+        more.len = SHOWN;
     if (seen->signal)
         snprintf(how, sizeof(how), "was ended by signal %d", seen->signal);
     else if (seen->exit_code >= 0)
         snprintf(how, sizeof(how), "exited with %d", seen->exit_code);
     else
         snprintf(how, sizeof(how), "could not be started");
-    snprintf(unit->why, sizeof(unit->why), "it %s%s%.*s", how,
-             seen->reason || (seen->tail.p && line < end) ? ": " : "",
-             seen->reason ? (int)strnlen(seen->reason, 100)
-                          : (int)(end - line < 100 ? end - line : 100),
-             seen->reason ? seen->reason : (seen->tail.p ? line : ""));
+    snprintf(unit->why, sizeof(unit->why), "it %s%s%.*s", how, more.len ? ": " : "", STR_FMT(more));
 }
 
 static void take_unit(struct managed *managed, const struct provider_unit *seen)
@@ -310,6 +320,13 @@ static bool is_gone(const struct managed *managed, const char *release)
     return true;
 }
 
+/* A new one has ended before anybody used it. */
+static bool has_failed(const struct unit *unit)
+{
+    return is_on_probation(unit) && unit->failures && !unit->is_busy && !runs(unit) &&
+           (unit->state == PROVIDER_FAILED || unit->state == PROVIDER_STOPPED);
+}
+
 void units_see(struct deploy *deploy, struct deploy_seen *seen)
 {
     struct managed *managed = deploy->managed;
@@ -324,8 +341,7 @@ void units_see(struct deploy *deploy, struct deploy_seen *seen)
         if (strcmp(unit->release, deploy->release) != 0 || !unit->is_wanted)
             continue;
         running += runs(unit) && unit->state == PROVIDER_RUNNING;
-        if (is_on_probation(unit) && unit->failures && !unit->is_busy && !runs(unit) &&
-            (unit->state == PROVIDER_FAILED || unit->state == PROVIDER_STOPPED)) {
+        if (has_failed(unit)) {
             seen->units = DEPLOY_BAD;
             seen->why = unit->why;
         }

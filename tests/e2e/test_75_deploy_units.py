@@ -8,10 +8,10 @@ import signal
 import pytest
 
 from lib.wait import SLOW, until
-from test_68_deploy import HEALTH, QUICK, WAIT, Load
+from test_74_deploy import HEALTH, QUICK, WAIT, Load
 
 APP = """
-import http.server, os, random, signal, sys, time
+import http.server, os, random, signal, sys, threading
 name = sys.argv[1]
 if "crash" in name:
     sys.exit("no configuration, giving up")
@@ -21,7 +21,7 @@ class App(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         if "slow" in name:
-            time.sleep(0.03)
+            threading.Event().wait(0.03)
         body = name.encode()
         self.send_response(500 if "bad" in name and random.random() < 0.3 else 200)
         self.send_header("Content-Length", str(len(body)))

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/deploy/managed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/deploy/impl.h"
+#include "control/say.h"
+
+const char managed_kind[] = "service";
+
+struct managed *managed_find(const struct deploys *deploys, const char *service)
+{
+    struct managed *managed = deploys->managed;
+
+    while (managed && strcmp(managed->name, service) != 0)
+        managed = managed->next;
+    return managed;
+}
+
+struct managed *managed_new(struct deploys *deploys, const char *service)
+{
+    struct managed *managed = calloc(1, sizeof(*managed));
+
+    if (!managed)
+        return NULL;
+    managed->deploys = deploys;
+    managed->name = strdup(service);
+    managed->record =
+        json_pack("{s:I,s:{},s:[]}", "revision", (json_int_t)0, "releases", "removed");
+    if (!managed->name || !managed->record) {
+        json_decref(managed->record);
+        free(managed->name);
+        free(managed);
+        return NULL;
+    }
+    managed->next = deploys->managed;
+    deploys->managed = managed;
+    return managed;
+}
+
+void managed_free(struct managed *managed)
+{
+    watch_drop(managed);
+    units_drop(managed);
+    store_put_free(&managed->put);
+    json_decref(managed->record);
+    free(managed->body);
+    free(managed->name);
+    free(managed);
+}
+
+static void on_record_saved(struct store_job *job, enum status status)
+{
+    struct store_put *put = CONTAINER_OF(job, struct store_put, job);
+    struct managed *managed = CONTAINER_OF(put, struct managed, put);
+
+    managed->is_saving = false;
+    store_put_free(put);
+    if (status == E_CLOSED)
+        return;
+    if (status)
+        say_line("where %s runs now is not in the store: %s", managed->name, job->error);
+    if (!watch_compose(managed)) // requests go where it runs, in any case
+        say_line("out of memory: the edges are not told of %s", managed->name);
+}
+
+void managed_save(struct managed *managed)
+{
+    managed->revision++;
+    json_object_set_new(managed->record, "revision", json_integer((json_int_t)managed->revision));
+    managed->put = (struct store_put){.job = {.done = on_record_saved}};
+    if (!store_put_add(&managed->put, managed_kind, managed->name, managed->record)) {
+        store_put_free(&managed->put);
+        return;
+    }
+    managed->is_saving = true;
+    store_put(managed->deploys->options.store, &managed->put);
+}

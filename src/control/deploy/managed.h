@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A service as control knows it: its releases, what edges are told of them, how each edge stands to
+ * that, and the units that run. Shared by the files of deploys.
+ */
+#ifndef CONTROL_DEPLOY_MANAGED_H
+#define CONTROL_DEPLOY_MANAGED_H
+
+#include "control/deploy/deploys.h"
+#include "control/verdict.h"
+#include "sluice/provider.h"
+
+/* Of one release at one edge. */
+struct seen_release {
+    bool is_there;
+    uint32_t targets, up;
+    uint64_t in_flight;
+    bool has_counters; /* the next ones are a base */
+    json_int_t instance;
+    uint64_t requests, failures, latency[LATENCY_BUCKETS];
+};
+
+/* How one edge stands to one service. */
+struct watch {
+    struct managed *managed;
+    uint32_t index;
+    struct outbound_call *call;               /* the one that runs */
+    int64_t status_ms, counters_ms, retry_ms; /* monotonic; when next */
+    int64_t epoch, revision, pushing;         /* acknowledged; under way */
+    bool is_fresh;                            /* what is seen is of that revision */
+    bool is_silent;
+    char error[200];
+    struct seen_release old, new;
+};
+
+/* A service that has had a deploy. */
+struct managed {
+    struct managed *next;
+    struct deploys *deploys;
+    char *name;
+    json_t *record; /* {"revision", "stable", "releases": {ID: [targets]}, "removed": [ids]}; as in
+                       the store */
+    char *body;     /* what edges are told; NULL: nothing yet */
+    int64_t revision;
+    struct deploy *deploy; /* the one that is not over; NULL: none */
+    struct watch *watches; /* one an edge */
+    uint32_t watch_count, watch_version;
+    const struct provider *provider; /* NULL: its targets are only listed */
+    void *self;                      /* of the provider */
+    struct unit *units;              /* deploys_units.c */
+    uint32_t instances;
+    int64_t list_ms;
+    bool is_listing, is_listed; /* listed: what is known of units is so */
+    struct store_put put;       /* of the record alone */
+    bool is_saving;
+};
+
+/* Of its documents in the store. */
+extern const char managed_kind[];
+
+/* NULL: there is none of that name. */
+struct managed *managed_find(const struct deploys *deploys, const char *service);
+/* Makes one. NULL: no memory. */
+struct managed *managed_new(struct deploys *deploys, const char *service);
+void managed_free(struct managed *managed);
+/* Writes what is known of it to the store, and tells the edges then; for a service without a
+ * deploy. */
+void managed_save(struct managed *managed);
+
+#endif
