@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The deploy machine: what a deploy does next, by what is seen. Pure: the state is plain values,
- * kept in the store before what follows from it is done, and all that follows is idempotent. Before
- * the switch any failure removes the new release and leaves the old one as it was; after it, going
- * back is a split away, while the old one is warm.
+ * The deploy machine: what a deploy does next, by what is seen. Pure: the state is kept in the
+ * store before what follows from it is done, and all that follows is idempotent. Before the switch
+ * any failure removes the new release and leaves the old one as it was; after it, going back is a
+ * split away, while the old one is warm.
  */
 #ifndef CONTROL_DEPLOY_MACHINE_H
 #define CONTROL_DEPLOY_MACHINE_H
@@ -11,7 +11,6 @@
 #include "sluice/types.h"
 
 enum { DEPLOY_STEPS_MAX = 16, DEPLOY_WHY_MAX = 256, DEPLOY_ACTOR_MAX = 64 };
-
 #define DEPLOY_WHOLE 1000000U /* a share of all requests */
 enum deploy_hook {
     DEPLOY_HOOK_PRE,
