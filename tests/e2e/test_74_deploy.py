@@ -314,6 +314,20 @@ def test_the_next_deploy_ends_the_warm_time(shop):
     s.serves("3")
 
 
+def test_what_people_split_afterwards_stays(shop):
+    s = shop({"keep": "100ms"})
+    assert s.deploy("2").code == 0
+    s.wait("d1", "done")
+    other = s.origin("other")
+    assert s.gw.cli("target", "add", "shop", other.address, "--release", "other").code == 0
+    until(lambda: s.gw.cli("split", "shop", "other=1").code == 0, "the deploy lets go of it", WAIT)
+    s.kill_control()
+    until(s.has_control, "control answers", WAIT)
+    until(lambda: s.show("d1")["outcome"] == "live", "it has read what there was")
+    assert s.gw.cli("reload").code == 0
+    s.serves("other")
+
+
 def test_no_way_back_behind_a_breaking_migration(shop):
     s = shop({"hooks": {"migrate": ["true"]}})
     assert s.deploy("2", "--breaking").code == 0
@@ -353,6 +367,21 @@ def test_the_same_request_again_is_the_same_deploy(shop):
     first, again = (s.gw.admin("POST", "/api/v1/deploys", body, headers=[("Idempotency-Key", "k1")]).json() for _ in range(2))
     assert first["id"] == again["id"] == "d1"
     assert len(s.gw.admin("GET", "/api/v1/deploys").json()["deploys"]) == 1
+
+
+def test_only_so_many_are_kept(shop):
+    s = shop()
+    for number in range(54):
+        until(lambda n=number: s.gw.admin("POST", "/api/v1/deploys", {"service": "shop", "release": f"r{n}", "targets": ["127.0.0.1:1"]}
+                                          ).status == 201, "it begins", WAIT)
+        ident = f"d{number + 1}"
+        until(lambda i=ident: s.gw.admin("POST", f"/api/v1/deploys/{i}/abort").status in (200, 409), "it is aborted", WAIT)
+        s.wait_outcome(ident, "aborted")
+    listed = [d["id"] for d in s.gw.admin("GET", "/api/v1/deploys").json()["deploys"]]
+    assert listed[0] == "d54" and 50 <= len(listed) <= 51 and "d1" not in listed
+    s.kill_control()
+    until(s.has_control, "control answers", WAIT)
+    assert [d["id"] for d in s.gw.admin("GET", "/api/v1/deploys").json()["deploys"]] == listed
 
 
 @pytest.mark.parametrize("words", [[], ["shop"], ["shop", "--target", "127.0.0.1:1"], ["a", "b", "--release", "2"]])

@@ -60,11 +60,31 @@ static void settle(struct deploy *deploy)
     managed->deploy = NULL;
 }
 
+/* Of those that are over only so many are kept: takes the oldest beyond out. NULL: there is none.
+ */
+static struct deploy *take_oldest(struct deploys *deploys)
+{
+    struct deploy **oldest = NULL, *gone;
+    unsigned count = 0;
+
+    for (struct deploy **at = &deploys->all; *at; at = &(*at)->next)
+        if (deploy_is_over(&(*at)->state) && !(*at)->is_saving && !(*at)->is_unsaved) {
+            oldest = at;
+            count++;
+        }
+    if (count <= DEPLOY_KEPT)
+        return NULL;
+    gone = *oldest;
+    *oldest = gone->next;
+    return gone;
+}
+
 static void on_saved(struct store_job *job, enum status status);
 
 static void save(struct deploy *deploy)
 {
     struct managed *managed = deploy->managed;
+    struct deploy *gone = NULL;
     json_t *record;
     bool is_good;
 
@@ -74,6 +94,11 @@ static void save(struct deploy *deploy)
     is_good = record && store_put_add(&deploy->put, deploy_kind, deploy->id, record) &&
               store_put_add(&deploy->put, managed_kind, managed->name, managed->record);
     json_decref(record);
+    if (is_good)
+        gone = take_oldest(managed->deploys);
+    if (gone)
+        is_good = store_put_add(&deploy->put, deploy_kind, gone->id, NULL);
+    deploy_free(&gone);
     if (!is_good) {
         store_put_free(&deploy->put);
         deploy->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;

@@ -103,8 +103,7 @@ static json_t *waiting(const struct managed *managed)
     for (uint32_t i = 0; i < managed->watch_count; i++) {
         const struct watch *watch = &managed->watches[i];
 
-        if (managed->body && watch->revision == managed->revision &&
-            watch->epoch == store_epoch(managed->deploys->options.store))
+        if (managed->body && watch_has_it(watch))
             continue;
         json_array_append_new(list,
                               json_pack("{s:s,s:b,s:s}", "edge",

@@ -82,6 +82,8 @@ void watch_see(const struct managed *managed, struct deploy_seen *seen);
 
 /* Whether a release of it is to be there. */
 bool watch_wants(const struct managed *managed, const char *release);
+/* This edge has what it is told. */
+bool watch_has_it(const struct watch *watch);
 /* Every edge has what it is told. */
 bool watch_is_live(const struct managed *managed);
 

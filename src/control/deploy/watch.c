@@ -118,7 +118,7 @@ static void fail(struct watch *watch, const struct outbound_reply *reply)
     const char *detail = json_string_value(json_object_get(body, "detail"));
 
     watch->is_silent = !reply->status;
-    watch->is_fresh = false;
+    watch->is_fresh = watch->is_known = false; // it may be another one that answers next
     watch->retry_ms = now() + RETRY_MS;
     if (reply->status)
         snprintf(watch->error, sizeof(watch->error), "%ld %s", reply->status, detail ? detail : "");
@@ -184,7 +184,7 @@ static void take_service(struct watch *watch, const json_t *service)
         else if (deploy && release && !strcmp(release, deploy->old))
             count_target(target, &watch->old);
     }
-    watch->is_fresh = true;
+    watch->is_fresh = watch->is_known = true;
 }
 
 static void on_status(void *owner, const struct outbound_reply *reply)
@@ -278,10 +278,14 @@ static void count(struct watch *watch)
     ask(watch, &(struct edges_ask){"GET", path, NULL, ASK_TIMEOUT_MS, on_counters, NULL});
 }
 
-static bool has_it(const struct watch *watch)
+/* What an earlier control said last is what we would say: nobody is told again while no deploy
+ * runs, for people may have split otherwise since. */
+bool watch_has_it(const struct watch *watch)
 {
-    return watch->revision == watch->managed->revision &&
-           watch->epoch == store_epoch(watch->managed->deploys->options.store);
+    bool is_ours = watch->epoch == store_epoch(watch->managed->deploys->options.store);
+
+    return watch->is_known && watch->revision == watch->managed->revision &&
+           (is_ours || !watch->managed->deploy);
 }
 
 static void go_on(struct watch *watch, int64_t now_ms)
@@ -290,9 +294,9 @@ static void go_on(struct watch *watch, int64_t now_ms)
 
     if (watch->call || now_ms < watch->retry_ms)
         return;
-    if (managed->body && !has_it(watch))
+    if (watch->is_known && managed->body && !watch_has_it(watch))
         push(watch);
-    else if (now_ms >= watch->status_ms)
+    else if (!watch->is_known || now_ms >= watch->status_ms)
         ask(watch,
             &(struct edges_ask){"GET", "/api/v1/status", NULL, ASK_TIMEOUT_MS, on_status, NULL});
     else if (managed->deploy && now_ms >= watch->counters_ms)
@@ -337,7 +341,7 @@ void watch_tick(struct managed *managed, int64_t now_ms)
 bool watch_is_live(const struct managed *managed)
 {
     for (uint32_t i = 0; i < managed->watch_count; i++)
-        if (!has_it(&managed->watches[i]))
+        if (!watch_has_it(&managed->watches[i]))
             return false;
     return managed->watch_count > 0 && managed->body;
 }
@@ -348,7 +352,7 @@ void watch_see(const struct managed *managed, struct deploy_seen *seen)
     seen->is_new_up = seen->is_old_up = seen->is_live;
     for (uint32_t i = 0; i < managed->watch_count; i++) {
         const struct watch *watch = &managed->watches[i];
-        bool is_seen = has_it(watch) && watch->is_fresh;
+        bool is_seen = watch_has_it(watch) && watch->is_fresh;
 
         seen->is_live &= is_seen;
         seen->is_new_up &= is_seen && watch->new.targets && watch->new.up == watch->new.targets;
