@@ -490,9 +490,25 @@ static void run_timers(struct supervisor *s)
     s->is_over = s->is_over || unit_desk_is_over(&s->desk);
 }
 
+enum { POLL_MAX = 1 + CHILDREN_MAX + UNIT_DESK_POLL_MAX };
+
+/* poll() of those that are open: it takes no more entries than there may be descriptors. */
+static int poll_open(struct pollfd fds[POLL_MAX], int timeout)
+{
+    struct pollfd open[POLL_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; i < POLL_MAX; i++)
+        if (fds[i].fd >= 0)
+            open[count++] = fds[i];
+    int ready = poll(open, count, timeout);
+    for (unsigned i = 0, k = 0; i < POLL_MAX; i++)
+        fds[i].revents = fds[i].fd >= 0 && ready > 0 ? open[k++].revents : 0;
+    return ready;
+}
+
 static void turn(struct supervisor *s)
 {
-    struct pollfd fds[1 + CHILDREN_MAX + UNIT_DESK_POLL_MAX];
+    struct pollfd fds[POLL_MAX];
     fds[0] = (struct pollfd){.fd = s->signal_fd, .events = POLLIN};
     for (unsigned i = 0; i < CHILDREN_MAX; i++) {
         const struct child *child = &s->children.items[i];
@@ -501,7 +517,7 @@ static void turn(struct supervisor *s)
     }
     unit_desk_watch(&s->desk, &s->control, fds + 1 + CHILDREN_MAX);
     s->now_ms = clock_ms();
-    int count = poll(fds, ARRAY_LEN(fds), timeout_ms(s));
+    int count = poll_open(fds, timeout_ms(s));
     s->now_ms = clock_ms();
     for (unsigned i = 0; count > 0 && i < CHILDREN_MAX; i++)
         if (fds[1 + i].revents)

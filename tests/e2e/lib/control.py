@@ -29,6 +29,14 @@ def renewal_id(cert):
     return ".".join(base64.urlsafe_b64encode(b).rstrip(b"=").decode() for b in (identity, serial))
 
 
+def _is_there(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Control:
     """`sluice control` with a configuration, a CA and the edge of its state directory."""
 
@@ -69,8 +77,10 @@ class Control:
         return self
 
     def end(self, number=signal.SIGTERM):
-        os.killpg(self.process.pid, number)
+        group = self.process.pid
+        os.killpg(group, number)
         code = self.process.wait(DEADLINE)
+        until(lambda: not _is_there(group), "all of it is gone")  # `faketime` does not wait for what it runs
         self.process = None
         return code
 
