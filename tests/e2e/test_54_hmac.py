@@ -215,7 +215,7 @@ def test_none_passes_twice(gw, origin):
 def test_without_a_nonce_the_signature_itself_counts(gw):
     headers = sign(created=-3)
     assert [gw.get("/", headers).status for _ in range(3)] == [200, 401, 401]
-    assert gw.get("/", sign(created=-4)).status == 200
+    assert gw.get("/", sign(created=-30)).status == 200  # another second, whenever it is
 
 
 def test_a_replay_outlives_reload_and_edge(gw):

@@ -393,16 +393,11 @@ def test_wrong_use_of_the_command(shop, words):
 
 
 @pytest.mark.parametrize("phase", ["waiting for health", "watching", "baking", "live"])
-def test_control_that_is_killed_goes_on(shop, phase):
+def test_control_that_is_killed_goes_on(shop, ports, phase):
     s = shop({"strategy": "canary", "steps": [{"share": "30%", "for": "2s"}], "bake": "2s", "healthy": "30s",
               "verdict": {"max_time": "1s", "on_no_data": "pass"}})
-    slow = threading.Event()
-    new = s.origin("2")
-    if phase == "waiting for health":
-        new.listener.close()
-    else:
-        slow.set()
-    done = s.gw.cli("deploy", "shop", "--release", "2", "--target", new.address, "--detach")
+    target = f"127.0.0.1:{refused_port(ports)}" if phase == "waiting for health" else s.origin("2").address
+    done = s.gw.cli("deploy", "shop", "--release", "2", "--target", target, "--detach")
     with Load(s.gw, 2) as load:
         s.wait("d1", phase)
         s.kill_control()

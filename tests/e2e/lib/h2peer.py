@@ -74,8 +74,13 @@ class H2Client(Engine):
     def request(self, method="GET", path="/", headers=(), body=None, **pseudo):
         """Begins a request; a body (maybe empty) is sent as the windows allow, None ends with the head."""
         stream = self.open(request_fields(method, path, more=headers, **pseudo), body is None)
-        if body is not None:
-            stream.send_data(body, True)
+        try:
+            if body is not None:
+                stream.send_data(body, True)
+        except Reset as error:
+            if error.code != 0 or not stream.complete:
+                raise
+            # It was answered whole before it had the body, and wants no more of it (RFC 9113 8.1).
         return stream
 
     def begin(self, method="POST", path="/", headers=(), **pseudo):
