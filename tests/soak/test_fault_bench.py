@@ -233,7 +233,7 @@ def rotate(gw, proxies, sick, seconds, log, modes=None, life=LIFE):
         if len(sick) < 2:
             proxy = random.choice(well)
             well.remove(proxy)
-            until(lambda: any(is_up(other) for other in well), "another one is known to be well")
+            until(lambda: any(is_up(other) for other in well), "another one is known to be well", 60 * SLOW)
             mode = random.choice(list(modes))
             sick.append(proxy)
             proxy.set(mode, **modes[mode])
