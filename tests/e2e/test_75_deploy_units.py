@@ -7,31 +7,9 @@ import signal
 
 import pytest
 
+from lib.release_app import APP
 from lib.wait import SLOW, until
 from test_74_deploy import HEALTH, QUICK, WAIT, Load
-
-APP = """
-import http.server, os, random, signal, sys, threading
-name = sys.argv[1]
-if "crash" in name:
-    sys.exit("no configuration, giving up")
-if "never" in name:
-    signal.pause()
-class App(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        if "slow" in name:
-            threading.Event().wait(0.03)
-        body = name.encode()
-        self.send_response(500 if "bad" in name and random.random() < 0.3 else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *words):
-        pass
-http.server.ThreadingHTTPServer.request_queue_size = 128
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
-"""
 
 
 class Shop:

@@ -14,33 +14,13 @@ import time
 from collections import Counter
 
 from lib.client import Client
+from lib.release_app import APP
 from lib.stream import Ended
 from lib.wait import until
 
 DEPLOYS = int(os.environ.get("SOAK_DEPLOYS", "100"))
-KINDS = ("good", "crash", "never", "bad", "slow")
+KINDS = ("good", "crash", "never", "poor", "slow")
 THREADS = 6
-APP = """
-import http.server, os, random, signal, sys, threading
-name = sys.argv[1]
-if "crash" in name:
-    sys.exit("no configuration, giving up")
-if "never" in name:
-    signal.pause()
-class App(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        threading.Event().wait(0.03 if "slow" in name else 0.01)
-        body = name.encode()
-        self.send_response(500 if "bad" in name and random.random() < 0.05 else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *words):
-        pass
-http.server.ThreadingHTTPServer.request_queue_size = 128
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
-"""
 
 
 class Crowd:

@@ -5,7 +5,6 @@
  * kept for the edge's own restart, and answered when every worker serves by it; said again it
  * changes nothing.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "edge/manager/api.h"
@@ -37,17 +36,10 @@ static void on_changed(struct manager_change *change, enum status status, uint32
                        const struct diag *diag)
 {
     struct admin_call *call = CONTAINER_OF(change, struct admin_call, change);
-    json_t *json;
-    char *text;
 
     if (!api_service_settle(call, status, generation, diag))
         return;
-    json = answer(call);
-    text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    if (text)
-        admin_event(call->admin, "releases", "%s", text);
-    free(text);
-    rest_reply_json(&call->rest, 200, json);
+    api_service_end(call, "releases", answer(call));
 }
 
 /* --- what is said; each gives what is wrong with it, or NULL */

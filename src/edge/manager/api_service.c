@@ -3,6 +3,7 @@
  * What the endpoints under /services/ share: finding the service, saying that there is none, and
  * the end of a change of what the API keeps.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "edge/manager/api.h"
@@ -58,4 +59,14 @@ bool api_service_settle(struct admin_call *call, enum status status, uint32_t ge
     admin_problem_diag(call, status == E_IO ? 500 : 503,
                        status == E_IO ? "state_not_saved" : "not_changed", diag);
     return false;
+}
+
+void api_service_end(struct admin_call *call, const char *event, json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    if (text)
+        admin_event(call->admin, event, "%s", text);
+    free(text);
+    rest_reply_json(&call->rest, 200, json);
 }

@@ -21,4 +21,8 @@ bool api_service_settle(struct admin_call *call, enum status status, uint32_t ge
 /* Terminated, in the call's arena. */
 const char *api_service_text(struct admin_call *call, struct str text);
 
+/* The end of a change that is live: whoever follows events is told, and the call answered. Takes
+ * `json` over. */
+void api_service_end(struct admin_call *call, const char *event, json_t *json);
+
 #endif

@@ -3,7 +3,6 @@
  * The split of a service among its releases. Each call waits for its turn, changes the overlay, and
  * is answered when every worker splits by it; what could not be built or saved is taken back.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "edge/manager/api.h"
@@ -65,18 +64,11 @@ static void on_changed(struct manager_change *change, enum status status, uint32
                        const struct diag *diag)
 {
     struct admin_call *call = CONTAINER_OF(change, struct admin_call, change);
-    json_t *json;
-    char *text;
 
     if (!api_service_settle(call, status, generation, diag))
         return;
     note(call);
-    json = answer(call);
-    text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    if (text)
-        admin_event(call->admin, "split", "%s", text);
-    free(text);
-    rest_reply_json(&call->rest, 200, json);
+    api_service_end(call, "split", answer(call));
 }
 
 /* --- what is asked */

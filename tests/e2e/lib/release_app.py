@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An app whose release's name says what it is: `crash` on boot, `never` answers, `bad` fails 30 % of its requests, `poor`
+5 %, `slow` takes three times as long."""
+
+APP = """
+import http.server, os, random, signal, sys, threading
+name = sys.argv[1]
+share = 0.3 if "bad" in name else 0.05 if "poor" in name else 0
+if "crash" in name:
+    sys.exit("no configuration, giving up")
+if "never" in name:
+    signal.pause()
+class App(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        threading.Event().wait(0.03 if "slow" in name else 0.01)
+        body = name.encode()
+        self.send_response(500 if random.random() < share else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words):
+        pass
+http.server.ThreadingHTTPServer.request_queue_size = 128
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"""
