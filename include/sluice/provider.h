@@ -88,14 +88,24 @@ struct provider_unit {
     struct str tail;           /* the last of what it printed; absent: not known */
 };
 
+/* What a deploy will ask for, looked at before it begins. Texts are borrowed for the call alone. */
+struct provider_intent {
+    const char *release, *image; /* image: NULL: as the configuration says */
+    const char *old;             /* that serves now; NULL: none */
+    uint32_t units;              /* of the new one */
+    bool is_side_by_side;        /* both run at once, for a time */
+    bool is_warm;                /* the old one is kept afterwards, to go back to */
+};
+
 /* How a call ended. Valid during the completion. */
 struct provider_result {
     enum provider_fault fault;
-    const char *reason;                /* a sentence without full stop; NULL when all went well */
-    uint32_t retry_ms;                 /* not sooner; 0: the platform did not say */
+    const char *reason;  /* a sentence without full stop; NULL when all went well */
+    const char *warning; /* of list(): what is wrong with the platform's settings; NULL: nothing */
+    uint32_t retry_ms;   /* not sooner; 0: the platform did not say */
     const struct provider_unit *units; /* start, stop: the one, or none; list: all of the service */
     uint32_t unit_count;
-    struct str log; /* of log() */
+    struct str log; /* of log(); of plan(): lines to be shown, what differs and what to mind */
 };
 
 struct provider_call {
@@ -130,6 +140,9 @@ struct provider {
     void (*list)(void *self, struct provider_call call);
     /* The last of what a unit printed. PERMANENT: it is unknown. */
     void (*log)(void *self, const char *id, struct provider_call call);
+    /* Whether the platform, with its settings as they are now, can do that. UNSUPPORTED, PERMANENT:
+     * it cannot, and why. NULL: nothing can be in the way. */
+    void (*plan)(void *self, const struct provider_intent *intent, struct provider_call call);
     /* What runs goes on running. Not from within a completion. */
     void (*close)(void **self);
 };
