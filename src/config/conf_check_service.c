@@ -155,6 +155,7 @@ static void check_service(const struct review *review, uint32_t i)
     check_health(diag, service);
     check_discover(diag, service);
     conf_check_provider(diag, service);
+    conf_check_scale(diag, service);
     check_sticky(diag, &service->sticky);
     check_fallback(review, i);
     if (service->limits.adaptive.max < service->limits.adaptive.min)

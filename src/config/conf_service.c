@@ -343,6 +343,12 @@ const struct field conf_service_fields[] = {
      .type = FIELD_OBJECT,
      .fields = conf_deploy_fields,
      FIELD_AT(struct conf_service, deploy)},
-    {.name = "scale", .type = FIELD_LATER},
+    {.name = "scale",
+     .doc = "How many units of it run: by load, by the time, for what they cost.",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_PRESENT,
+     .count_offset = offsetof(struct conf_service, scale.is_set),
+     .fields = conf_scale_fields,
+     FIELD_AT(struct conf_service, scale)},
     FIELD_END,
 };

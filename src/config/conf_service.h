@@ -9,6 +9,7 @@
 #include "config/conf_health.h"
 #include "config/conf_release.h"
 #include "config/conf_provider.h"
+#include "config/conf_scale.h"
 #include "config/conf_tls.h"
 
 struct conf_target {
@@ -75,6 +76,7 @@ struct conf_service {
     struct conf_discover discover;
     struct conf_provider provider;
     struct conf_deploy deploy;
+    struct conf_scale scale;
 };
 
 #endif
