@@ -35,6 +35,7 @@ static const char **option_of(struct client *client, const char *word)
         {"--follow", &client->follow},     {"--release", &client->release},
         {"--stable", &client->stable},     {"--since", &client->since},
         {"--limit", &client->limit},       {"--state", &client->state},
+        {"--image", &client->image},       {"--strategy", &client->strategy},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)

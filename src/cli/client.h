@@ -30,6 +30,7 @@ struct client {
     const char *tier, *expires;             /* --tier, --expires */
     const char *release, *stable;           /* --release, --stable */
     const char *follow;                     /* --follow */
+    const char *image, *strategy;           /* --image, --strategy */
     const char *targets[64];                /* --target, each */
     int target_count;
     const char *since, *limit, *state; /* --since, --limit, --state */

@@ -48,12 +48,11 @@ static void tell_waiters(struct deploy *deploy, const struct deploys_problem *pr
 static void settle(struct deploy *deploy)
 {
     struct managed *managed = deploy->managed;
-    json_t *releases = json_object_get(managed->record, "releases");
 
     if (deploy->state.phase == DEPLOY_UNDONE) {
-        json_object_del(releases, deploy->release);
+        managed_forget(managed, deploy->release);
     } else {
-        json_object_del(releases, deploy->old);
+        managed_forget(managed, deploy->old);
         json_object_set_new(managed->record, "stable", json_string(deploy->release));
         json_array_extend(json_object_get(managed->record, "removed"), deploy->old_file_targets);
     }
@@ -124,7 +123,7 @@ static void forget(struct deploy *deploy)
     while (*at != deploy)
         at = &(*at)->next;
     *at = deploy->next;
-    json_object_del(json_object_get(managed->record, "releases"), deploy->release);
+    managed_forget(managed, deploy->release);
     managed->deploy = NULL;
     deploy_free(&deploy);
 }
@@ -459,6 +458,7 @@ void deploys_configure(struct deploys *deploys)
 
 void deploys_close(struct deploys *deploys)
 {
+    deploys->is_closing = true;
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next)
         hooks_drop(deploy);
     for (struct managed *managed = deploys->managed; managed; managed = managed->next) {

@@ -17,8 +17,9 @@ struct ask {
     const struct deploys_request *request;
     struct deploys_problem problem;
     const struct conf_service *conf;
-    const char *service, *release;
+    const char *service, *release, *image; /* image: NULL: none was named */
     const json_t *targets;
+    struct managed *managed;
     char old[CONF_RELEASE_ID_MAX + 1];
     bool has_old;
     json_t *old_file_targets;
@@ -49,6 +50,13 @@ static const struct conf_service *find_conf(const struct conf *conf, const char 
     return NULL;
 }
 
+static bool takes_images(const struct conf_service *conf)
+{
+    const struct provider *provider = provider_of(conf);
+
+    return provider && provider->abilities & PROVIDER_IMAGES;
+}
+
 static bool read_body(struct ask *ask)
 {
     const json_t *body = ask->request->body, *target;
@@ -57,6 +65,7 @@ static bool read_body(struct ask *ask)
     ask->service = json_string_value(json_object_get(body, "service"));
     ask->release = json_string_value(json_object_get(body, "release"));
     ask->targets = json_object_get(body, "targets");
+    ask->image = json_string_value(json_object_get(body, "image"));
     if (!ask->service || !ask->release)
         return refuse(ask, 422, "deploy_invalid",
                       "\"service\" and \"release\" are needed, as text.");
@@ -74,6 +83,9 @@ static bool read_body(struct ask *ask)
     if (!ask->conf->provider.is_set && !json_array_size(ask->targets))
         return refuse(ask, 422, "deploy_invalid",
                       "\"targets\" are needed: the addresses where the new release answers.");
+    if (ask->image && !takes_images(ask->conf))
+        return refuse(ask, 422, "deploy_invalid", "Nobody runs images for \"%s\": no \"image\".",
+                      ask->service);
     json_array_foreach(ask->targets, i, target) if (!json_is_string(target)) return refuse(
         ask, 422, "deploy_invalid", "Each target is an address, as text: \"127.0.0.1:3000\".");
     return true;
@@ -126,7 +138,14 @@ static json_t *list_file_targets(const struct ask *ask)
 static bool look_around(struct ask *ask)
 {
     struct managed *managed = managed_find(ask->deploys, ask->service);
-    struct deploy *other = managed ? managed->deploy : NULL;
+    struct deploy *other;
+
+    if (!managed)
+        managed = managed_new(ask->deploys, ask->service);
+    if (!managed)
+        return refuse(ask, 503, "memory_limit", "Out of memory.");
+    ask->managed = managed;
+    other = managed->deploy;
 
     if (other && !deploy_is_told(&other->state))
         return refuse(ask, 409, "deploy_runs",
@@ -145,6 +164,10 @@ static bool look_around(struct ask *ask)
         return refuse(ask, 409, "release_in_file",
                       "Release %s is one of the configuration's: give the new one another name.",
                       ask->release);
+    if (ask->conf->provider.is_set && !units_open(managed))
+        return refuse(ask, 503, "provider_unavailable",
+                      "Nothing can be started for \"%s\" here: `sluice doctor` says why.",
+                      ask->service);
     return true;
 }
 
@@ -248,17 +271,12 @@ static json_t *targets_json(const struct ask *ask)
 
 static struct deploy *make(const struct ask *ask)
 {
-    struct managed *managed = managed_find(ask->deploys, ask->service);
     struct deploy *deploy = calloc(1, sizeof(*deploy));
 
-    if (!managed)
-        managed = managed_new(ask->deploys, ask->service);
-    if (!deploy || !managed) {
-        free(deploy);
+    if (!deploy)
         return NULL;
-    }
     snprintf(deploy->id, sizeof(deploy->id), "d%llu", (unsigned long long)++ask->deploys->last_id);
-    deploy->managed = managed;
+    deploy->managed = ask->managed;
     deploy->created_ms = (int64_t)clock_wall_ms();
     deploy->state = deploy_begin(deploy->created_ms);
     deploy->service = strdup(ask->service);
@@ -284,9 +302,8 @@ static struct deploy *make(const struct ask *ask)
 static void enter(const struct ask *ask, struct deploy *deploy)
 {
     struct managed *managed = deploy->managed;
-    json_t *releases = json_object_get(managed->record, "releases");
 
-    json_object_set_new(releases, deploy->release, json_deep_copy(deploy->targets));
+    managed_enter(managed, deploy->release, deploy->targets, ask->image);
     if (!json_object_get(managed->record, "stable"))
         json_object_set_new(managed->record, "stable", json_string(ask->old));
     managed->deploy = deploy;
@@ -305,27 +322,79 @@ static const struct deploy *find_same(const struct deploys *deploys, const char 
     return NULL;
 }
 
+/* Each line, as the platform said it. */
+static void log_notes(struct deploy *deploy, struct str notes)
+{
+    const char *end = notes.p + notes.len, *line = notes.p;
+
+    while (notes.p && line < end) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+        size_t len = (size_t)((next ? next : end) - line);
+
+        if (len)
+            deploy_log(deploy, "%.*s", len > INT16_MAX ? INT16_MAX : (int)len, line);
+        line += len + 1;
+    }
+}
+
+static void begin(struct ask *ask, struct deploys_waiter *waiter, struct str notes)
+{
+    struct deploy *deploy = make(ask);
+
+    if (!deploy) {
+        refuse(ask, 503, "memory_limit", "Out of memory.");
+        waiter->done(waiter, NULL, &ask->problem);
+        return;
+    }
+    enter(ask, deploy);
+    log_notes(deploy, notes);
+    waiter->next = deploy->waiters;
+    deploy->waiters = waiter;
+    deploy_save(deploy);
+}
+
+/* Whether it can be begun as far as it is known here; else the waiter was answered. */
+static bool look_over(struct ask *ask, struct deploys_waiter *waiter)
+{
+    const struct deploy *same = find_same(ask->deploys, ask->request->key);
+
+    if (same) {
+        waiter->done(waiter, deploy_json(same), NULL);
+        return false;
+    }
+    if (!ask->deploys->is_read)
+        refuse(ask, 503, "control_starting", "Control is starting: try again.");
+    else if (read_body(ask) && look_around(ask))
+        return true;
+    waiter->done(waiter, NULL, &ask->problem);
+    return false;
+}
+
+void deploys_begin_planned(struct deploys *deploys, const struct deploys_request *request,
+                           struct deploys_waiter *waiter, struct str notes)
+{
+    struct ask ask = {.deploys = deploys, .request = request};
+
+    if (look_over(&ask, waiter)) // much may have happened since it was asked
+        begin(&ask, waiter, notes);
+}
+
 void deploys_begin(struct deploys *deploys, const struct deploys_request *request,
                    struct deploys_waiter *waiter)
 {
     struct ask ask = {.deploys = deploys, .request = request};
-    const struct deploy *same = find_same(deploys, request->key);
-    struct deploy *deploy = NULL;
+    struct plan_question question = {.request = request, .waiter = waiter};
 
-    if (same) {
-        waiter->done(waiter, deploy_json(same), NULL);
+    if (!look_over(&ask, waiter))
         return;
-    }
-    if (!deploys->is_read)
-        refuse(&ask, 503, "control_starting", "Control is starting: try again.");
-    else if (read_body(&ask) && look_around(&ask) && !(deploy = make(&ask)))
-        refuse(&ask, 503, "memory_limit", "Out of memory.");
-    if (!deploy) {
-        waiter->done(waiter, NULL, &ask.problem);
-        return;
-    }
-    enter(&ask, deploy);
-    waiter->next = deploy->waiters;
-    deploy->waiters = waiter;
-    deploy_save(deploy);
+    question.intent = (struct provider_intent){
+        .release = ask.release,
+        .image = ask.image,
+        .old = ask.has_old ? ask.old : NULL,
+        .units = ask.managed->instances ? ask.managed->instances : 1,
+        .is_side_by_side = ask.has_old && ask.conf->deploy.strategy != CONF_RECREATE,
+        .is_warm = ask.has_old && ask.conf->deploy.strategy != CONF_RECREATE,
+    };
+    if (!ask.managed->self || !plan_ask(ask.managed, &question))
+        begin(&ask, waiter, STR_NONE);
 }

@@ -63,7 +63,15 @@ struct deploys {
     const struct conf *conf;
     struct store_list list;
     bool is_read, is_stalled; /* all of the store; not yet, it failed */
+    bool is_closing;
     uint64_t last_id;
+};
+
+/* What a platform is asked before a deploy begins. */
+struct plan_question {
+    const struct deploys_request *request;
+    struct deploys_waiter *waiter;
+    struct provider_intent intent;
 };
 
 /* --- deploys.c */
@@ -93,6 +101,8 @@ void units_tick(struct managed *managed, int64_t now_ms);
 /* Puts the addresses of units into the record. True: there was news, to be saved. */
 bool units_adopt(struct managed *managed);
 void units_see(struct deploy *deploy, struct deploy_seen *seen);
+/* Its provider, with what is configured. False: it has none, or none that can be used now. */
+bool units_open(struct managed *managed);
 /* The provider's configuration goes; what runs goes on. */
 void units_close(struct managed *managed);
 void units_drop(struct managed *managed);
@@ -116,5 +126,13 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
 void deploy_free(struct deploy **deploy);
 
 /* --- deploys_start.c: deploys_begin() */
+/* Begins it, or refuses, after the platform has said what it thinks of it. `notes`: lines. */
+void deploys_begin_planned(struct deploys *deploys, const struct deploys_request *request,
+                           struct deploys_waiter *waiter, struct str notes);
+
+/* --- plan.c */
+/* Asks the platform of a service, which answers deploys_begin_planned(), or refuses. False: there
+ * is nobody to ask. */
+bool plan_ask(struct managed *managed, const struct plan_question *question);
 
 #endif

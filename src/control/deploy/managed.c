@@ -50,6 +50,24 @@ void managed_free(struct managed *managed)
     free(managed);
 }
 
+void managed_enter(struct managed *managed, const char *release, const json_t *targets,
+                   const char *image)
+{
+    json_object_set_new(json_object_get(managed->record, "releases"), release,
+                        json_deep_copy(targets));
+    if (!image)
+        return;
+    if (!json_object_get(managed->record, "images"))
+        json_object_set_new(managed->record, "images", json_object());
+    json_object_set_new(json_object_get(managed->record, "images"), release, json_string(image));
+}
+
+void managed_forget(struct managed *managed, const char *release)
+{
+    json_object_del(json_object_get(managed->record, "releases"), release);
+    json_object_del(json_object_get(managed->record, "images"), release);
+}
+
 static void on_record_saved(struct store_job *job, enum status status)
 {
     struct store_put *put = CONTAINER_OF(job, struct store_put, job);

@@ -39,8 +39,8 @@ struct managed {
     struct managed *next;
     struct deploys *deploys;
     char *name;
-    json_t *record; /* {"revision", "stable", "releases": {ID: [targets]}, "removed": [ids]}; as in
-                       the store */
+    json_t *record; /* {"revision", "stable", "releases": {ID: [targets]}, "removed": [ids],
+                       "images": {ID: image}}; as in the store */
     char *body;     /* what edges are told; NULL: nothing yet */
     int64_t revision;
     struct deploy *deploy; /* the one that is not over; NULL: none */
@@ -64,6 +64,10 @@ struct managed *managed_find(const struct deploys *deploys, const char *service)
 /* Makes one. NULL: no memory. */
 struct managed *managed_new(struct deploys *deploys, const char *service);
 void managed_free(struct managed *managed);
+/* A release is known of, with its targets and image (NULL: none), or no more. */
+void managed_enter(struct managed *managed, const char *release, const json_t *targets,
+                   const char *image);
+void managed_forget(struct managed *managed, const char *release);
 /* Writes what is known of it to the store, and tells the edges then; for a service without a
  * deploy. */
 void managed_save(struct managed *managed);

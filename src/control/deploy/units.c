@@ -201,7 +201,12 @@ static void on_done(void *owner, const struct provider_result *result)
 
 static void start(struct unit *unit)
 {
-    struct provider_spec spec = {.id = unit->id, .release = unit->release};
+    const json_t *images = json_object_get(unit->managed->record, "images");
+    struct provider_spec spec = {
+        .id = unit->id,
+        .release = unit->release,
+        .image = json_string_value(json_object_get(images, unit->release)),
+    };
     uint64_t pause_ms = BACKOFF_MS;
 
     for (uint32_t i = 1; i < unit->failures && pause_ms < BACKOFF_MAX_MS; i++)
@@ -363,14 +368,16 @@ static const struct conf_service *conf_of(const struct managed *managed)
     return NULL;
 }
 
-static void open_provider(struct managed *managed, const struct conf_service *conf)
+bool units_open(struct managed *managed)
 {
     struct provider_env env = {.units = managed->deploys->options.units,
                                .outbound = managed->deploys->options.outbound};
+    const struct conf_service *conf = conf_of(managed);
 
-    managed->provider = provider_of(conf);
-    if (managed->provider && env.units && managed->provider->open(&env, conf, &managed->self))
+    managed->provider = conf ? provider_of(conf) : NULL;
+    if (managed->provider && !managed->self && managed->provider->open(&env, conf, &managed->self))
         managed->self = NULL;
+    return managed->self != NULL;
 }
 
 void units_tick(struct managed *managed, int64_t now_ms)
@@ -380,9 +387,7 @@ void units_tick(struct managed *managed, int64_t now_ms)
 
     if (!conf || !conf->provider.is_set)
         return;
-    if (!managed->self)
-        open_provider(managed, conf);
-    if (!managed->self)
+    if (!units_open(managed))
         return;
     managed->instances = conf->provider.process.instances;
     if (!managed->is_listing && now_ms >= managed->list_ms) {
