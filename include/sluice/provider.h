@@ -51,6 +51,7 @@ enum provider_ability {
     PROVIDER_REGIONS = 1 << 1,      /* a unit can be placed */
     PROVIDER_RESTS = 1 << 2,        /* one that rests starts much faster than a new one */
     PROVIDER_SIDE_BY_SIDE = 1 << 3, /* units of two releases can run at once */
+    PROVIDER_REPLACES = 1 << 4, /* it can end the units before when a new one is there, by itself */
 };
 
 struct provider_word {
@@ -95,6 +96,7 @@ struct provider_intent {
     uint32_t units;              /* of the new one */
     bool is_side_by_side;        /* both run at once, for a time */
     bool is_warm;                /* the old one is kept afterwards, to go back to */
+    bool is_platform; /* starting the new one shall end the old one, as the platform does it */
 };
 
 /* How a call ended. Valid during the completion. */

@@ -18,7 +18,8 @@
 enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S = 60 };
 
 static const char usage[] =
-    "SERVICE --release R [--image IMAGE | --target ADDRESS ...] [--breaking] [--detach] [--json]";
+    "SERVICE --release R [--image IMAGE | --target ADDRESS ...] [--strategy S] [--breaking] "
+    "[--detach] [--json]";
 
 static sigset_t ends(void)
 {
@@ -175,9 +176,9 @@ static json_t *body_of(const struct client *client)
 
     for (int i = 0; i < client->target_count; i++)
         json_array_append_new(targets, json_string(client->targets[i]));
-    return json_pack("{s:s,s:s,s:o*,s:s*,s:b}", "service", client->words[0], "release",
-                     client->release, "targets", targets, "image", client->image, "breaking",
-                     (int)client->breaking);
+    return json_pack("{s:s,s:s,s:o*,s:s*,s:s*,s:b}", "service", client->words[0], "release",
+                     client->release, "targets", targets, "image", client->image, "strategy",
+                     client->strategy, "breaking", (int)client->breaking);
 }
 
 /* Nothing was done, and may be soon. */

@@ -131,6 +131,22 @@ static void check_hooks(struct diag *diag, const struct conf_hooks *hooks)
     }
 }
 
+static void check_strategy(struct diag *diag, const struct conf_service *service)
+{
+    const struct conf_deploy *deploy = &service->deploy;
+    bool has_units = service->provider.is_set;
+
+    if (!has_units && (deploy->strategy == CONF_ROLLING || deploy->strategy == CONF_PLATFORM))
+        diag_error(diag, service->name.at, "strategy %s needs a provider, and \"%.*s\" has none",
+                   conf_strategies[deploy->strategy], STR_FMT(service->name.s));
+    if (!has_units && deploy->staging.s.len)
+        diag_error(diag, deploy->staging.at,
+                   "a release goes to staging first where a provider runs both");
+    if (deploy->hooks.regression.count && !deploy->staging.s.len)
+        diag_error(diag, deploy->hooks.regression.items[0].at,
+                   "a regression test is that of staging, and there is none");
+}
+
 static void check_deploy(struct diag *diag, const struct conf_deploy *deploy)
 {
     uint32_t share = 0;
@@ -149,6 +165,7 @@ static void check_deploy(struct diag *diag, const struct conf_deploy *deploy)
         if (step->share_ppm)
             share = step->share_ppm;
     }
+    check_hooks(diag, &deploy->hooks.regression);
     check_hooks(diag, &deploy->hooks.pre);
     check_hooks(diag, &deploy->hooks.migrate);
     check_hooks(diag, &deploy->hooks.smoke);
@@ -160,5 +177,6 @@ void conf_check_releases(struct diag *diag, const struct conf_service *service)
     check_ids(diag, service);
     check_split(diag, service);
     check_assign(diag, &service->assign);
+    check_strategy(diag, service);
     check_deploy(diag, &service->deploy);
 }

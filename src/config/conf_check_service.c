@@ -137,6 +137,28 @@ static void check_fallback(const struct review *review, uint32_t i)
     }
 }
 
+/* One step: what stands before another service has nothing before itself. */
+static void check_staging(const struct review *review, uint32_t i)
+{
+    const struct conf_text *name = &review->conf->services[i].deploy.staging;
+    uint32_t at = name->s.len ? names_get(&review->services, name->s) : NAMES_NONE;
+    const struct conf_service *staging;
+
+    if (!name->s.len)
+        return;
+    if (at == NAMES_NONE) {
+        conf_check_unknown_service(review->diag, review->conf, name);
+        return;
+    }
+    staging = &review->conf->services[at];
+    if (at == i || staging->deploy.staging.s.len)
+        diag_error(review->diag, name->at, "\"%.*s\" has a staging of its own",
+                   STR_FMT(staging->name.s));
+    else if (!staging->provider.is_set)
+        diag_error(review->diag, name->at, "nobody runs units for \"%.*s\"",
+                   STR_FMT(staging->name.s));
+}
+
 static void check_service(const struct review *review, uint32_t i)
 {
     const struct conf_service *service = &review->conf->services[i];
@@ -158,6 +180,7 @@ static void check_service(const struct review *review, uint32_t i)
     conf_check_scale(diag, service);
     check_sticky(diag, &service->sticky);
     check_fallback(review, i);
+    check_staging(review, i);
     if (service->limits.adaptive.max < service->limits.adaptive.min)
         diag_error(diag, service->name.at, "the adaptive limit's max is below its min");
 }

@@ -143,6 +143,7 @@ static const struct field hook_element = {.name = "",
     }
 
 static const struct field hooks_fields[] = {
+    HOOKS(regression, "Once it serves on `staging`, before anything is done here."),
     HOOKS(pre, "Before anything else; one that fails ends the deploy."),
     HOOKS(migrate, "After them: what changes a database."),
     HOOKS(smoke, "Once the new release is healthy, before it gets a request."),
@@ -150,17 +151,18 @@ static const struct field hooks_fields[] = {
     FIELD_END,
 };
 
-static const char *const strategies[] = {"bluegreen", "canary", "recreate", NULL};
-static const char *const strategies_later[] = {"rolling", "platform", NULL};
+const char *const conf_strategies[] = {"bluegreen", "canary",   "recreate",
+                                       "rolling",   "platform", NULL};
 
 const struct field conf_deploy_fields[] = {
     {.name = "strategy",
-     .doc = "`bluegreen`: all at once, with the old release warm; `canary`: by steps; `recreate`: "
-            "the old one is stopped first.",
+     .doc =
+         "`bluegreen`: all at once, with the old release warm; `canary`: by steps; `recreate`: "
+         "the old one is stopped first; `rolling`: unit by unit; `platform`: as the platform does "
+         "it, which can keep none warm.",
      .standard = "bluegreen",
      .type = FIELD_ENUM,
-     .words = strategies,
-     .later = strategies_later,
+     .words = conf_strategies,
      FIELD_AT(struct conf_deploy, strategy)},
     {.name = "steps",
      .doc = "Of a canary, before it gets all.",
@@ -173,6 +175,11 @@ const struct field conf_deploy_fields[] = {
      .type = FIELD_OBJECT,
      .fields = verdict_fields,
      FIELD_AT(struct conf_deploy, verdict)},
+    {.name = "staging",
+     .doc = "A service that gets each release first, and must be well on it.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NONEMPTY,
+     FIELD_AT(struct conf_deploy, staging)},
     {.name = "hooks",
      .doc = "Commands and webhooks between the steps.",
      .type = FIELD_OBJECT,

@@ -9,7 +9,9 @@
 
 enum { CONF_STEPS_MAX = 15, CONF_HOOKS_MAX = 8 };
 
-enum conf_strategy { CONF_BLUEGREEN, CONF_CANARY, CONF_RECREATE };
+enum conf_strategy { CONF_BLUEGREEN, CONF_CANARY, CONF_RECREATE, CONF_ROLLING, CONF_PLATFORM };
+/* Their names, ended by NULL. */
+extern const char *const conf_strategies[];
 enum conf_no_data { CONF_NO_DATA_ASK, CONF_NO_DATA_PASS, CONF_NO_DATA_FAIL };
 
 struct conf_step {
@@ -44,8 +46,9 @@ struct conf_deploy {
     struct conf_step *steps; /* none: 5 %, 25 % and 50 %, each for five minutes */
     uint32_t step_count;
     struct conf_verdict verdict;
+    struct conf_text staging; /* a service that gets the release first; empty: none */
     struct {
-        struct conf_hooks pre, migrate, smoke, post;
+        struct conf_hooks regression, pre, migrate, smoke, post;
     } hooks;
     uint32_t start_ms, healthy_ms, bake_ms, drain_ms, keep_ms;
 };

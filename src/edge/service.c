@@ -150,10 +150,19 @@ static bool add_release(struct service *service, struct arena *arena, struct str
     return release->id.p != NULL;
 }
 
-/* Those of the file, then those that targets were added to. */
+/* The one that the API has said to be stable; empty: it has said none. */
+static struct str said_stable(const struct service *service, const struct snapshot_overlay *overlay)
+{
+    return overlay && overlay->stable ? overlay->stable(overlay->owner, service->conf->name.s)
+                                      : STR("");
+}
+
+/* Those of the file, the stable one though it may have no target now, and those that targets were
+ * added to. */
 static bool list_releases(struct service *service, const struct wishes *wishes)
 {
     const struct conf_service *conf = service->conf;
+    struct str stable = said_stable(service, wishes->build->overlay);
     struct arena *arena = wishes->build->release.arena;
     bool is_good = true;
 
@@ -161,6 +170,8 @@ static bool list_releases(struct service *service, const struct wishes *wishes)
         is_good &= add_release(service, arena, conf->releases[i].name.s);
     if (!conf->release_count)
         is_good &= add_release(service, arena, STR(CONF_STABLE));
+    if (stable.len)
+        is_good &= add_release(service, arena, stable);
     for (uint32_t i = 0; i < wishes->count; i++)
         is_good &= add_release(service, arena, wishes->items[i].target.release);
     return is_good;
@@ -202,12 +213,10 @@ static void read_shares(struct service *service, const struct snapshot_overlay *
 /* What was said to be stable, else what is called so, else what has most, else the first. */
 static uint32_t find_stable(const struct service *service, const struct snapshot_overlay *overlay)
 {
-    struct str said = STR("");
+    struct str said = said_stable(service, overlay);
     const struct release *found;
     uint32_t most = 0;
 
-    if (overlay && overlay->stable)
-        said = overlay->stable(overlay->owner, service->conf->name.s);
     found = said.len ? service_release(service, said) : NULL;
     if (!found)
         found = service_release(service, STR(CONF_STABLE));

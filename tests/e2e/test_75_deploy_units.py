@@ -13,15 +13,17 @@ from test_74_deploy import HEALTH, QUICK, WAIT, Load
 
 
 class Shop:
-    def __init__(self, gateway, deploy, instances=2, **service):
+    def __init__(self, gateway, deploy, instances=2, more=(), **service):
         self.gw = gateway(run=False)
         app = self.gw.home / "app.py"
         app.write_text(APP)
         process = {"command": ["/usr/bin/python3", "-B", str(app), "${release}"], "instances": instances, "grace": "2s"}
         if os.geteuid() == 0:
             process["user"] = "root"
-        self.gw.change(services={"shop": {"provider": {"process": process}, "health": HEALTH, "assign": {"by": "cookie"},
-                                          "deploy": {**QUICK, "healthy": "20s", **deploy}, **service}},
+        usual = {"provider": {"process": process}, "health": HEALTH, "assign": {"by": "cookie"}}
+        services = {name: {**usual, "deploy": {**QUICK, "healthy": "20s"}} for name in more}
+        services["shop"] = {**usual, "deploy": {**QUICK, "healthy": "20s", **deploy}, **service}
+        self.gw.change(services=services, routes=[{"paths": ["/*"], "service": "shop"}],
                        admin={"bind": f"127.0.0.1:{self.gw.admin_port}"})
         self.gw.start()
         until(lambda: self.gw.admin("GET", "/api/v1/deploys").status == 200, "control answers", 30 * SLOW)
@@ -31,6 +33,11 @@ class Shop:
 
     def show(self, ident):
         return self.gw.admin("GET", f"/api/v1/deploys/{ident}").json()
+
+    def stable(self, service):
+        """The release that gets all."""
+        releases = next(one for one in self.gw.status()["services"] if one["name"] == service)["releases"]
+        return max(releases, key=lambda one: one["share"])["id"]
 
     def serves(self, name):
         got = {self.gw.get("/").text for _ in range(20)}
@@ -156,3 +163,58 @@ def test_a_stop_under_load_is_a_drain(shop):
             assert s.deploy(f"v{number}").code == 0
             s.runs(f"v{number}")
     assert not load.wrong, load.wrong[:3]
+
+
+def test_recreate_leaves_a_gap_and_goes_back(shop):
+    s = shop({"strategy": "recreate", "healthy": "2s"}, instances=1, hold={"timeout": "20s"})
+    assert s.deploy("v1").code == 0
+    done = s.deploy("never")
+    assert done.code == 1 and "release v1 serves" in done.err, done
+    s.serves("v1")
+    assert s.deploy("v2").code == 0
+    s.serves("v2")
+    s.runs("v2")
+
+
+def test_rolling_goes_unit_by_unit(shop):
+    s = shop({"strategy": "rolling", "healthy": "3s"}, instances=3)
+    assert s.deploy("v1").code == 0
+    with Load(s.gw, 2) as load:
+        done = s.deploy("v2")
+    assert done.code == 0, done
+    assert not load.wrong, load.wrong[:3]
+    assert set(load.counts) == {"v1", "v2"}
+    log = [line["text"] for line in s.show(s.gw.admin("GET", "/api/v1/deploys").json()["deploys"][0]["id"])["log"]]
+    assert [line for line in log if line.startswith("step")] == [
+        "step 1 of 3: 33.33% to release v2", "step 2 of 3: 66.67% to release v2", "step 3 of 3: 100% to release v2"], log
+    s.runs("v2", "v2", "v2")
+    with Load(s.gw, 2) as load:
+        done = s.deploy("never")
+    assert done.code == 1 and "release v2 serves" in done.err, done
+    assert not load.wrong and set(load.counts) == {"v2"}
+    s.runs("v2", "v2", "v2")
+
+
+def test_a_release_goes_to_staging_first(shop):
+    s = shop({"staging": "stage", "hooks": {"regression": ["test $SLUICE_RELEASE != odd"]}}, instances=1, more=["stage"])
+    done = s.deploy("v1")
+    assert done.code == 0, done
+    assert s.stable("stage") == s.stable("shop") == "v1"
+    done = s.deploy("crash")
+    assert done.code == 1 and "on staging" in done.err and "giving up" in done.err, done
+    done = s.deploy("odd")
+    assert done.code == 1 and "hook regression failed" in done.err, done
+    assert (s.stable("stage"), s.stable("shop")) == ("odd", "v1")  # it is well there, as far as it is known
+    s.serves("v1")
+
+
+@pytest.mark.parametrize("words, why", [
+    (["--strategy", "platform"], "No platform switches releases of \"shop\" by itself: it is run by process"),
+    (["--strategy", "best"], "\"strategy\" is bluegreen, canary, recreate, rolling or platform"),
+    (["--image", "app:1"], "Nobody runs images for \"shop\""),
+])
+def test_what_the_platform_cannot_do_is_refused_before_anything_is_done(shop, words, why):
+    s = shop()
+    done = s.deploy("v1", *words)
+    assert done.code == 1 and why in done.err, done
+    assert not s.apps()

@@ -24,7 +24,7 @@ static const struct deploy_plan canary = {
               {.is_approval = true},
               {.share = DEPLOY_WHOLE}},
     .step_count = 4,
-    .has_hook = {true, true, true, true},
+    .has_hook = {true, true, true, true, true},
     .has_old = true,
     .has_units = true,
     .start_ms = MINUTE,
@@ -57,7 +57,8 @@ struct world {
     unsigned hooks[DEPLOY_HOOKS];
     uint64_t random;
     /* what it is like */
-    bool fails_hook[DEPLOY_HOOKS], fails_start, never_up;
+    bool fails_hook[DEPLOY_HOOKS], fails_start, never_up, old_dies;
+    enum deploy_progress staging;
     enum deploy_verdict verdict;
     bool is_ill;   /* while it has requests */
     bool is_cured; /* by a restart */
@@ -77,7 +78,8 @@ static struct world world_of(const struct deploy_plan *plan)
 static bool is_same(const struct deploy_wants *a, const struct deploy_wants *b)
 {
     return a->new_runs == b->new_runs && a->old_runs == b->old_runs &&
-           a->new_share == b->new_share && a->is_new_stable == b->is_new_stable;
+           a->new_share == b->new_share && a->is_new_stable == b->is_new_stable &&
+           a->new_part == b->new_part && a->old_part == b->old_part;
 }
 
 /* What must hold at every moment. */
@@ -88,8 +90,15 @@ static void check(const struct world *world)
 
     assert_true(wants->new_share <= DEPLOY_WHOLE);
     assert_true(!wants->new_share || wants->new_runs);
-    if (world->plan->has_old && !world->plan->stops_first && wants->new_share < DEPLOY_WHOLE)
+    if (world->plan->has_old && world->plan->manner != DEPLOY_STOPS_FIRST &&
+        wants->new_share < DEPLOY_WHOLE)
         assert_true(wants->old_runs); /* whoever gets requests is there */
+    if (world->plan->has_old && world->plan->manner == DEPLOY_ROLLS) {
+        assert_true(wants->new_part >= wants->new_share); /* and there are enough of it */
+        assert_true(wants->old_part >= DEPLOY_WHOLE - wants->new_share);
+    }
+    if (world->plan->manner == DEPLOY_STOPS_FIRST && world->plan->has_old)
+        assert_true(!wants->old_part || !wants->new_part || !state->is_thinned);
     if (wants->is_new_stable)
         assert_int_equal(wants->new_share, DEPLOY_WHOLE);
     if (state->phase == DEPLOY_UNDONE)
@@ -104,7 +113,7 @@ static void check(const struct world *world)
 
 static void react_units(struct world *world, const struct deploy_wants *wants)
 {
-    if (wants->new_runs && !world->wants.new_runs) {
+    if (wants->new_part > world->wants.new_part) {
         world->units = DEPLOY_RUNS;
         world->units_in = 3;
     }
@@ -146,6 +155,9 @@ static struct deploy_seen see(const struct world *world, enum deploy_word word)
         .is_live = !world->live_in,
         .is_new_up = world->units == DEPLOY_GOOD && !world->never_up && !world->live_in,
         .is_old_up = world->wants.old_runs && !world->live_in,
+        .is_old_whole =
+            world->wants.old_part == DEPLOY_WHOLE && !world->live_in && !world->old_dies,
+        .staging = world->staging,
         .is_new_gone = !world->wants.new_runs,
         .is_old_gone = !world->wants.old_runs,
         .units = world->units,
@@ -207,7 +219,8 @@ static void test_good_canary(void **state)
     run(&world);
     expect(&world, DEPLOY_DONE, DEPLOY_ON);
     assert_string_equal(world.path,
-                        "migrating, starting, waiting for health, smoke test, shifting, watching, "
+                        "regression test, pre, migrating, starting, waiting for health, smoke "
+                        "test, shifting, watching, "
                         "shifting, watching, waiting for approval, shifting, watching, baking, "
                         "draining the old release, post, live, stopping the old release, done");
     for (unsigned i = 0; i < DEPLOY_HOOKS; i++)
@@ -247,7 +260,7 @@ static void test_recreate(void **state)
     struct world world = world_of(&plan);
 
     (void)state;
-    plan.stops_first = true;
+    plan.manner = DEPLOY_STOPS_FIRST;
     run_to(&world, DEPLOY_START);
     react(&world);
     assert_true(!world.wants.old_runs && world.wants.new_runs);
@@ -255,8 +268,131 @@ static void test_recreate(void **state)
     expect(&world, DEPLOY_DONE, DEPLOY_ON);
     world = world_of(&plan);
     world.never_up = true;
-    run(&world); /* the old one is started again */
+    world.path[0] = '\0';
+    run(&world); /* the old one is started again, after the new one is gone */
     expect(&world, DEPLOY_UNDONE, DEPLOY_FAILED);
+    assert_non_null(strstr(world.path, "removing the new release, starting the old release again, "
+                                       "undone"));
+}
+
+static struct deploy_plan rolling(void)
+{
+    struct deploy_plan plan = canary;
+
+    plan.manner = DEPLOY_ROLLS;
+    plan.step_count = 4;
+    for (uint32_t i = 0; i < 4; i++)
+        plan.steps[i] = (struct deploy_step){.share = DEPLOY_WHOLE / 4 * (i + 1)};
+    memset(plan.has_hook, 0, sizeof(plan.has_hook));
+    plan.has_hook[DEPLOY_HOOK_SMOKE] = true;
+    return plan;
+}
+
+static void test_rolling(void **state)
+{
+    struct deploy_plan plan = rolling();
+    struct world world = world_of(&plan);
+
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++) {
+        run_to(&world, DEPLOY_HEALTHY);
+        react(&world);
+        assert_int_equal(world.state.step, i);
+        assert_int_equal(world.wants.new_part, DEPLOY_WHOLE / 4 * (i + 1));
+        assert_int_equal(world.wants.old_part, DEPLOY_WHOLE / 4 * (4 - i));
+        assert_int_equal(world.wants.new_share, DEPLOY_WHOLE / 4 * i);
+        run_to(&world, DEPLOY_WATCH);
+        react(&world);
+        assert_int_equal(world.wants.old_part, DEPLOY_WHOLE / 4 * (3 - i));
+    }
+    assert_int_equal(world.hooks[DEPLOY_HOOK_SMOKE], 1);
+    run(&world);
+    expect(&world, DEPLOY_DONE, DEPLOY_ON);
+    assert_null(strstr(world.path, "stopping the old release"));
+}
+
+static void test_rolling_back_unit_by_unit(void **state)
+{
+    struct deploy_plan plan = rolling();
+
+    (void)state;
+    for (uint32_t step = 0; step < 4; step++) {
+        struct world world = world_of(&plan);
+
+        while (world.state.step < step || world.state.phase != DEPLOY_HEALTHY)
+            tick(&world, DEPLOY_SAYS_NOTHING);
+        world.never_up = true;
+        run_to(&world, step ? DEPLOY_REFILL : DEPLOY_UNDO);
+        react(&world);
+        assert_int_equal(world.wants.new_share, DEPLOY_WHOLE / 4 * step);
+        assert_int_equal(world.wants.old_part, DEPLOY_WHOLE);
+        run(&world);
+        expect(&world, DEPLOY_UNDONE, DEPLOY_FAILED);
+    }
+}
+
+static void test_an_old_one_that_cannot_come_back(void **state)
+{
+    struct deploy_plan plan = rolling();
+    struct world world = world_of(&plan);
+
+    (void)state;
+    run_to(&world, DEPLOY_KEEP);
+    world = world_of(&plan);
+    world.old_dies = true;
+    run_to(&world, DEPLOY_BAKE);
+    tick(&world, DEPLOY_SAYS_ROLLBACK);
+    assert_int_equal(world.state.phase, DEPLOY_REFILL);
+    react(&world);
+    assert_int_equal(world.wants.new_share, DEPLOY_WHOLE); /* it serves until then */
+    run(&world);                                           /* some of it has to do */
+    expect(&world, DEPLOY_UNDONE, DEPLOY_ROLLED_BACK);
+}
+
+static void test_platform(void **state)
+{
+    struct deploy_plan plan = bluegreen();
+    struct world world = world_of(&plan);
+
+    (void)state;
+    plan.manner = DEPLOY_PLATFORM;
+    run_to(&world, DEPLOY_START);
+    react(&world);
+    assert_int_equal(world.wants.old_units, DEPLOY_UNITS_LEAVE);
+    assert_true(world.wants.old_runs && world.wants.new_runs);
+    run_to(&world, DEPLOY_WATCH);
+    react(&world);
+    assert_int_equal(world.wants.old_units, DEPLOY_UNITS_STOP);
+    run_to(&world, DEPLOY_BAKE);
+    tick(&world, DEPLOY_SAYS_ROLLBACK);
+    react(&world);
+    assert_int_equal(world.state.phase, DEPLOY_REFILL);
+    assert_int_equal(world.wants.old_units, DEPLOY_UNITS_RUN);
+    assert_int_equal(world.wants.new_units, DEPLOY_UNITS_LEAVE);
+    run(&world);
+    expect(&world, DEPLOY_UNDONE, DEPLOY_ROLLED_BACK);
+}
+
+static void test_staging(void **state)
+{
+    struct deploy_plan plan = bluegreen();
+    struct world world = world_of(&plan);
+
+    (void)state;
+    plan.has_staging = true;
+    world.staging = DEPLOY_RUNS;
+    for (unsigned i = 0; i < 100; i++)
+        tick(&world, DEPLOY_SAYS_NOTHING);
+    assert_int_equal(world.state.phase, DEPLOY_STAGE);
+    assert_false(world.wants.new_runs);
+    world.staging = DEPLOY_GOOD;
+    run(&world);
+    expect(&world, DEPLOY_DONE, DEPLOY_ON);
+    world = world_of(&plan);
+    world.staging = DEPLOY_BAD;
+    run(&world);
+    expect(&world, DEPLOY_UNDONE, DEPLOY_FAILED);
+    assert_int_equal(world.hooks[DEPLOY_HOOK_REGRESSION], 0);
 }
 
 static void test_failures_before_the_switch(void **state)
@@ -455,7 +591,12 @@ static struct deploy_plan draw_plan(uint64_t *random)
 
     if (bits & 1)
         plan = bluegreen();
-    plan.stops_first = plan.step_count == 1 && (bits >> 1 & 3) == 0;
+    else if (bits >> 20 & 1)
+        plan = rolling();
+    if (plan.step_count == 1)
+        plan.manner = (bits >> 1 & 3) == 0   ? DEPLOY_STOPS_FIRST
+                      : (bits >> 1 & 3) == 1 ? DEPLOY_PLATFORM
+                                             : DEPLOY_SIDE_BY_SIDE;
     plan.has_old = (bits >> 3 & 7) != 0 || plan.step_count > 1;
     plan.is_breaking = (bits >> 6 & 3) == 0;
     plan.has_units = bits >> 8 & 1;
@@ -520,6 +661,11 @@ int main(void)
         cmocka_unit_test(test_good_bluegreen),
         cmocka_unit_test(test_first_release),
         cmocka_unit_test(test_recreate),
+        cmocka_unit_test(test_rolling),
+        cmocka_unit_test(test_rolling_back_unit_by_unit),
+        cmocka_unit_test(test_an_old_one_that_cannot_come_back),
+        cmocka_unit_test(test_platform),
+        cmocka_unit_test(test_staging),
         cmocka_unit_test(test_failures_before_the_switch),
         cmocka_unit_test(test_hook_after_the_switch_changes_nothing),
         cmocka_unit_test(test_watchdog),

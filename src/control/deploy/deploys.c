@@ -285,6 +285,7 @@ static void gather(struct deploy *deploy, struct deploy_seen *seen)
         seen->why = "at an edge none of its targets is up";
     seen->is_ill = seen->is_ill && wants.new_share;
     judge_look(deploy, seen);
+    staging_see(deploy, seen);
     if (seen->hook == DEPLOY_BAD)
         seen->why = deploy->hook_why;
 }
@@ -293,11 +294,14 @@ static void log_change(struct deploy *deploy, const struct deploy_state *before)
 {
     const struct deploy_state *now = &deploy->state;
     struct deploy_wants wants = deploy_wants(&deploy->plan, now);
+    int hook = deploy_hook_of(now->phase);
 
     if (*now->why && strcmp(now->why, before->why) != 0)
         deploy_log(deploy, "%s", now->why);
     if (now->phase == before->phase && now->step == before->step)
         return;
+    if (hook >= 0 && !deploy->plan.has_hook[hook])
+        return; // nothing is done there
     if (now->phase == DEPLOY_SHIFT)
         deploy_log(deploy, "step %u of %u: %.4g%% to release %s", now->step + 1,
                    deploy->plan.step_count, 100.0 * wants.new_share / DEPLOY_WHOLE,

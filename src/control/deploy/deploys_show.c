@@ -14,14 +14,15 @@
 
 json_t *deploy_record(const struct deploy *deploy)
 {
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:O,s:O,s:I,s:o,s:o,s:[f,f,f,I]}", "service",
-                     deploy->service, "release", deploy->release, "old", deploy->old, "key",
-                     deploy->key, "actor", deploy->actor, "targets", deploy->targets,
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:O,s:O,s:I,s:o,s:o,s:[f,f,f,I],s:s,s:s}",
+                     "service", deploy->service, "release", deploy->release, "old", deploy->old,
+                     "key", deploy->key, "actor", deploy->actor, "targets", deploy->targets,
                      "old_file_targets", deploy->old_file_targets, "log", deploy->log, "hooks",
                      deploy->hooks, "created_ms", (json_int_t)deploy->created_ms, "plan",
                      record_plan(&deploy->plan), "state", record_state(&deploy->state), "rule",
                      deploy->rule.error_ratio, deploy->rule.error_margin,
-                     deploy->rule.latency_ratio, (json_int_t)deploy->rule.minimum);
+                     deploy->rule.latency_ratio, (json_int_t)deploy->rule.minimum, "image",
+                     deploy->image, "staging", deploy->staging);
 }
 
 static char *text_of(const json_t *record, const char *name)
@@ -53,6 +54,8 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
     deploy->old = text_of(record, "old");
     deploy->key = text_of(record, "key");
     deploy->actor = text_of(record, "actor");
+    deploy->image = text_of(record, "image");
+    deploy->staging = text_of(record, "staging");
     deploy->targets = json_incref(json_object_get(record, "targets"));
     deploy->old_file_targets = json_incref(json_object_get(record, "old_file_targets"));
     deploy->log = json_incref(json_object_get(record, "log"));
@@ -63,8 +66,9 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
     deploy->judged_step = UINT32_MAX;
     deploy->managed = deploy->service ? managed_find(deploys, deploy->service) : NULL;
     if (deploy->managed && deploy->release && deploy->old && deploy->key && deploy->actor &&
-        json_is_array(deploy->targets) && json_is_array(deploy->old_file_targets) &&
-        json_is_array(deploy->log) && json_is_array(deploy->hooks) &&
+        deploy->image && deploy->staging && json_is_array(deploy->targets) &&
+        json_is_array(deploy->old_file_targets) && json_is_array(deploy->log) &&
+        json_is_array(deploy->hooks) &&
         record_read_plan(json_object_get(record, "plan"), &deploy->plan) &&
         record_read_state(json_object_get(record, "state"), &deploy->state))
         return deploy;
@@ -86,6 +90,8 @@ void deploy_free(struct deploy **deploy)
     json_decref(gone->log);
     json_decref(gone->hooks);
     free(gone->service);
+    free(gone->image);
+    free(gone->staging);
     free(gone->release);
     free(gone->old);
     free(gone->key);

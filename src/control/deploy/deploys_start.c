@@ -20,6 +20,7 @@ struct ask {
     const char *service, *release, *image; /* image: NULL: none was named */
     const json_t *targets;
     struct managed *managed;
+    enum conf_strategy strategy;
     char old[CONF_RELEASE_ID_MAX + 1];
     bool has_old;
     json_t *old_file_targets;
@@ -57,6 +58,32 @@ static bool takes_images(const struct conf_service *conf)
     return provider && provider->abilities & PROVIDER_IMAGES;
 }
 
+/* As configured, where none is said. */
+static bool read_strategy(struct ask *ask, const json_t *said)
+{
+    const struct provider *provider = provider_of(ask->conf);
+    const char *name = json_string_value(said);
+
+    ask->strategy = ask->conf->deploy.strategy;
+    for (int i = 0; name && conf_strategies[i]; i++) {
+        if (strcmp(name, conf_strategies[i]) != 0)
+            continue;
+        ask->strategy = (enum conf_strategy)i;
+        name = NULL;
+    }
+    if (name || (said && !json_is_string(said) && !json_is_null(said)))
+        return refuse(ask, 422, "deploy_invalid",
+                      "\"strategy\" is bluegreen, canary, recreate, rolling or platform.");
+    if (ask->strategy == CONF_ROLLING && !provider)
+        return refuse(ask, 422, "deploy_invalid",
+                      "rolling goes unit by unit, and nobody runs units for \"%s\".", ask->service);
+    if (ask->strategy == CONF_PLATFORM && (!provider || !(provider->abilities & PROVIDER_REPLACES)))
+        return refuse(ask, 422, "deploy_invalid",
+                      "No platform switches releases of \"%s\" by itself: it is run by %s.",
+                      ask->service, provider ? provider->name : "nobody here");
+    return true;
+}
+
 static bool read_body(struct ask *ask)
 {
     const json_t *body = ask->request->body, *target;
@@ -86,6 +113,8 @@ static bool read_body(struct ask *ask)
     if (ask->image && !takes_images(ask->conf))
         return refuse(ask, 422, "deploy_invalid", "Nobody runs images for \"%s\": no \"image\".",
                       ask->service);
+    if (!read_strategy(ask, json_object_get(body, "strategy")))
+        return false;
     json_array_foreach(ask->targets, i, target) if (!json_is_string(target)) return refuse(
         ask, 422, "deploy_invalid", "Each target is an address, as text: \"127.0.0.1:3000\".");
     return true;
@@ -171,89 +200,7 @@ static bool look_around(struct ask *ask)
     return true;
 }
 
-/* --- the plan */
-
-static void add_step(struct deploy_plan *plan, uint32_t share, uint32_t for_ms)
-{
-    plan->steps[plan->step_count++] =
-        (struct deploy_step){.share = share, .for_ms = for_ms, .is_judged = share < DEPLOY_WHOLE};
-}
-
-static void plan_steps(struct deploy_plan *plan, const struct conf_deploy *conf)
-{
-    static const uint32_t usual[] = {50000, 250000, 500000};
-    bool has_steps = plan->has_old && conf->strategy == CONF_CANARY;
-
-    for (uint32_t i = 0; has_steps && i < conf->step_count && i < CONF_STEPS_MAX; i++) {
-        if (conf->steps[i].approval)
-            plan->steps[plan->step_count++] = (struct deploy_step){.is_approval = true};
-        else
-            add_step(plan, conf->steps[i].share_ppm, conf->steps[i].for_ms);
-    }
-    for (size_t i = 0; has_steps && !conf->step_count && i < ARRAY_LEN(usual); i++)
-        add_step(plan, usual[i], 5 * 60 * 1000);
-    add_step(plan, DEPLOY_WHOLE, 0);
-}
-
-static void make_plan(const struct ask *ask, struct deploy *deploy)
-{
-    static const enum deploy_no_data no_data[] = {[CONF_NO_DATA_ASK] = DEPLOY_ASK,
-                                                  [CONF_NO_DATA_PASS] = DEPLOY_PASS,
-                                                  [CONF_NO_DATA_FAIL] = DEPLOY_FAIL};
-    const struct conf_deploy *conf = &ask->conf->deploy;
-    struct deploy_plan *plan = &deploy->plan;
-
-    plan->has_old = ask->has_old;
-    plan->has_units = ask->conf->provider.is_set;
-    plan->stops_first = conf->strategy == CONF_RECREATE;
-    plan->is_breaking = json_is_true(json_object_get(ask->request->body, "breaking"));
-    plan->on_no_data = no_data[conf->verdict.on_no_data];
-    plan->start_ms = conf->start_ms;
-    plan->healthy_ms = conf->healthy_ms;
-    plan->judge_ms = conf->verdict.max_ms;
-    plan->bake_ms = conf->bake_ms;
-    plan->drain_ms = conf->drain_ms;
-    plan->keep_ms = conf->keep_ms;
-    plan_steps(plan, conf);
-    deploy->rule = (struct verdict_rule){
-        .error_ratio = conf->verdict.error_ratio / 1000.0,
-        .error_margin = conf->verdict.error_margin_ppm / 1e6,
-        .latency_ratio = conf->verdict.latency_ratio / 1000.0,
-        .minimum = conf->verdict.minimum,
-    };
-}
-
-static json_t *hooks_json(const struct conf_hooks *hooks)
-{
-    json_t *list = json_array();
-
-    for (uint32_t i = 0; i < hooks->count; i++) {
-        const struct conf_hook *hook = &hooks->items[i];
-        const struct conf_text *text = hook->run.s.len ? &hook->run : &hook->url;
-
-        json_array_append_new(list,
-                              json_pack("{s:s%,s:i}", hook->run.s.len ? "run" : "url", text->s.p,
-                                        text->s.len, "timeout_ms", (int)hook->timeout_ms));
-    }
-    return list;
-}
-
-static void plan_hooks(const struct ask *ask, struct deploy *deploy)
-{
-    const struct conf_deploy *conf = &ask->conf->deploy;
-    const struct conf_hooks *all[DEPLOY_HOOKS] = {
-        [DEPLOY_HOOK_PRE] = &conf->hooks.pre,
-        [DEPLOY_HOOK_MIGRATE] = &conf->hooks.migrate,
-        [DEPLOY_HOOK_SMOKE] = &conf->hooks.smoke,
-        [DEPLOY_HOOK_POST] = &conf->hooks.post,
-    };
-
-    deploy->hooks = json_array();
-    for (unsigned i = 0; i < DEPLOY_HOOKS; i++) {
-        json_array_append_new(deploy->hooks, hooks_json(all[i]));
-        deploy->plan.has_hook[i] = all[i]->count > 0;
-    }
-}
+/* --- making it */
 
 /* Ids that say whose they are. */
 static json_t *targets_json(const struct ask *ask)
@@ -289,10 +236,12 @@ static struct deploy *make(const struct ask *ask)
     deploy->log = json_array();
     deploy->hook_kind = -1;
     deploy->judged_step = UINT32_MAX;
-    make_plan(ask, deploy);
-    plan_hooks(ask, deploy);
-    if (deploy->service && deploy->release && deploy->old && deploy->key && deploy->actor &&
-        deploy->targets && deploy->old_file_targets && deploy->log && deploy->hooks)
+    deploy->image = strdup(ask->image ? ask->image : "");
+    deploy->plan.has_old = ask->has_old;
+    deploy->plan.is_breaking = json_is_true(json_object_get(ask->request->body, "breaking"));
+    if (plan_make(deploy, ask->conf, ask->strategy) && deploy->image && deploy->service &&
+        deploy->release && deploy->old && deploy->key && deploy->actor && deploy->targets &&
+        deploy->old_file_targets && deploy->log)
         return deploy;
     deploy_free(&deploy);
     return NULL;
@@ -383,18 +332,21 @@ void deploys_begin(struct deploys *deploys, const struct deploys_request *reques
                    struct deploys_waiter *waiter)
 {
     struct ask ask = {.deploys = deploys, .request = request};
-    struct plan_question question = {.request = request, .waiter = waiter};
+    struct platform_question question = {.request = request, .waiter = waiter};
+    bool is_side_by_side;
 
     if (!look_over(&ask, waiter))
         return;
+    is_side_by_side = ask.strategy != CONF_RECREATE && ask.strategy != CONF_PLATFORM;
     question.intent = (struct provider_intent){
         .release = ask.release,
         .image = ask.image,
         .old = ask.has_old ? ask.old : NULL,
         .units = ask.managed->instances ? ask.managed->instances : 1,
-        .is_side_by_side = ask.has_old && ask.conf->deploy.strategy != CONF_RECREATE,
-        .is_warm = ask.has_old && ask.conf->deploy.strategy != CONF_RECREATE,
+        .is_side_by_side = ask.has_old && is_side_by_side,
+        .is_warm = ask.has_old && is_side_by_side && ask.strategy != CONF_ROLLING,
+        .is_platform = ask.strategy == CONF_PLATFORM,
     };
-    if (!ask.managed->self || !plan_ask(ask.managed, &question))
+    if (!ask.managed->self || !platform_ask(ask.managed, &question))
         begin(&ask, waiter, STR_NONE);
 }

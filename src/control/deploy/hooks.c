@@ -11,7 +11,7 @@
 
 enum { WORDS = 5, SHOWN = 400 };
 
-static const char *const kinds[DEPLOY_HOOKS] = {"pre", "migrate", "smoke", "post"};
+static const char *const kinds[DEPLOY_HOOKS] = {"regression", "pre", "migrate", "smoke", "post"};
 
 static const json_t *list_of(const struct deploy *deploy, int kind)
 {

@@ -22,14 +22,25 @@ struct window {
     uint64_t requests[DEPLOY_WINDOW_S], failures[DEPLOY_WINDOW_S];
 };
 
+/* What is known of the deploy of the service that comes first. */
+struct staging_wait {
+    struct deploys_waiter waiter;
+    bool is_asked;    /* the waiter is to be told */
+    int64_t retry_ms; /* monotonic; not asked again before */
+    enum deploy_progress progress;
+    char why[400];
+};
+
 struct deploy {
     struct deploy *next;
     struct managed *managed;
     char id[DEPLOY_ID_MAX];
     char *service, *release, *old, *key, *actor; /* old: empty, if there was none */
-    json_t *targets, *old_file_targets;          /* of the new one; ids of the file's of the old */
-    json_t *log;                                 /* [{"time_ms", "text"}] */
-    json_t *hooks; /* as planned: four lists of {"run"|"url", "timeout_ms"} */
+    char *image, *staging;                       /* empty: none */
+    struct staging_wait staged;
+    json_t *targets, *old_file_targets; /* of the new one; ids of the file's of the old */
+    json_t *log;                        /* [{"time_ms", "text"}] */
+    json_t *hooks;                      /* as planned: four lists of {"run"|"url", "timeout_ms"} */
     int64_t created_ms;
     struct deploy_plan plan;
     struct deploy_state state; /* in the store, or about to be */
@@ -68,7 +79,7 @@ struct deploys {
 };
 
 /* What a platform is asked before a deploy begins. */
-struct plan_question {
+struct platform_question {
     const struct deploys_request *request;
     struct deploys_waiter *waiter;
     struct provider_intent intent;
@@ -125,14 +136,22 @@ json_t *deploy_record(const struct deploy *deploy);
 struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const json_t *record);
 void deploy_free(struct deploy **deploy);
 
+/* --- plan.c */
+/* What is to be done, by what is configured; has_old is known. False: no memory. */
+bool plan_make(struct deploy *deploy, const struct conf_service *conf, enum conf_strategy strategy);
+
+/* --- staging.c */
+/* Begins the deploy of the other service, and sees how it fares. */
+void staging_see(struct deploy *deploy, struct deploy_seen *seen);
+
 /* --- deploys_start.c: deploys_begin() */
 /* Begins it, or refuses, after the platform has said what it thinks of it. `notes`: lines. */
 void deploys_begin_planned(struct deploys *deploys, const struct deploys_request *request,
                            struct deploys_waiter *waiter, struct str notes);
 
-/* --- plan.c */
+/* --- platform.c */
 /* Asks the platform of a service, which answers deploys_begin_planned(), or refuses. False: there
  * is nobody to ask. */
-bool plan_ask(struct managed *managed, const struct plan_question *question);
+bool platform_ask(struct managed *managed, const struct platform_question *question);
 
 #endif

@@ -52,11 +52,20 @@ static bool has_begun_shift(const struct deploy_state *state)
     return state->phase >= DEPLOY_SHIFT && state->phase <= DEPLOY_KEEP;
 }
 
+/* What comes first on the way back. */
+static enum deploy_phase way_back(const struct deploy_plan *plan, const struct deploy_state *state)
+{
+    if (plan->manner == DEPLOY_STOPS_FIRST)
+        return DEPLOY_UNDO;
+    if (state->is_thinned)
+        return DEPLOY_REFILL;
+    return has_begun_shift(state) ? DEPLOY_BACK : DEPLOY_UNDO;
+}
+
 /* Back to where it was, in the way that is still open. */
 static void turn_back(struct look *look, enum deploy_way way)
 {
     struct deploy_state *state = look->state;
-    bool was_stopped = look->plan->stops_first && state->phase >= DEPLOY_EMPTY;
 
     if (state->is_switched && look->plan->is_breaking && state->has_migrated) {
         get_stuck(look);
@@ -68,7 +77,9 @@ static void turn_back(struct look *look, enum deploy_way way)
     }
     state->way = way;
     state->is_switched = false;
-    go(look, has_begun_shift(state) || was_stopped ? DEPLOY_BACK : DEPLOY_UNDO);
+    if (state->step && state->phase <= DEPLOY_SMOKE)
+        state->step--; // that it was to grow by was not given to it yet
+    go(look, way_back(look->plan, state));
 }
 
 static void fail(struct look *look, const char *otherwise)
@@ -79,22 +90,6 @@ static void fail(struct look *look, const char *otherwise)
 
 /* --- hooks */
 
-static int hook_of(enum deploy_phase phase)
-{
-    switch (phase) {
-    case DEPLOY_PRE:
-        return DEPLOY_HOOK_PRE;
-    case DEPLOY_MIGRATE:
-        return DEPLOY_HOOK_MIGRATE;
-    case DEPLOY_SMOKE:
-        return DEPLOY_HOOK_SMOKE;
-    case DEPLOY_POST:
-        return DEPLOY_HOOK_POST;
-    default:
-        return -1;
-    }
-}
-
 /* Whether the hook of this phase is over, well. What it is not known of is run again, but for a
  * migration. */
 static bool hook_is_done(struct look *look)
@@ -102,7 +97,7 @@ static bool hook_is_done(struct look *look)
     struct deploy_state *state = look->state;
     bool is_migration = state->phase == DEPLOY_MIGRATE;
 
-    if (!look->plan->has_hook[hook_of(state->phase)])
+    if (!look->plan->has_hook[deploy_hook_of(state->phase)])
         return true;
     switch (look->seen->hook) {
     case DEPLOY_GOOD:
@@ -129,7 +124,12 @@ static void begin_step(struct look *look, uint32_t step)
 {
     look->state->step = step;
     look->state->extra_ms = 0;
-    go(look, look->plan->steps[step].is_approval ? DEPLOY_APPROVE : DEPLOY_SHIFT);
+    if (look->plan->steps[step].is_approval)
+        go(look, DEPLOY_APPROVE);
+    else if (look->plan->manner == DEPLOY_ROLLS && step)
+        go(look, DEPLOY_START);
+    else
+        go(look, DEPLOY_SHIFT);
 }
 
 static void pass_step(struct look *look)
@@ -160,6 +160,7 @@ static void shift(struct look *look)
         return;
     state->is_switched = look->plan->steps[state->step].share == DEPLOY_WHOLE;
     state->step_ms = look->seen->now_ms;
+    state->is_thinned |= look->plan->manner == DEPLOY_ROLLS && look->plan->has_old;
     go(look, DEPLOY_WATCH);
 }
 
@@ -221,25 +222,42 @@ static bool watchdog(struct look *look)
     return true;
 }
 
+static bool has_warm(const struct deploy_plan *plan)
+{
+    return plan->has_old && plan->manner == DEPLOY_SIDE_BY_SIDE;
+}
+
 static void bake(struct look *look)
 {
     if (!watchdog(look) && elapsed(look, look->state->since_ms) >= look->plan->bake_ms)
-        go(look, look->plan->has_old && !look->plan->stops_first ? DEPLOY_DRAIN : DEPLOY_POST);
+        go(look, has_warm(look->plan) ? DEPLOY_DRAIN : DEPLOY_POST);
 }
 
 static void keep(struct look *look)
 {
-    bool has_warm = look->plan->has_old && !look->plan->stops_first;
-
     if (watchdog(look))
         return;
-    if (!has_warm)
+    if (!has_warm(look->plan))
         go(look, DEPLOY_DONE);
     else if (elapsed(look, look->state->since_ms) >= look->plan->keep_ms)
         go(look, DEPLOY_STOP);
 }
 
 /* --- phases */
+
+static void stage(struct look *look)
+{
+    if (!look->plan->has_staging || look->seen->staging == DEPLOY_GOOD)
+        go(look, DEPLOY_REGRESS);
+    else if (look->seen->staging == DEPLOY_BAD)
+        fail(look, "it failed on staging");
+}
+
+static void regress(struct look *look)
+{
+    if (hook_is_done(look))
+        go(look, DEPLOY_PRE);
+}
 
 static void pre(struct look *look)
 {
@@ -249,8 +267,10 @@ static void pre(struct look *look)
 
 static void migrate(struct look *look)
 {
-    if (hook_is_done(look))
-        go(look, look->plan->stops_first && look->plan->has_old ? DEPLOY_EMPTY : DEPLOY_START);
+    if (!hook_is_done(look))
+        return;
+    look->state->is_thinned = look->plan->manner == DEPLOY_STOPS_FIRST && look->plan->has_old;
+    go(look, look->state->is_thinned ? DEPLOY_EMPTY : DEPLOY_START);
 }
 
 static void empty(struct look *look)
@@ -259,12 +279,18 @@ static void empty(struct look *look)
         go(look, DEPLOY_START);
 }
 
+static void begin_health(struct look *look)
+{
+    look->state->is_thinned |= look->plan->manner == DEPLOY_PLATFORM && look->plan->has_old;
+    go(look, DEPLOY_HEALTHY);
+}
+
 static void start(struct look *look)
 {
     if (look->seen->units == DEPLOY_BAD)
         fail(look, "the new release could not be started");
     else if (look->seen->units == DEPLOY_GOOD && look->seen->is_live)
-        go(look, DEPLOY_HEALTHY);
+        begin_health(look);
     else if (look->seen->units != DEPLOY_GOOD &&
              elapsed(look, look->state->since_ms) >= look->plan->start_ms)
         fail(look, "the new release did not start in time");
@@ -275,7 +301,7 @@ static void healthy(struct look *look)
     if (look->seen->is_ill || look->seen->units == DEPLOY_BAD)
         fail(look, "the new release ended while it was waited for");
     else if (look->seen->is_live && look->seen->is_new_up)
-        go(look, DEPLOY_SMOKE);
+        go(look, look->state->step ? DEPLOY_SHIFT : DEPLOY_SMOKE);
     else if (elapsed(look, look->state->since_ms) >= look->plan->healthy_ms)
         fail(look, "the new release did not become healthy in time");
 }
@@ -318,11 +344,22 @@ static void stop(struct look *look)
         go(look, DEPLOY_DONE);
 }
 
+static void refill(struct look *look)
+{
+    const struct deploy_plan *plan = look->plan;
+    bool is_late = elapsed(look, look->state->since_ms) >= plan->start_ms + plan->healthy_ms;
+
+    if (look->seen->is_live && (look->seen->is_old_whole || (is_late && look->seen->is_old_up))) {
+        go(look, plan->manner == DEPLOY_STOPS_FIRST ? DEPLOY_UNDONE : DEPLOY_BACK);
+    } else if (is_late) {
+        say(look, "the old release does not come up again");
+        get_stuck(look);
+    }
+}
+
 static void back(struct look *look)
 {
-    bool is_there = !look->plan->stops_first || !look->plan->has_old || look->seen->is_old_up;
-
-    if (look->seen->is_live && is_there)
+    if (look->seen->is_live)
         go(look, DEPLOY_EBB);
 }
 
@@ -335,14 +372,18 @@ static void ebb(struct look *look)
 
 static void undo(struct look *look)
 {
+    bool is_refilled = look->plan->manner != DEPLOY_STOPS_FIRST || !look->state->is_thinned;
+
     if (look->seen->is_live && look->seen->is_new_gone)
-        go(look, DEPLOY_UNDONE);
+        go(look, is_refilled ? DEPLOY_UNDONE : DEPLOY_REFILL);
 }
 
 static const struct {
     const char *name;
     void (*look)(struct look *look); /* NULL: only a word moves it, or nothing */
 } phases[DEPLOY_PHASES] = {
+    [DEPLOY_STAGE] = {"deploying to staging", stage},
+    [DEPLOY_REGRESS] = {"regression test", regress},
     [DEPLOY_PRE] = {"pre", pre},
     [DEPLOY_MIGRATE] = {"migrating", migrate},
     [DEPLOY_EMPTY] = {"stopping the old release", empty},
@@ -358,6 +399,7 @@ static const struct {
     [DEPLOY_POST] = {"post", post},
     [DEPLOY_KEEP] = {"live", keep},
     [DEPLOY_STOP] = {"stopping the old release", stop},
+    [DEPLOY_REFILL] = {"starting the old release again", refill},
     [DEPLOY_BACK] = {"rolling back", back},
     [DEPLOY_EBB] = {"draining the new release", ebb},
     [DEPLOY_UNDO] = {"removing the new release", undo},
@@ -375,13 +417,15 @@ const char *deploy_phase_name(enum deploy_phase phase)
 
 static bool is_turning_back(const struct deploy_state *state)
 {
-    return state->phase == DEPLOY_BACK || state->phase == DEPLOY_EBB || state->phase == DEPLOY_UNDO;
+    return state->phase >= DEPLOY_REFILL && state->phase <= DEPLOY_UNDO;
 }
 
 static const char *refuse_back(const struct deploy_plan *plan, const struct deploy_state *state)
 {
     if (state->phase == DEPLOY_STOP)
         return "the old release is being stopped: deploy it again";
+    if (state->phase == DEPLOY_STUCK && state->stuck == DEPLOY_REFILL)
+        return "it is being taken back already: retry once the old release can run";
     if (!state->is_switched)
         return NULL;
     if (plan->is_breaking && state->has_migrated)
@@ -479,7 +523,7 @@ static void take_word(struct look *look)
 
 struct deploy_state deploy_begin(int64_t now_ms)
 {
-    return (struct deploy_state){.phase = DEPLOY_PRE, .since_ms = now_ms};
+    return (struct deploy_state){.phase = DEPLOY_STAGE, .since_ms = now_ms};
 }
 
 struct deploy_state deploy_next(const struct deploy_plan *plan, const struct deploy_state *state,
@@ -492,56 +536,6 @@ struct deploy_state deploy_next(const struct deploy_plan *plan, const struct dep
     if (next.phase == state->phase && phases[next.phase].look)
         phases[next.phase].look(&look);
     return next;
-}
-
-static bool old_runs(const struct deploy_plan *plan, enum deploy_phase phase)
-{
-    if (!plan->has_old || phase == DEPLOY_STOP || phase == DEPLOY_DONE)
-        return false;
-    return !plan->stops_first || phase < DEPLOY_EMPTY || phase > DEPLOY_STOP;
-}
-
-static bool new_runs(enum deploy_phase phase)
-{
-    return phase >= DEPLOY_START && phase != DEPLOY_UNDO && phase != DEPLOY_UNDONE;
-}
-
-/* Of the last step that gave one. */
-static uint32_t share_of(const struct deploy_plan *plan, uint32_t step)
-{
-    for (uint32_t i = step + 1; i-- > 0;)
-        if (!plan->steps[i].is_approval)
-            return plan->steps[i].share;
-    return 0;
-}
-
-static uint32_t new_share(const struct deploy_plan *plan, const struct deploy_state *state,
-                          enum deploy_phase phase)
-{
-    if (phase >= DEPLOY_SHIFT && phase <= DEPLOY_ASK_DATA)
-        return share_of(plan, state->step);
-    if ((phase >= DEPLOY_BAKE && phase <= DEPLOY_STOP) || phase == DEPLOY_DONE)
-        return DEPLOY_WHOLE;
-    return 0;
-}
-
-struct deploy_wants deploy_wants(const struct deploy_plan *plan, const struct deploy_state *state)
-{
-    enum deploy_phase phase = state->phase == DEPLOY_STUCK ? state->stuck : state->phase;
-    struct deploy_wants wants = {
-        .new_runs = new_runs(phase),
-        .old_runs = old_runs(plan, phase),
-        .new_share = new_share(plan, state, phase),
-        .is_new_stable = state->is_switched,
-        .new_restarts = state->restarted_ms != 0 && new_runs(phase),
-        .hook = state->phase == DEPLOY_STUCK ? -1 : hook_of(phase),
-    };
-
-    if (wants.hook >= 0 && !plan->has_hook[wants.hook])
-        wants.hook = -1;
-    wants.is_judged = phase >= DEPLOY_WATCH && phase <= DEPLOY_ASK_DATA && wants.new_share &&
-                      wants.new_share < DEPLOY_WHOLE;
-    return wants;
 }
 
 bool deploy_is_over(const struct deploy_state *state)

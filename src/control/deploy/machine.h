@@ -13,11 +13,20 @@
 enum { DEPLOY_STEPS_MAX = 16, DEPLOY_WHY_MAX = 256, DEPLOY_ACTOR_MAX = 64 };
 #define DEPLOY_WHOLE 1000000U /* a share of all requests */
 enum deploy_hook {
+    DEPLOY_HOOK_REGRESSION, /* once it serves on staging */
     DEPLOY_HOOK_PRE,
     DEPLOY_HOOK_MIGRATE,
     DEPLOY_HOOK_SMOKE,
     DEPLOY_HOOK_POST,
     DEPLOY_HOOKS
+};
+
+/* How the new release takes the old one's place. */
+enum deploy_manner {
+    DEPLOY_SIDE_BY_SIDE, /* both run whole, until the old one's warm time is over */
+    DEPLOY_STOPS_FIRST,  /* recreate: never both, and a gap between them */
+    DEPLOY_ROLLS,        /* unit by unit: each step starts some and then stops as many */
+    DEPLOY_PLATFORM,     /* starting the new one ends the old one, which is the platform's doing */
 };
 
 enum deploy_no_data { DEPLOY_ASK, DEPLOY_PASS, DEPLOY_FAIL };
@@ -35,9 +44,10 @@ struct deploy_plan {
     uint32_t step_count;
     bool has_hook[DEPLOY_HOOKS];
     bool is_breaking; /* the migration: no way back to the old release after it */
-    bool stops_first; /* recreate: the old release is stopped before the new one starts */
     bool has_old;     /* something serves already */
     bool has_units;   /* a provider runs both releases; else their targets are only listed */
+    bool has_staging; /* another service gets the release first */
+    enum deploy_manner manner;
     enum deploy_no_data on_no_data;
     uint32_t start_ms, healthy_ms; /* the most that starting and becoming healthy may take */
     uint32_t judge_ms;             /* the most that one step may wait for its verdict */
@@ -47,6 +57,8 @@ struct deploy_plan {
 };
 
 enum deploy_phase {
+    DEPLOY_STAGE,    /* another service is deployed first */
+    DEPLOY_REGRESS,  /* its hook runs */
     DEPLOY_PRE,      /* its hook runs */
     DEPLOY_MIGRATE,  /* its hook runs */
     DEPLOY_EMPTY,    /* recreate: the old one is drained and stopped */
@@ -62,6 +74,7 @@ enum deploy_phase {
     DEPLOY_POST,     /* its hook runs */
     DEPLOY_KEEP,     /* it is done; the old one stays warm */
     DEPLOY_STOP,     /* the old one is stopped and forgotten */
+    DEPLOY_REFILL,   /* until all of the old one runs again */
     DEPLOY_BACK,     /* until every edge has the old split again */
     DEPLOY_EBB,      /* until the new one has no requests */
     DEPLOY_UNDO,     /* the new one is stopped and forgotten */
@@ -82,6 +95,7 @@ struct deploy_state {
     int64_t step_ms;  /* wall clock: this step's split is live since */
     bool is_switched; /* the new one is the stable one */
     bool has_migrated;
+    bool is_thinned;              /* of the old one not all has to run any more */
     bool is_hook_begun;           /* of this phase: it must not be begun twice unasked */
     int64_t restarted_ms;         /* wall clock: the watchdog did it, once; 0: not yet */
     uint32_t extra_ms;            /* granted for more data */
@@ -103,16 +117,18 @@ enum deploy_word {
 
 /* What is seen now. Sentences may be NULL. */
 struct deploy_seen {
-    int64_t now_ms;   /* wall clock */
-    bool is_live;     /* every edge has acknowledged what it is to have */
-    bool is_new_up;   /* there are targets of the new one, and all are up at every edge */
-    bool is_old_up;   /* the same of the old one */
-    bool is_new_gone; /* no unit of it runs any more */
+    int64_t now_ms;    /* wall clock */
+    bool is_live;      /* every edge has acknowledged what it is to have */
+    bool is_new_up;    /* there are targets of the new one, and all are up at every edge */
+    bool is_old_up;    /* some of the old one are */
+    bool is_old_whole; /* all of the old one are */
+    bool is_new_gone;  /* no unit of it runs any more */
     bool is_old_gone;
     uint64_t new_in_flight, old_in_flight;
-    enum deploy_progress units;  /* of the new release: being started */
-    enum deploy_progress hook;   /* of this phase */
-    enum deploy_verdict verdict; /* of this step */
+    enum deploy_progress staging; /* the deploy of the other service */
+    enum deploy_progress units;   /* of the new release: being started */
+    enum deploy_progress hook;    /* of this phase */
+    enum deploy_verdict verdict;  /* of this step */
     bool is_ill;     /* a hard stop: it crashes, or nothing or too little of it answers */
     const char *why; /* what is wrong with units, hook, verdict, or health */
     enum deploy_word word;
@@ -124,10 +140,14 @@ struct deploy_state deploy_next(const struct deploy_plan *plan, const struct dep
                                 const struct deploy_seen *seen);
 struct deploy_state deploy_begin(int64_t now_ms);
 
+enum deploy_units { DEPLOY_UNITS_STOP, DEPLOY_UNITS_LEAVE, DEPLOY_UNITS_RUN };
+
 /* What follows from a state. */
 struct deploy_wants {
-    bool new_runs, old_runs; /* units are to run, and edges to have the targets */
-    uint32_t new_share;      /* in parts of DEPLOY_WHOLE */
+    bool new_runs, old_runs;                /* edges are to have the targets */
+    enum deploy_units new_units, old_units; /* LEAVE: neither started nor stopped */
+    uint32_t new_part, old_part; /* of all units, that are to run, in parts of DEPLOY_WHOLE */
+    uint32_t new_share;          /* in parts of DEPLOY_WHOLE */
     bool is_new_stable;
     bool new_restarts; /* units are to be restarted, once in all */
     int hook;          /* enum deploy_hook that is to run; -1: none */
@@ -135,6 +155,8 @@ struct deploy_wants {
 };
 struct deploy_wants deploy_wants(const struct deploy_plan *plan, const struct deploy_state *state);
 
+/* The hook of a phase; -1: it has none. */
+int deploy_hook_of(enum deploy_phase phase);
 /* Nothing more will happen. */
 bool deploy_is_over(const struct deploy_state *state);
 /* What who waits for it is told: it is over, or only the old release's warm time is left. */

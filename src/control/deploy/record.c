@@ -26,12 +26,12 @@ static const struct member step_members[] = {
 };
 
 static const struct member plan_members[] = {
-    MEMBER(struct deploy_plan, is_breaking, BOOL), MEMBER(struct deploy_plan, stops_first, BOOL),
-    MEMBER(struct deploy_plan, has_old, BOOL),     MEMBER(struct deploy_plan, has_units, BOOL),
-    MEMBER(struct deploy_plan, on_no_data, ENUM),  MEMBER(struct deploy_plan, start_ms, U32),
-    MEMBER(struct deploy_plan, healthy_ms, U32),   MEMBER(struct deploy_plan, judge_ms, U32),
-    MEMBER(struct deploy_plan, bake_ms, U32),      MEMBER(struct deploy_plan, drain_ms, U32),
-    MEMBER(struct deploy_plan, keep_ms, U32),
+    MEMBER(struct deploy_plan, is_breaking, BOOL), MEMBER(struct deploy_plan, manner, ENUM),
+    MEMBER(struct deploy_plan, has_staging, BOOL), MEMBER(struct deploy_plan, has_old, BOOL),
+    MEMBER(struct deploy_plan, has_units, BOOL),   MEMBER(struct deploy_plan, on_no_data, ENUM),
+    MEMBER(struct deploy_plan, start_ms, U32),     MEMBER(struct deploy_plan, healthy_ms, U32),
+    MEMBER(struct deploy_plan, judge_ms, U32),     MEMBER(struct deploy_plan, bake_ms, U32),
+    MEMBER(struct deploy_plan, drain_ms, U32),     MEMBER(struct deploy_plan, keep_ms, U32),
 };
 
 static const struct member state_members[] = {
@@ -43,6 +43,7 @@ static const struct member state_members[] = {
     MEMBER(struct deploy_state, step_ms, I64),
     MEMBER(struct deploy_state, is_switched, BOOL),
     MEMBER(struct deploy_state, has_migrated, BOOL),
+    MEMBER(struct deploy_state, is_thinned, BOOL),
     MEMBER(struct deploy_state, is_hook_begun, BOOL),
     MEMBER(struct deploy_state, restarted_ms, I64),
     MEMBER(struct deploy_state, extra_ms, U32),

@@ -25,6 +25,7 @@ struct unit {
     char id[PROVIDER_ID_MAX + 1], release[PROVIDER_ID_MAX + 1], address[64], why[160];
     enum provider_state state;
     bool is_listed, is_wanted, is_busy;
+    bool is_left; /* neither started nor stopped: the platform does it */
     int64_t started_ms, next_ms; /* wall clock; monotonic: not before it */
     uint32_t failures;           /* in a row */
 };
@@ -156,7 +157,32 @@ static void make_id(const struct managed *managed, const char *release, uint32_t
     snprintf(id, PROVIDER_ID_MAX + 1, "u%08x-%.40s-%u", hash, release, number);
 }
 
-static void want(struct managed *managed, const struct conf_service *conf)
+/* How many units of a release are to run now. */
+static uint32_t count_of(const struct managed *managed, const char *release,
+                         enum deploy_units *units)
+{
+    const struct deploy *deploy = managed->deploy;
+    struct deploy_wants wants;
+    uint64_t part = DEPLOY_WHOLE;
+
+    *units = DEPLOY_UNITS_RUN;
+    if (!deploy)
+        return managed->instances;
+    wants = deploy_wants(&deploy->plan, &deploy->state);
+    if (!strcmp(release, deploy->release)) {
+        *units = wants.new_units;
+        part = wants.new_part;
+    } else if (!strcmp(release, deploy->old)) {
+        *units = wants.old_units;
+        part = wants.old_part;
+    }
+    if (*units == DEPLOY_UNITS_STOP || !part)
+        return 0;
+    part = (managed->instances * part + DEPLOY_WHOLE / 2) / DEPLOY_WHOLE;
+    return part ? (uint32_t)part : 1;
+}
+
+static void want(struct managed *managed)
 {
     const char *release;
     json_t *targets;
@@ -165,9 +191,10 @@ static void want(struct managed *managed, const struct conf_service *conf)
         unit->is_wanted = false;
     json_object_foreach(json_object_get(managed->record, "releases"), release, targets)
     {
-        if (!watch_wants(managed, release))
-            continue;
-        for (uint32_t i = 1; i <= conf->provider.process.instances; i++) {
+        enum deploy_units units;
+        uint32_t count = count_of(managed, release, &units);
+
+        for (uint32_t i = 1; i <= count; i++) {
             char id[PROVIDER_ID_MAX + 1];
             struct unit *unit;
 
@@ -175,6 +202,8 @@ static void want(struct managed *managed, const struct conf_service *conf)
             unit = demand(managed, id, release);
             if (unit)
                 unit->is_wanted = true;
+            if (unit)
+                unit->is_left = units == DEPLOY_UNITS_LEAVE;
         }
     }
 }
@@ -247,14 +276,32 @@ static bool has_to_restart(const struct unit *unit)
            unit->started_ms < deploy->state.restarted_ms;
 }
 
+/* Edges are told to send it requests. */
+static bool is_target(const struct unit *unit)
+{
+    const json_t *releases = json_object_get(unit->managed->record, "releases"), *target;
+    size_t i;
+
+    if (!watch_wants(unit->managed, unit->release))
+        return false;
+    json_array_foreach(json_object_get(releases, unit->release), i, target)
+    {
+        const char *address = json_string_value(json_object_get(target, "address"));
+
+        if (address && !strcmp(address, unit->address))
+            return true;
+    }
+    return false;
+}
+
 static void tend(struct unit *unit, bool is_live)
 {
     bool is_due = !unit->is_busy && now() >= unit->next_ms;
 
-    if (unit->is_busy)
+    if (unit->is_busy || (unit->is_wanted && unit->is_left))
         return;
     if (!unit->is_wanted) {
-        if (unit->is_listed && is_live && unit->state != PROVIDER_STOPPING)
+        if (unit->is_listed && is_live && unit->state != PROVIDER_STOPPING && !is_target(unit))
             stop(unit, true);
     } else if (runs(unit)) {
         if (has_to_restart(unit))
@@ -299,7 +346,9 @@ bool units_adopt(struct managed *managed)
         return false;
     json_object_foreach(releases, release, targets)
     {
-        json_t *now_at = addresses(managed, release, managed->instances);
+        enum deploy_units units;
+        uint32_t count = count_of(managed, release, &units);
+        json_t *now_at = count ? addresses(managed, release, count) : NULL;
 
         if (now_at && !json_equal(now_at, targets)) {
             is_changed = true;
@@ -335,7 +384,8 @@ static bool has_failed(const struct unit *unit)
 void units_see(struct deploy *deploy, struct deploy_seen *seen)
 {
     struct managed *managed = deploy->managed;
-    uint32_t running = 0;
+    enum deploy_units units;
+    uint32_t running = 0, count = count_of(managed, deploy->release, &units);
 
     if (!deploy->plan.has_units)
         return;
@@ -351,7 +401,7 @@ void units_see(struct deploy *deploy, struct deploy_seen *seen)
             seen->why = unit->why;
         }
     }
-    if (seen->units != DEPLOY_BAD && managed->is_listed && running >= managed->instances)
+    if (seen->units != DEPLOY_BAD && managed->is_listed && count && running >= count)
         seen->units = DEPLOY_GOOD;
 }
 
@@ -397,7 +447,7 @@ void units_tick(struct managed *managed, int64_t now_ms)
     }
     if (!managed->is_listed)
         return;
-    want(managed, conf);
+    want(managed);
     is_live = watch_is_live(managed);
     for (struct unit *unit = managed->units; unit; unit = unit->next)
         tend(unit, is_live);

@@ -349,7 +349,7 @@ bool watch_is_live(const struct managed *managed)
 void watch_see(const struct managed *managed, struct deploy_seen *seen)
 {
     seen->is_live = managed->watch_count > 0;
-    seen->is_new_up = seen->is_old_up = seen->is_live;
+    seen->is_new_up = seen->is_old_up = seen->is_old_whole = seen->is_live;
     for (uint32_t i = 0; i < managed->watch_count; i++) {
         const struct watch *watch = &managed->watches[i];
         bool is_seen = watch_has_it(watch) && watch->is_fresh;
@@ -357,6 +357,7 @@ void watch_see(const struct managed *managed, struct deploy_seen *seen)
         seen->is_live &= is_seen;
         seen->is_new_up &= is_seen && watch->new.targets && watch->new.up == watch->new.targets;
         seen->is_old_up &= is_seen && watch->old.targets && watch->old.up > 0;
+        seen->is_old_whole &= is_seen && watch->old.targets && watch->old.up == watch->old.targets;
         seen->new_in_flight += watch->new.in_flight;
         seen->old_in_flight += watch->old.in_flight;
         // Nothing of it answers there, though it has its share.
