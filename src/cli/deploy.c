@@ -129,7 +129,8 @@ static void say_end(const json_t *deploy, int code)
                 show_text(deploy, "outcome"), show_text(deploy, "why"), show_text(deploy, "old"));
 }
 
-static int follow(const struct client *client, const char *id)
+/* `is_return`: to end on the old release is what was asked for. */
+static int follow(const struct client *client, const char *id, bool is_return)
 {
     struct client_answer answer;
     long long since_ms = 0;
@@ -161,6 +162,8 @@ static int follow(const struct client *client, const char *id)
             return client_call(client, "GET", path, NULL, &answer);
     }
     code = code_of(answer.body);
+    if (is_return && !strcmp(show_text(answer.body, "outcome"), "rolled_back"))
+        code = CLIENT_OK;
     if (client->json)
         client_print(&answer);
     say_end(answer.body, code);
@@ -190,23 +193,22 @@ static bool is_starting(const struct client_answer *answer)
            !strcmp(reason, "deploy_ending");
 }
 
-static int begin(const struct client *client)
+/* Begins one by a POST, and waits for it where that is wanted. */
+static int begin(const struct client *client, const char *path, json_t *body, bool is_return)
 {
-    json_t *body = body_of(client);
     struct client_answer answer;
     time_t begun = time(NULL);
     char id[80] = "";
-    int code = client_try(client, "POST", "/api/v1/deploys", body, &answer);
+    int code = client_try(client, "POST", path, body, &answer);
 
     while (code && is_starting(&answer) && time(NULL) - begun < STARTING_S && !pause_or_leave()) {
         client_free(&answer);
-        code = client_try(client, "POST", "/api/v1/deploys", body, &answer);
+        code = client_try(client, "POST", path, body, &answer);
     }
     if (code) { // said again for what is to be said of it
         client_free(&answer);
-        code = client_call(client, "POST", "/api/v1/deploys", body, &answer);
+        code = client_call(client, "POST", path, body, &answer);
     }
-
     if (!code)
         snprintf(id, sizeof(id), "%s", show_text(answer.body, "id"));
     if (!code && client->detach && client->json)
@@ -214,8 +216,7 @@ static int begin(const struct client *client)
     else if (!code && client->detach)
         printf("%s\n", id);
     client_free(&answer);
-    json_decref(body);
-    return code || client->detach ? code : follow(client, id);
+    return code || client->detach ? code : follow(client, id, is_return);
 }
 
 int cli_deploy(int argc, char **argv)
@@ -227,16 +228,21 @@ int cli_deploy(int argc, char **argv)
         return CLIENT_USAGE;
     sigprocmask(SIG_BLOCK, &set, NULL); // they are looked at between two questions
     if (client.follow && !client.word_count)
-        return follow(&client, client.follow);
-    if (client.word_count == 1 && client.release)
-        return begin(&client);
+        return follow(&client, client.follow, false);
+    if (client.word_count == 1 && client.release) {
+        json_t *body = body_of(&client);
+        int code = begin(&client, "/api/v1/deploys", body, false);
+
+        json_decref(body);
+        return code;
+    }
     fprintf(stderr, "usage: sluice deploy %s\n       sluice deploy --follow ID\n", usage);
     return CLIENT_USAGE;
 }
 
 /* --- words */
 
-static int say(int argc, char **argv, const char *form, const char *verb)
+int cli_deploy_word(int argc, char **argv)
 {
     struct client client;
     struct client_answer answer = {0};
@@ -246,12 +252,11 @@ static int say(int argc, char **argv, const char *form, const char *verb)
     if (!client_parse(&client, argc, argv, "ID [--json]"))
         return CLIENT_USAGE;
     if (client.word_count != 1) {
-        fprintf(stderr, "usage: sluice %s %s\n", argv[0],
-                strcmp(verb, "rollback") ? "ID [--json]" : "SERVICE [--json]");
+        fprintf(stderr, "usage: sluice %s ID [--json]\n", argv[0]);
         return CLIENT_USAGE;
     }
     word = client_encode(client.words[0]);
-    if (word && asprintf(&path, form, word, verb) < 0)
+    if (word && asprintf(&path, "/api/v1/deploys/%s/%s", word, argv[0]) < 0)
         path = NULL;
     if (path)
         code = client_call(&client, "POST", path, NULL, &answer);
@@ -265,12 +270,33 @@ static int say(int argc, char **argv, const char *form, const char *verb)
     return code;
 }
 
-int cli_deploy_word(int argc, char **argv)
+static int go_back(const struct client *client)
 {
-    return say(argc, argv, "/api/v1/deploys/%s/%s", argv[0]);
+    char *word = client_encode(client->words[0]), *path = NULL;
+    json_t *body = json_pack("{s:s*}", "release", client->release);
+    int code = CLIENT_FAILED;
+
+    if (word && asprintf(&path, "/api/v1/services/%s/rollback", word) < 0)
+        path = NULL;
+    if (path && body)
+        code = begin(client, path, body, true);
+    json_decref(body);
+    free(path);
+    free(word);
+    return code;
 }
 
 int cli_rollback(int argc, char **argv)
 {
-    return say(argc, argv, "/api/v1/services/%s/%s", "rollback");
+    static const char form[] = "SERVICE [--release R] [--detach] [--json]";
+    struct client client;
+    sigset_t set = ends();
+
+    if (!client_parse(&client, argc, argv, form))
+        return CLIENT_USAGE;
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    if (client.word_count == 1)
+        return go_back(&client);
+    fprintf(stderr, "usage: sluice rollback %s\n", form);
+    return CLIENT_USAGE;
 }

@@ -107,15 +107,23 @@ void control_api_deploy_retry(struct control_call *call)
 
 void control_api_rollback(struct control_call *call)
 {
-    const char *service = text(call, call->rest.parts[0]);
-    const char *id;
+    struct str key = head_value_name(&call->rest.head, STR("idempotency-key"));
+    json_t *body = call->rest.body.len ? json_loadb(call->rest.body.p, call->rest.body.len, 0, NULL)
+                                       : json_object();
+    const json_t *release = json_object_get(body, "release");
+    struct deploys_return to = {
+        .service = text(call, call->rest.parts[0]),
+        .release = json_string_value(release),
+        .actor = text(call, call->actor),
+        .key = key.p ? text(call, key) : "",
+    };
 
-    if (!is_ready(call))
-        return;
-    id = deploys_latest(call->api->options.deploys, service);
-    if (id)
-        say(call, id, DEPLOY_SAYS_ROLLBACK);
-    else
-        rest_problem(&call->rest, 409, "nothing_warm",
-                     "No release of \"%s\" is warm that it could go back to.", service);
+    if (!json_is_object(body) || (release && !to.release)) {
+        rest_problem(&call->rest, 400, "deploy_invalid",
+                     "The body is empty, or a JSON object with \"release\" as text.");
+    } else if (is_ready(call)) {
+        call->job.deploy = (struct deploys_waiter){.done = on_told};
+        deploys_return(call->api->options.deploys, &to, &call->job.deploy);
+    }
+    json_decref(body);
 }

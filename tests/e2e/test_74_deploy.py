@@ -300,7 +300,7 @@ def test_rollback_is_a_split_away(shop):
     s.wait_outcome("d1", "rolled_back")
     s.serves("stable")
     again = s.gw.cli("rollback", "shop")
-    assert again.code == 1 and "is warm" in again.err
+    assert again.code == 1 and "No release of \"shop\" is warm" in again.err, again
 
 
 def test_the_next_deploy_ends_the_warm_time(shop):

@@ -116,6 +116,35 @@ def test_the_old_one_stays_warm_until_it_is_gone_back_to(shop):
     s.serves("v1")
 
 
+def test_going_back_further_than_the_warm_one(shop):
+    s = shop({"keep": "100ms", "hooks": {"pre": ["test ! -e gate"]}}, instances=1)
+    for release in ("v1", "v2", "v3"):
+        assert s.deploy(release).code == 0
+        s.runs(release)
+    (s.gw.home / "gate").touch()  # what prepares a new release is not for one that has served
+    with Load(s.gw, 2) as load:
+        assert s.gw.cli("rollback", "shop", timeout=WAIT).code == 0
+        s.runs("v2")
+        done = s.gw.cli("rollback", "shop", "--release", "v1", timeout=WAIT)
+        assert done.code == 0, done
+    assert not load.wrong, load.wrong[:3]
+    s.serves("v1")
+    done = s.gw.cli("rollback", "shop", "--release", "v0")
+    assert done.code == 1 and "is not known any more" in done.err, done
+
+
+def test_no_way_back_over_a_breaking_migration_further_down(shop):
+    s = shop({"keep": "100ms", "hooks": {"migrate": ["true"]}}, instances=1)
+    assert s.deploy("v1").code == 0 and s.deploy("v2", "--breaking").code == 0
+    s.runs("v2")
+    assert s.deploy("v3").code == 0
+    s.runs("v3")
+    done = s.gw.cli("rollback", "shop", "--release", "v1")
+    assert done.code == 1 and "v2 came with a migration declared breaking" in done.err, done
+    assert s.gw.cli("rollback", "shop", timeout=WAIT).code == 0
+    s.serves("v2")
+
+
 def test_an_app_that_is_killed_comes_back(shop):
     s = shop(retry={"retries": 3, "on": ["connect", "reset", "reset_unsent"], "budget": "100%"})
     assert s.deploy("v1").code == 0

@@ -418,14 +418,6 @@ bool deploys_are_read(const struct deploys *deploys)
     return deploys->is_read;
 }
 
-const char *deploys_latest(const struct deploys *deploys, const char *service)
-{
-    for (const struct deploy *deploy = deploys->all; deploy; deploy = deploy->next)
-        if (!strcmp(deploy->service, service))
-            return deploy_is_over(&deploy->state) ? NULL : deploy->id;
-    return NULL;
-}
-
 /* --- life */
 
 struct deploys *deploys_new(const struct deploys_options *options)

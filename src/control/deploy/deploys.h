@@ -55,9 +55,11 @@ struct deploys_waiter {
 };
 
 struct deploys_request {
-    const json_t *body; /* {"service", "release", "targets": [...], "breaking": false} */
+    const json_t *body; /* {"service", "release", "targets": [...], "image", "strategy",
+                            "breaking": false} */
     const char *actor;
     const char *key; /* the same again gives the same deploy; empty: none */
+    bool is_return;  /* to a release that served before: nothing prepares it */
 };
 
 /* Begins one, or refuses at once. */
@@ -71,8 +73,14 @@ struct deploys_word {
 };
 void deploys_say(struct deploys *deploys, const struct deploys_word *word,
                  struct deploys_waiter *waiter);
-/* The id of the deploy of a service that can be rolled back; NULL: there is none. */
-const char *deploys_latest(const struct deploys *deploys, const char *service);
+/* Goes back: the deploy that keeps the old release warm is turned round; else the release before is
+ * deployed again, or `release` (NULL: not said), as it was deployed then, at once and without what
+ * prepares a new one. */
+struct deploys_return {
+    const char *service, *release, *actor, *key;
+};
+void deploys_return(struct deploys *deploys, const struct deploys_return *to,
+                    struct deploys_waiter *waiter);
 /* Whether it has been read what there was; before, nothing is known. */
 bool deploys_are_read(const struct deploys *deploys);
 /* What is to be known of one; NULL: there is none of that id, or no memory. */

@@ -65,6 +65,8 @@ static bool read_strategy(struct ask *ask, const json_t *said)
     const char *name = json_string_value(said);
 
     ask->strategy = ask->conf->deploy.strategy;
+    if (ask->request->is_return && ask->strategy == CONF_CANARY)
+        ask->strategy = CONF_BLUEGREEN; // it is known, and wanted now
     for (int i = 0; name && conf_strategies[i]; i++) {
         if (strcmp(name, conf_strategies[i]) != 0)
             continue;
@@ -239,9 +241,9 @@ static struct deploy *make(const struct ask *ask)
     deploy->image = strdup(ask->image ? ask->image : "");
     deploy->plan.has_old = ask->has_old;
     deploy->plan.is_breaking = json_is_true(json_object_get(ask->request->body, "breaking"));
-    if (plan_make(deploy, ask->conf, ask->strategy) && deploy->image && deploy->service &&
-        deploy->release && deploy->old && deploy->key && deploy->actor && deploy->targets &&
-        deploy->old_file_targets && deploy->log)
+    if (plan_make(deploy, ask->conf, ask->strategy, ask->request->is_return) && deploy->image &&
+        deploy->service && deploy->release && deploy->old && deploy->key && deploy->actor &&
+        deploy->targets && deploy->old_file_targets && deploy->log)
         return deploy;
     deploy_free(&deploy);
     return NULL;

@@ -137,8 +137,10 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
 void deploy_free(struct deploy **deploy);
 
 /* --- plan.c */
-/* What is to be done, by what is configured; has_old is known. False: no memory. */
-bool plan_make(struct deploy *deploy, const struct conf_service *conf, enum conf_strategy strategy);
+/* What is to be done, by what is configured; has_old is known. `is_return`: without what prepares a
+ * release that is new. False: no memory. */
+bool plan_make(struct deploy *deploy, const struct conf_service *conf, enum conf_strategy strategy,
+               bool is_return);
 
 /* --- staging.c */
 /* Begins the deploy of the other service, and sees how it fares. */

@@ -102,14 +102,14 @@ static void plan_times(struct deploy_plan *plan, const struct conf_deploy *conf)
 }
 
 bool plan_make(struct deploy *deploy, const struct conf_service *service,
-               enum conf_strategy strategy)
+               enum conf_strategy strategy, bool is_return)
 {
     const struct conf_deploy *conf = &service->deploy;
     struct deploy_plan *plan = &deploy->plan;
 
     plan->has_units = service->provider.is_set;
     plan->manner = manner_of(strategy);
-    plan->has_staging = conf->staging.s.len > 0;
+    plan->has_staging = conf->staging.s.len > 0 && !is_return;
     deploy->staging = strndup(conf->staging.s.len ? conf->staging.s.p : "", conf->staging.s.len);
     plan_times(plan, conf);
     if (plan->has_old && strategy == CONF_ROLLING)
@@ -119,6 +119,8 @@ bool plan_make(struct deploy *deploy, const struct conf_service *service,
     else
         add_step(plan, DEPLOY_WHOLE, 0);
     plan_hooks(conf, deploy);
+    for (int i = DEPLOY_HOOK_REGRESSION; is_return && i <= DEPLOY_HOOK_MIGRATE; i++)
+        plan->has_hook[i] = false;
     deploy->rule = (struct verdict_rule){
         .error_ratio = conf->verdict.error_ratio / 1000.0,
         .error_margin = conf->verdict.error_margin_ppm / 1e6,

@@ -33,7 +33,8 @@ static struct planning *make(struct deploys *deploys, const struct platform_ques
     *planning = (struct planning){.deploys = deploys,
                                   .request = {.body = json_deep_copy(question->request->body),
                                               .actor = strdup(question->request->actor),
-                                              .key = strdup(question->request->key)},
+                                              .key = strdup(question->request->key),
+                                              .is_return = question->request->is_return},
                                   .waiter = question->waiter};
     if (planning->request.body && planning->request.actor && planning->request.key)
         return planning;

@@ -25,7 +25,7 @@ struct unit {
     char id[PROVIDER_ID_MAX + 1], release[PROVIDER_ID_MAX + 1], address[64], why[160];
     enum provider_state state;
     bool is_listed, is_wanted, is_busy;
-    bool is_left; /* neither started nor stopped: the platform does it */
+    bool is_left;                /* neither started nor stopped: the platform does it */
     int64_t started_ms, next_ms; /* wall clock; monotonic: not before it */
     uint32_t failures;           /* in a row */
 };
