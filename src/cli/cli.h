@@ -52,6 +52,8 @@ int cli_deploy(int argc, char **argv);
 /* promote, approve, abort, retry ID: as argv[0] says. */
 int cli_deploy_word(int argc, char **argv);
 int cli_rollback(int argc, char **argv);
+/* edge list|forget NAME: cli_edge() gives them on. */
+int cli_edges(int argc, char **argv);
 int cli_split(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_pause(int argc, char **argv);

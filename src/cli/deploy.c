@@ -48,7 +48,7 @@ static int code_of(const json_t *deploy)
 
     if (!strcmp(outcome, "live"))
         return CLIENT_OK;
-    if (!strcmp(outcome, "asks"))
+    if (!strcmp(outcome, "asks") || !strcmp(outcome, "edge_silent"))
         return ASKS;
     return strcmp(outcome, "needs_a_person") ? CLIENT_FAILED : NEEDS_A_PERSON;
 }
@@ -112,11 +112,28 @@ static void clear(void)
 
 /* --- waiting */
 
+static void say_silent(const json_t *deploy)
+{
+    const json_t *each;
+    size_t i;
+
+    json_array_foreach(json_object_get(deploy, "waiting_for"), i,
+                       each) if (json_is_true(json_object_get(each, "silent")))
+        fprintf(stderr,
+                "sluice: edge \"%s\" does not answer: %s\n"
+                "sluice: deploy %s goes on when it does, or when you say: sluice edge forget "
+                "\"%s\"; release %s stays warm\n",
+                show_text(each, "edge"), show_text(each, "error"), show_text(deploy, "id"),
+                show_text(each, "edge"), show_text(deploy, "old"));
+}
+
 static void say_end(const json_t *deploy, int code)
 {
     const char *id = show_text(deploy, "id");
 
-    if (code == ASKS)
+    if (code == ASKS && !strcmp(show_text(deploy, "outcome"), "edge_silent"))
+        say_silent(deploy);
+    else if (code == ASKS)
         fprintf(stderr, "sluice: deploy %s waits for a person: sluice approve %s, or abort %s\n",
                 id, id, id);
     else if (code == NEEDS_A_PERSON)

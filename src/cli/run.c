@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `sluice run FILE`: the supervisor; and `sluice edge FILE`, the process that it starts.
+ * `sluice run FILE`: the supervisor; and `sluice edge FILE`, the process that it starts, which
+ * shares its name with the command for people.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,9 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "config/conf.h"
 #include "edge/manager/manager.h"
+#include "process/keeper.h"
 #include "process/link.h"
 #include "process/supervisor.h"
 #include "sluice/filter.h"
@@ -42,6 +45,29 @@ static bool parse(int argc, char **argv, struct options *options)
     return true;
 }
 
+static const char *get_env(void *owner, const char *name)
+{
+    (void)owner;
+    return getenv(name);
+}
+
+/* Control without an edge; a file that is wrong is the supervisor's to say. */
+static bool runs_alone(const char *file)
+{
+    const struct conf_world world = {.env = get_env, .filters = filter_registry};
+    const struct conf *conf;
+    struct arena arena;
+    struct diag diag;
+    bool is_alone;
+
+    arena_init(&arena, NULL, 0);
+    diag_init(&diag, &arena);
+    conf = file ? conf_load(file, &world, &arena, &diag) : NULL;
+    is_alone = conf && conf->role == CONF_ROLE_CONTROL;
+    arena_reset(&arena);
+    return is_alone;
+}
+
 int cli_supervise(const char *file, bool watch, char **argv)
 {
     struct supervisor_conf conf = {.argv = argv,
@@ -49,7 +75,7 @@ int cli_supervise(const char *file, bool watch, char **argv)
                                    .config = file,
                                    .watch = watch};
 
-    return supervisor_run(&conf);
+    return runs_alone(file) ? keeper_run(&conf) : supervisor_run(&conf);
 }
 
 int cli_run(int argc, char **argv)
@@ -73,6 +99,8 @@ int cli_edge(int argc, char **argv)
     struct options options;
     struct link link;
 
+    if (argc > 1 && (!strcmp(argv[1], "list") || !strcmp(argv[1], "forget")))
+        return cli_edges(argc, argv);
     if (!parse(argc, argv, &options))
         return 2;
     if (!link_inherit(&link)) {

@@ -75,12 +75,25 @@ static void check_url(struct diag *diag, const struct conf_text *url)
     }
 }
 
+/* Nobody passes requests on here, and nobody starts apps. */
+static void check_alone(const struct conf *conf, struct diag *diag)
+{
+    if (!conf->control.edge_count)
+        diag_error(diag, (struct span){0}, "role control has nothing to do without control.edges");
+    for (uint32_t i = 0; i < conf->service_count; i++)
+        if (conf->services[i].provider.process.is_set)
+            diag_error(diag, conf->services[i].provider.at,
+                       "processes run beside an edge, and role control has none");
+}
+
 void conf_check_control(struct decoder *decoder)
 {
     const struct conf_control *control = &decoder->conf->control;
     struct diag *diag = decoder->diag;
     struct names names;
 
+    if (decoder->conf->role == CONF_ROLE_CONTROL)
+        check_alone(decoder->conf, diag);
     if (control->edge_count > EDGES_MAX)
         diag_error(diag, control->edges[EDGES_MAX].name.at, "more than %d edges", EDGES_MAX);
     names_init(&names, decoder->arena, control->edge_count);

@@ -5,16 +5,15 @@
  */
 #include "config/conf_table.h"
 
-static const char *const roles[] = {"all", "edge", NULL};
-static const char *const later_roles[] = {"control", NULL};
+static const char *const roles[] = {"all", "edge", "control", NULL};
 
 const struct field conf_root_fields[] = {
     {.name = "role",
-     .doc = "What runs here: `all`, or the edge alone.",
+     .doc = "What runs here: `all`, the `edge` alone, or `control` alone, for the edges of other "
+            "machines.",
      .standard = "all",
      .type = FIELD_ENUM,
      .words = roles,
-     .later = later_roles,
      FIELD_AT(struct conf, role)},
     {.name = "workers",
      .doc = "Worker threads; `auto`: by core, cgroup quota and affinity.",

@@ -28,7 +28,7 @@ struct control {
     const struct control_options *options;
     uv_loop_t loop;
     uv_timer_t tick, second;
-    uv_signal_t term, interrupt;
+    uv_signal_t term, interrupt, reload;
     struct outbound *outbound;
     struct store *store;
     struct edges *edges;
@@ -66,7 +66,6 @@ static void configure(struct control *control, const struct conf *conf)
     deploys_configure(control->deploys);
 }
 
-/* The edge has read the file before us, and said what is wrong with it. */
 static void reread(struct control *control)
 {
     struct reading reading;
@@ -75,6 +74,9 @@ static void reread(struct control *control)
     read_conf(control->options, &reading);
     if (reading.conf)
         configure(control, reading.conf);
+    else
+        say_line("%s is wrong now, and the configuration before it stays: `sluice check` says why",
+                 control->options->config);
     arena_reset(&reading.arena);
 }
 
@@ -115,6 +117,15 @@ static void on_generation(void *owner)
     control->is_stale = true;
 }
 
+/* Alone, it is told like this that the file is another; beside an edge, by the edge. */
+static void on_reload(uv_signal_t *watch, int number)
+{
+    struct control *control = watch->data;
+
+    (void)number;
+    control->is_stale = true;
+}
+
 /* All that matters is on disk: what is under way is taken up again. */
 static void on_signal(uv_signal_t *watch, int number)
 {
@@ -127,8 +138,10 @@ static void on_signal(uv_signal_t *watch, int number)
 
 static bool watch_signal(struct control *control, uv_signal_t *watch, int number)
 {
+    uv_signal_cb heard = number == SIGHUP ? on_reload : on_signal;
+
     watch->data = control;
-    return !uv_signal_init(&control->loop, watch) && !uv_signal_start(watch, on_signal, number);
+    return !uv_signal_init(&control->loop, watch) && !uv_signal_start(watch, heard, number);
 }
 
 static bool open_parts(struct control *control, const struct conf *conf)
@@ -202,7 +215,9 @@ static int serve(const struct control_options *options, const struct conf *conf,
     control.tick.data = &control;
     control.second.data = &control;
     if (watch_signal(&control, &control.term, SIGTERM) &&
-        watch_signal(&control, &control.interrupt, SIGINT) && open_parts(&control, conf)) {
+        watch_signal(&control, &control.interrupt, SIGINT) &&
+        (conf->role != CONF_ROLE_CONTROL || watch_signal(&control, &control.reload, SIGHUP)) &&
+        open_parts(&control, conf)) {
         configure(&control, conf);
         uv_timer_start(&control.tick, on_tick, 0, TICK_MS);
         uv_timer_start(&control.second, on_second, SECOND_MS, SECOND_MS);

@@ -17,6 +17,7 @@ struct control_call {
     union { /* the endpoint's own */
         struct store_read read;
         struct store_copy copy;
+        struct store_put put;
         struct deploys_waiter deploy;
     } job;
     int fd;          /* of the copy that is sent */

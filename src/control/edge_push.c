@@ -49,6 +49,8 @@ static void note_error(struct edge *edge, const struct outbound_reply *reply)
 static void fail(struct edge *edge, const struct outbound_reply *reply)
 {
     edge->is_unreachable = true;
+    if (!edge->silent_ms)
+        edge->silent_ms = (int64_t)(clock_us() / 1000);
     edge->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;
     edge->pid = 0; // it may be another one that answers next
     note_error(edge, reply);
@@ -56,6 +58,7 @@ static void fail(struct edge *edge, const struct outbound_reply *reply)
 
 static void succeed(struct edge *edge)
 {
+    edge->silent_ms = 0;
     if (!edge->is_unreachable)
         return;
     edge->is_unreachable = false;

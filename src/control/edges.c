@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "control/say.h"
 
 /* --- what edges are to have */
@@ -195,7 +196,7 @@ static bool is_same(const struct edge *a, const struct edge *b)
 
 static bool make_all(struct edge *fresh, uint32_t *count, const struct conf *conf)
 {
-    bool is_good = make_own(&fresh[(*count)++], conf);
+    bool is_good = conf->role == CONF_ROLE_CONTROL || make_own(&fresh[(*count)++], conf);
 
     for (uint32_t i = 0; is_good && i < conf->control.edge_count && *count < EDGES_MAX; i++)
         is_good = make_other(&fresh[(*count)++], &conf->control.edges[i]);
@@ -236,6 +237,8 @@ enum status edges_configure(struct edges *edges, const struct conf *conf)
         follow(&edges->items[i]);
     }
     edges->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        edges->items[i].is_forgotten = json_object_get(edges->forgotten, fresh[i].name) != NULL;
     edges->version++;
     for (struct edges_item *item = edges->wanted; item; item = item->next)
         item->have = 0;
@@ -271,8 +274,11 @@ struct edges *edges_new(const struct edges_options *options)
 {
     struct edges *edges = calloc(1, sizeof(*edges));
 
-    if (edges)
-        edges->options = *options;
+    if (!edges)
+        return NULL;
+    edges->options = *options;
+    edges->forgotten = json_object();
+    edges_read_forgotten(edges);
     return edges;
 }
 
@@ -287,6 +293,7 @@ void edges_free(struct edges **edges)
         forget(&gone->items[--gone->count]);
     while (gone->wanted)
         remove_item(gone, &gone->wanted);
+    json_decref(gone->forgotten);
     free(gone);
 }
 
@@ -305,6 +312,7 @@ static void say_reach(struct edge *edge)
 void edges_tick(struct edges *edges, int64_t now_ms)
 {
     sweep(edges);
+    edges_remember(edges);
     for (uint32_t i = 0; i < edges->count; i++) {
         say_reach(&edges->items[i]);
         edge_push_next(&edges->items[i], now_ms);
@@ -324,6 +332,10 @@ json_t *edges_json(const struct edges *edges)
 
         if (edge_is_failing(edge))
             json_object_set_new(one, "error", json_string(edge->error));
+        json_object_set_new(one, "silent_s",
+                            json_integer(edges_silent_ms(edges, i, (int64_t)(clock_us() / 1000)) /
+                                         1000));
+        json_object_set_new(one, "forgotten", json_boolean(edge->is_forgotten));
         json_array_append_new(list, one);
     }
     return list;

@@ -81,7 +81,18 @@ const char *edges_name(const struct edges *edges, uint32_t index);
 struct outbound_call *edges_ask(const struct edges *edges, uint32_t index,
                                 const struct edges_ask *ask);
 
-/* [{"name", "reachable", "error"}], the caller's; NULL: no memory. */
+/* --- edges_forget.c: one that is silent is waited for until a person says that it is gone, and
+ * again as soon as it answers. */
+extern const char edges_forgotten_kind[]; /* of documents in the store, by name */
+bool edges_is_waited_for(const struct edges *edges, uint32_t index);
+/* For how long it has not answered; 0: it answers, or was not asked yet. */
+int64_t edges_silent_ms(const struct edges *edges, uint32_t index, int64_t now_ms);
+/* Whether one may be given up. NULL: it may; else why not, static. */
+const char *edges_refuse_forget(const struct edges *edges, const char *name);
+/* Once the store has it. */
+void edges_forget(struct edges *edges, const char *name);
+
+/* [{"name", "reachable", "error", "silent_s", "forgotten"}], the caller's; NULL: no memory. */
 json_t *edges_json(const struct edges *edges);
 
 #endif

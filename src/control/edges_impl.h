@@ -19,8 +19,10 @@ struct edge {
     int64_t retry_ms, again_ms[2];     /* not before: anything; answers and certificates */
     json_int_t pid, generation;        /* 0: not known */
     bool is_own, is_unreachable;
-    bool refuses[2];  /* answers and certificates: the last one was */
-    bool was_failing; /* said already */
+    bool refuses[2];   /* answers and certificates: the last one was */
+    bool was_failing;  /* said already */
+    bool is_forgotten; /* not waited for until it answers again */
+    int64_t silent_ms; /* monotonic; it has not answered since. 0: it answers */
     char error[256];
 };
 
@@ -37,6 +39,10 @@ struct edges {
     struct edge items[EDGES_MAX];
     uint32_t count, version;
     struct edges_item *wanted;
+    json_t *forgotten; /* {name: Unix ms}, as in the store */
+    struct store_list list;
+    struct store_put put; /* takes one out that answers again */
+    bool is_putting;
 };
 
 /* It is out of reach, or does not take something. */
@@ -44,6 +50,12 @@ static inline bool edge_is_failing(const struct edge *edge)
 {
     return edge->is_unreachable || edge->refuses[0] || edge->refuses[1];
 }
+
+/* --- edges_forget.c */
+/* Reads whom people have given up. */
+void edges_read_forgotten(struct edges *edges);
+/* One that answers is waited for again. */
+void edges_remember(struct edges *edges);
 
 /* As edges_ask(). */
 struct outbound_call *edge_call(const struct edge *edge, const struct edges_ask *ask);

@@ -109,7 +109,8 @@ static json_t *waiting(const struct managed *managed)
     for (uint32_t i = 0; i < managed->watch_count; i++) {
         const struct watch *watch = &managed->watches[i];
 
-        if (managed->body && watch_has_it(watch))
+        if ((managed->body && watch_has_it(watch)) ||
+            !edges_is_waited_for(managed->deploys->options.edges, watch->index))
             continue;
         json_array_append_new(list,
                               json_pack("{s:s,s:b,s:s}", "edge",
@@ -145,8 +146,10 @@ static json_t *verdict_json(const struct deploy *deploy)
 }
 
 /* In a word: what whoever waits is to make of it. */
-static const char *outcome(const struct deploy_state *state)
+static const char *outcome(const struct deploy *deploy)
 {
+    const struct deploy_state *state = &deploy->state;
+
     if (state->phase == DEPLOY_UNDONE)
         return state->way == DEPLOY_ROLLED_BACK ? "rolled_back"
                : state->way == DEPLOY_ABORTED   ? "aborted"
@@ -155,7 +158,9 @@ static const char *outcome(const struct deploy_state *state)
         return "live";
     if (state->phase == DEPLOY_STUCK)
         return state->is_switched ? "needs_a_person" : "asks";
-    return deploy_is_asking(state) ? "asks" : "runs";
+    if (deploy_is_asking(state))
+        return "asks";
+    return watch_silent(deploy->managed) ? "edge_silent" : "runs";
 }
 
 json_t *deploy_json(const struct deploy *deploy)
@@ -165,7 +170,7 @@ json_t *deploy_json(const struct deploy *deploy)
         json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:f,s:b,s:s,s:I,s:I,s:O}", "id", deploy->id,
                   "service", deploy->service, "release", deploy->release, "old", deploy->old,
                   "actor", deploy->actor, "phase", deploy_phase_name(deploy->state.phase),
-                  "outcome", outcome(&deploy->state), "step", (int)deploy->state.step + 1, "steps",
+                  "outcome", outcome(deploy), "step", (int)deploy->state.step + 1, "steps",
                   (int)deploy->plan.step_count, "percent", 100.0 * wants.new_share / DEPLOY_WHOLE,
                   "over", (int)deploy_is_over(&deploy->state), "why", deploy->state.why,
                   "created_ms", (json_int_t)deploy->created_ms, "since_ms",

@@ -17,6 +17,7 @@ enum {
     IDLE_MS = 15 * 1000,
     COUNT_MS = 1000,
     RETRY_MS = 1000,
+    SILENT_MS = 10 * 1000,
 };
 
 /* --- what is told */
@@ -338,22 +339,57 @@ void watch_tick(struct managed *managed, int64_t now_ms)
 
 /* --- what all say */
 
+/* One that a person has given up is not waited for. */
+static bool is_counted(const struct watch *watch)
+{
+    return edges_is_waited_for(watch->managed->deploys->options.edges, watch->index);
+}
+
+const char *watch_silent(const struct managed *managed)
+{
+    const struct edges *edges = managed->deploys->options.edges;
+    int64_t now_ms = now();
+
+    for (uint32_t i = 0; i < managed->watch_count; i++)
+        if (is_counted(&managed->watches[i]) &&
+            edges_silent_ms(edges, managed->watches[i].index, now_ms) >= SILENT_MS)
+            return edges_name(edges, managed->watches[i].index);
+    return NULL;
+}
+
 bool watch_is_live(const struct managed *managed)
 {
-    for (uint32_t i = 0; i < managed->watch_count; i++)
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < managed->watch_count; i++) {
+        if (!is_counted(&managed->watches[i]))
+            continue;
         if (!watch_has_it(&managed->watches[i]))
             return false;
-    return managed->watch_count > 0 && managed->body;
+        count++;
+    }
+    return count > 0 && managed->body;
+}
+
+static uint32_t count_waited_for(const struct managed *managed)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < managed->watch_count; i++)
+        count += is_counted(&managed->watches[i]);
+    return count;
 }
 
 void watch_see(const struct managed *managed, struct deploy_seen *seen)
 {
-    seen->is_live = managed->watch_count > 0;
+    seen->is_live = count_waited_for(managed) > 0;
     seen->is_new_up = seen->is_old_up = seen->is_old_whole = seen->is_live;
     for (uint32_t i = 0; i < managed->watch_count; i++) {
         const struct watch *watch = &managed->watches[i];
         bool is_seen = watch_has_it(watch) && watch->is_fresh;
 
+        if (!is_counted(watch))
+            continue;
         seen->is_live &= is_seen;
         seen->is_new_up &= is_seen && watch->new.targets && watch->new.up == watch->new.targets;
         seen->is_old_up &= is_seen && watch->old.targets && watch->old.up > 0;
