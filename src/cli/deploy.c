@@ -48,7 +48,7 @@ static int code_of(const json_t *deploy)
 
     if (!strcmp(outcome, "live"))
         return CLIENT_OK;
-    if (!strcmp(outcome, "asks") || !strcmp(outcome, "edge_silent"))
+    if (!strcmp(outcome, "asks") || !strcmp(outcome, "waits_for_edge"))
         return ASKS;
     return strcmp(outcome, "needs_a_person") ? CLIENT_FAILED : NEEDS_A_PERSON;
 }
@@ -112,27 +112,32 @@ static void clear(void)
 
 /* --- waiting */
 
-static void say_silent(const json_t *deploy)
+static void say_held_up(const json_t *deploy)
 {
+    const char *id = show_text(deploy, "id");
     const json_t *each;
     size_t i;
 
-    json_array_foreach(json_object_get(deploy, "waiting_for"), i,
-                       each) if (json_is_true(json_object_get(each, "silent")))
+    json_array_foreach(json_object_get(deploy, "waiting_for"), i, each)
+    {
+        const char *edge = show_text(each, "edge");
+
+        fprintf(stderr, "sluice: edge \"%s\" %s: %s\n", edge,
+                json_is_true(json_object_get(each, "silent")) ? "does not answer" : "refuses",
+                show_text(each, "error"));
         fprintf(stderr,
-                "sluice: edge \"%s\" does not answer: %s\n"
-                "sluice: deploy %s goes on when it does, or when you say: sluice edge forget "
-                "\"%s\"; release %s stays warm\n",
-                show_text(each, "edge"), show_text(each, "error"), show_text(deploy, "id"),
-                show_text(each, "edge"), show_text(deploy, "old"));
+                "sluice: deploy %s goes on when it does as it is told, or when it is given up by: "
+                "sluice edge forget \"%s\"; release %s stays warm\n",
+                id, edge, show_text(deploy, "old"));
+    }
 }
 
 static void say_end(const json_t *deploy, int code)
 {
     const char *id = show_text(deploy, "id");
 
-    if (code == ASKS && !strcmp(show_text(deploy, "outcome"), "edge_silent"))
-        say_silent(deploy);
+    if (code == ASKS && !strcmp(show_text(deploy, "outcome"), "waits_for_edge"))
+        say_held_up(deploy);
     else if (code == ASKS)
         fprintf(stderr, "sluice: deploy %s waits for a person: sluice approve %s, or abort %s\n",
                 id, id, id);

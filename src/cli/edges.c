@@ -20,14 +20,15 @@ static void print(const json_t *answer)
     printf("%-24s %s\n", "EDGE", "STATE");
     json_array_foreach(json_object_get(answer, "edges"), i, edge)
     {
+        bool is_failing = json_object_get(edge, "error") != NULL;
         long long silent_s = show_number(edge, "silent_s");
 
         printf("%-24s ", show_text(edge, "name"));
         if (json_is_true(json_object_get(edge, "forgotten")))
             printf("forgotten until it answers again\n");
         else if (json_is_true(json_object_get(edge, "reachable")))
-            printf("answers%s%s\n", *show_text(edge, "error") ? ", but: " : "",
-                   show_text(edge, "error"));
+            printf("answers%s%s\n", is_failing ? ", but: " : "",
+                   is_failing ? show_text(edge, "error") : "");
         else
             printf("silent for %lld s: %s\n", silent_s, show_text(edge, "error"));
     }

@@ -35,7 +35,7 @@ struct control {
     struct acme *acme;
     struct deploys *deploys;
     struct control_api *api;
-    char state[PATH_MAX];
+    char state[PATH_MAX], owner_socket[PATH_MAX];
     int lock;
     struct unit_client *units; /* NULL: no supervisor that starts apps */
     bool is_stale;             /* the file is to be read again */
@@ -171,8 +171,16 @@ static bool open_parts(struct control *control, const struct conf *conf)
                                        .config = control->options->config,
                                        .world = control->options->world};
     control->deploys = control->acme ? deploys_new(&deploys) : NULL;
-    api = (struct control_api_options){&control->loop, control->edges, control->store,
-                                       control->deploys, control->state};
+    snprintf(control->owner_socket, sizeof(control->owner_socket), "%.*s",
+             STR_FMT(conf->admin.socket.s));
+    api = (struct control_api_options){
+        .loop = &control->loop,
+        .edges = control->edges,
+        .store = control->store,
+        .deploys = control->deploys,
+        .state = control->state,
+        .owner_socket = conf->role == CONF_ROLE_CONTROL ? control->owner_socket : NULL,
+    };
     control->api = control->deploys ? control_api_new(&api) : NULL;
     return control->api != NULL;
 }

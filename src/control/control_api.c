@@ -11,6 +11,7 @@
 #include "process/bind.h"
 
 enum { CONNECTIONS_MAX = 64, BODY_MAX = 64 * 1024 };
+enum { TAG_EDGE, TAG_OWNER };
 
 struct place {
     struct rest_place at;
@@ -18,7 +19,8 @@ struct place {
     void (*run)(struct control_call *call);
 };
 
-#define CONTROL(method, path, right, run) {{METHOD_##method, path, 1}, CONF_CAN_##right, run},
+#define CONTROL(method, path, right, run)                                                          \
+    {{METHOD_##method, path, 1 << TAG_EDGE | 1 << TAG_OWNER}, CONF_CAN_##right, run},
 
 static const struct place places[] = {
 #include "rest/control.def"
@@ -31,6 +33,11 @@ static bool identify(struct control_call *call)
 {
     struct str rights = head_value_name(&call->rest.head, STR("sluice-rights"));
 
+    if (call->rest.tag == TAG_OWNER) {
+        call->actor = STR("socket");
+        call->can = UINT32_MAX;
+        return true;
+    }
     call->actor = head_value_name(&call->rest.head, STR("sluice-actor"));
     for (size_t i = 0; i < rights.len; i++) {
         if (rights.p[i] < '0' || rights.p[i] > '9')
@@ -106,27 +113,37 @@ static void take_away(const struct control_api *api)
     if (api->server.ports &&
         snprintf(path, sizeof(path), "%s/control.sock", api->options.state) < (int)sizeof(path))
         unlink(path);
+    if (api->options.owner_socket)
+        unlink(api->options.owner_socket);
 }
 
-static void listen_at(struct control_api *api)
+static void listen_at(struct control_api *api, const char *bind, unsigned tag)
 {
     struct bind_options options = {.is_admin = true, .uid = geteuid(), .gid = getegid()};
     struct bind_address address;
-    char bind[REST_BIND];
     const char *why = NULL;
     int fd;
 
-    if (snprintf(bind, sizeof(bind), "unix:%s/control.sock", api->options.state) >=
-        (int)sizeof(bind)) {
-        say_line("the path of the state directory is too long for a socket in it");
-        return;
-    }
     if (bind_parse(bind, &address, &why))
         say_line("cannot serve at %s: %s", bind, why);
     else if (bind_open(&address, &options, &fd))
         say_line("cannot serve at %s: %m", bind);
-    else if (!rest_server_listen(&api->server, bind, 0, fd))
+    else if (!rest_server_listen(&api->server, bind, tag, fd))
         say_line("cannot serve at %s", bind);
+}
+
+static void open_doors(struct control_api *api)
+{
+    const char *owner = api->options.owner_socket;
+    char bind[REST_BIND];
+
+    if (snprintf(bind, sizeof(bind), "unix:%s/control.sock", api->options.state) <
+        (int)sizeof(bind))
+        listen_at(api, bind, TAG_EDGE);
+    else
+        say_line("the path of the state directory is too long for a socket in it");
+    if (owner && snprintf(bind, sizeof(bind), "unix:%s", owner) < (int)sizeof(bind))
+        listen_at(api, bind, TAG_OWNER);
 }
 
 struct control_api *control_api_new(const struct control_api_options *options)
@@ -144,7 +161,7 @@ struct control_api *control_api_new(const struct control_api_options *options)
                                                           .run = run,
                                                           .drop = drop,
                                                           .owner = api});
-    listen_at(api);
+    open_doors(api);
     return api;
 }
 

@@ -2,7 +2,8 @@
  *
  * Control's part of the admin API, on <state>/control.sock: the edge of this machine, which owns
  * the admin port, passes calls on with who asks and what they may. Whoever can open the socket is
- * believed, so it is the user's alone (0600). Called by control.c. Control's one thread.
+ * believed, so it is the user's alone (0600). Alone, it has the admin socket itself. Called by
+ * control.c. Control's one thread.
  */
 #ifndef CONTROL_CONTROL_API_H
 #define CONTROL_CONTROL_API_H
@@ -20,7 +21,9 @@ struct control_api_options {
     struct edges *edges;
     struct store *store;
     struct deploys *deploys;
-    const char *state; /* directory; borrowed */
+    const char *state;        /* directory; borrowed, as the next */
+    const char *owner_socket; /* where whoever can open it may do all: that of an admin port, where
+                                 control runs alone; NULL: an edge has it */
 };
 
 /* Serves. The reason why not is said, and control goes on without. NULL: no memory. */

@@ -160,7 +160,7 @@ static const char *outcome(const struct deploy *deploy)
         return state->is_switched ? "needs_a_person" : "asks";
     if (deploy_is_asking(state))
         return "asks";
-    return watch_silent(deploy->managed) ? "edge_silent" : "runs";
+    return watch_is_held_up(deploy->managed) ? "waits_for_edge" : "runs";
 }
 
 json_t *deploy_json(const struct deploy *deploy)

@@ -103,8 +103,8 @@ void watch_see(const struct managed *managed, struct deploy_seen *seen);
 bool watch_wants(const struct managed *managed, const char *release);
 /* This edge has what it is told. */
 bool watch_has_it(const struct watch *watch);
-/* An edge that is waited for and has not answered for ten seconds; NULL: there is none. */
-const char *watch_silent(const struct managed *managed);
+/* An edge that is waited for has been silent, or has refused, for ten seconds. */
+bool watch_is_held_up(const struct managed *managed);
 /* Every edge has what it is told. */
 bool watch_is_live(const struct managed *managed);
 

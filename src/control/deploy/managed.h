@@ -30,6 +30,7 @@ struct watch {
     bool is_known;                            /* the last two */
     bool is_fresh;                            /* what is seen is of that revision */
     bool is_silent;
+    int64_t failing_ms; /* monotonic; it has not done as it was told since. 0: it does */
     char error[200];
     struct seen_release old, new;
 };

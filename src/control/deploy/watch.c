@@ -17,7 +17,7 @@ enum {
     IDLE_MS = 15 * 1000,
     COUNT_MS = 1000,
     RETRY_MS = 1000,
-    SILENT_MS = 10 * 1000,
+    HELD_UP_MS = 10 * 1000,
 };
 
 /* --- what is told */
@@ -121,6 +121,8 @@ static void fail(struct watch *watch, const struct outbound_reply *reply)
     watch->is_silent = !reply->status;
     watch->is_fresh = watch->is_known = false; // it may be another one that answers next
     watch->retry_ms = now() + RETRY_MS;
+    if (!watch->failing_ms)
+        watch->failing_ms = now();
     if (reply->status)
         snprintf(watch->error, sizeof(watch->error), "%ld %s", reply->status, detail ? detail : "");
     else
@@ -131,7 +133,15 @@ static void fail(struct watch *watch, const struct outbound_reply *reply)
 static void succeed(struct watch *watch)
 {
     watch->is_silent = false;
+    watch->failing_ms = 0;
     watch->error[0] = '\0';
+}
+
+/* It answers; what it has refused it may refuse still. */
+static void hear(struct watch *watch)
+{
+    if (watch->is_silent || watch_has_it(watch))
+        succeed(watch);
 }
 
 static void on_pushed(void *owner, const struct outbound_reply *reply)
@@ -201,7 +211,6 @@ static void on_status(void *owner, const struct outbound_reply *reply)
         fail(watch, reply);
         return;
     }
-    succeed(watch);
     status = json_loadb(reply->body.p, reply->body.len, 0, NULL);
     json_array_foreach(json_object_get(status, "services"), i, service)
     {
@@ -212,10 +221,14 @@ static void on_status(void *owner, const struct outbound_reply *reply)
         take_service(watch, service);
         is_known = true;
     }
+    if (!is_known && !watch->failing_ms)
+        watch->failing_ms = now();
     if (!is_known)
         snprintf(watch->error, sizeof(watch->error), "it has no service \"%s\"",
                  watch->managed->name);
     json_decref(status);
+    if (is_known)
+        hear(watch);
 }
 
 static void on_counters(void *owner, const struct outbound_reply *reply)
@@ -345,16 +358,17 @@ static bool is_counted(const struct watch *watch)
     return edges_is_waited_for(watch->managed->deploys->options.edges, watch->index);
 }
 
-const char *watch_silent(const struct managed *managed)
+bool watch_is_held_up(const struct managed *managed)
 {
-    const struct edges *edges = managed->deploys->options.edges;
     int64_t now_ms = now();
 
-    for (uint32_t i = 0; i < managed->watch_count; i++)
-        if (is_counted(&managed->watches[i]) &&
-            edges_silent_ms(edges, managed->watches[i].index, now_ms) >= SILENT_MS)
-            return edges_name(edges, managed->watches[i].index);
-    return NULL;
+    for (uint32_t i = 0; i < managed->watch_count; i++) {
+        const struct watch *watch = &managed->watches[i];
+
+        if (is_counted(watch) && watch->failing_ms && now_ms - watch->failing_ms >= HELD_UP_MS)
+            return true;
+    }
+    return false;
 }
 
 bool watch_is_live(const struct managed *managed)
