@@ -23,8 +23,9 @@ struct conf_service;
 struct outbound;
 struct unit_client;
 
-/* Of an id and of a release: 1 to 63 of a-z, A-Z, 0-9, "_", "-" and ".", none of the last two in
- * front. Every platform takes them. */
+/* Of an id and of a release: 1 to 63 of a-z, A-Z, 0-9, "_", "-" and ".", none of the last two
+ * first.
+ */
 enum { PROVIDER_ID_MAX = 63 };
 
 enum provider_fault {
@@ -37,8 +38,7 @@ enum provider_fault {
 };
 
 enum provider_state {
-    PROVIDER_STARTING, /* not yet executed; whether it answers is not asked here but by health
-                          checks */
+    PROVIDER_STARTING, /* not yet executed; whether it answers is for health checks to ask */
     PROVIDER_RUNNING,
     PROVIDER_STOPPING,
     PROVIDER_STOPPED, /* as it was told, or by its own will; may be started again */
@@ -89,21 +89,19 @@ struct provider_unit {
     struct str tail;           /* the last of what it printed; absent: not known */
 };
 
-/* What a deploy will ask for, looked at before it begins. Texts are borrowed for the call alone. */
+/* What a deploy will ask for. Texts are borrowed for the call alone. */
 struct provider_intent {
-    const char *release, *image; /* image: NULL: as the configuration says */
-    const char *old;             /* that serves now; NULL: none */
-    uint32_t units;              /* of the new one */
-    bool is_side_by_side;        /* both run at once, for a time */
-    bool is_warm;                /* the old one is kept afterwards, to go back to */
-    bool is_platform; /* starting the new one shall end the old one, as the platform does it */
+    const char *release, *image, *old; /* NULL: image as configured; nothing serves now */
+    uint32_t units;                    /* of the new one */
+    bool is_side_by_side, is_warm;     /* both run at once; the old one is kept afterwards */
+    bool is_platform; /* starting the new one ends the old one, as the platform does it */
 };
 
 /* How a call ended. Valid during the completion. */
 struct provider_result {
     enum provider_fault fault;
     const char *reason;  /* a sentence without full stop; NULL when all went well */
-    const char *warning; /* of list(): what is wrong with the platform's settings; NULL: nothing */
+    const char *warning; /* of list(): what is wrong with the settings; NULL: nothing */
     uint32_t retry_ms;   /* not sooner; 0: the platform did not say */
     const struct provider_unit *units; /* start, stop: the one, or none; list: all of the service */
     uint32_t unit_count;
@@ -119,8 +117,8 @@ struct provider_call {
 struct provider_env {
     struct unit_client *units; /* the link to the supervisor; NULL: there is none */
     struct outbound *outbound;
-    /* A unit of the service is another than before, by itself or as told: a hint, of which none may
-     * come where a platform does not tell. May be NULL. */
+    /* A unit is another than before, by itself or as told: a hint, where a platform tells. Or NULL.
+     */
     void (*on_unit)(void *owner, const struct provider_unit *unit);
     void *owner;
 };
@@ -138,12 +136,11 @@ struct provider {
     /* The unit has ended afterwards: it was told, had its grace, and was killed then. An unknown
      * one is fine: no unit comes with the result then. */
     void (*stop)(void *self, const struct provider_stop *stop, struct provider_call call);
-    /* All units of the service that the platform knows, those that ended too. */
+    /* All units that the platform knows, those that ended too. */
     void (*list)(void *self, struct provider_call call);
     /* The last of what a unit printed. PERMANENT: it is unknown. */
     void (*log)(void *self, const char *id, struct provider_call call);
-    /* Whether the platform, with its settings as they are now, can do that. UNSUPPORTED, PERMANENT:
-     * it cannot, and why. NULL: nothing can be in the way. */
+    /* Whether it can, as it is set now. UNSUPPORTED, PERMANENT: not, and why. NULL: always. */
     void (*plan)(void *self, const struct provider_intent *intent, struct provider_call call);
     /* What runs goes on running. Not from within a completion. */
     void (*close)(void **self);

@@ -294,22 +294,24 @@ static bool is_target(const struct unit *unit)
     return false;
 }
 
+/* What is not wanted any more goes once no edge sends it anything. */
+static void let_go(struct unit *unit, bool is_live)
+{
+    if (unit->is_listed && is_live && unit->state != PROVIDER_STOPPING && !is_target(unit))
+        stop(unit, true);
+}
+
 static void tend(struct unit *unit, bool is_live)
 {
-    bool is_due = !unit->is_busy && now() >= unit->next_ms;
-
     if (unit->is_busy || (unit->is_wanted && unit->is_left))
         return;
-    if (!unit->is_wanted) {
-        if (unit->is_listed && is_live && unit->state != PROVIDER_STOPPING && !is_target(unit))
-            stop(unit, true);
-    } else if (runs(unit)) {
-        if (has_to_restart(unit))
-            stop(unit, false);
-    } else if (is_due && unit->state != PROVIDER_STOPPING &&
-               !(is_on_probation(unit) && unit->failures)) {
+    if (!unit->is_wanted)
+        let_go(unit, is_live);
+    else if (runs(unit) && has_to_restart(unit))
+        stop(unit, false);
+    else if (!runs(unit) && now() >= unit->next_ms && unit->state != PROVIDER_STOPPING &&
+             !(is_on_probation(unit) && unit->failures))
         start(unit);
-    }
 }
 
 /* --- addresses */
