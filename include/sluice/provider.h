@@ -5,12 +5,12 @@
  * and tells; when, how many and what then is decided by whoever calls, so it restarts nothing by
  * itself.
  *
- * Calls are asynchronous. Each ends in exactly one completion, later, from the loop, never from
- * within the call; close() ends those under way as PROVIDER_TRANSIENT before it returns. What a
- * platform needs besides (leases, launch ids, cordons, waiting out its passing states, its rate
- * limits) is the provider's own business: a call ends when what it asks for is so, or cannot be.
- * After a crash of the caller the same call may come again: start and stop are idempotent on the
- * unit's id, which the caller chose and keeps. For lack of memory alone a call may end within.
+ * Calls are asynchronous: each ends in exactly one completion, from the loop, never from within it;
+ * close() ends those under way as PROVIDER_TRANSIENT before it returns. What a platform needs
+ * besides (leases, launch ids, cordons, waiting out its passing states, its rate limits) is the
+ * provider's own business: a call ends when what it asks for is so, or cannot be. After a crash of
+ * the caller the same call may come again: start and stop are idempotent on the unit's id, which
+ * the caller chose and keeps. For lack of memory alone a call may end within.
  *
  * Control's one thread.
  */
@@ -100,9 +100,8 @@ struct provider_intent {
 /* How a call ended. Valid during the completion. */
 struct provider_result {
     enum provider_fault fault;
-    const char *reason;  /* a sentence without full stop; NULL when all went well */
-    const char *warning; /* of list(): what is wrong with the settings; NULL: nothing */
-    uint32_t retry_ms;   /* not sooner; 0: the platform did not say */
+    const char *reason, *warning; /* sentences; NULL: all went well; list(): settings are fine */
+    uint32_t retry_ms;            /* not sooner; 0: the platform did not say */
     const struct provider_unit *units; /* start, stop: the one, or none; list: all of the service */
     uint32_t unit_count;
     struct str log; /* of log(); of plan(): lines to be shown, what differs and what to mind */
@@ -113,12 +112,11 @@ struct provider_call {
     void *owner;
 };
 
-/* What providers work with; borrowed, and outlives them. */
+/* Borrowed, and outlives them. */
 struct provider_env {
     struct unit_client *units; /* the link to the supervisor; NULL: there is none */
     struct outbound *outbound;
-    /* A unit is another than before, by itself or as told: a hint, where a platform tells. Or NULL.
-     */
+    /* A unit is another than before: a hint, where a platform tells. May be NULL. */
     void (*on_unit)(void *owner, const struct provider_unit *unit);
     void *owner;
 };
@@ -138,7 +136,7 @@ struct provider {
     void (*stop)(void *self, const struct provider_stop *stop, struct provider_call call);
     /* All units that the platform knows, those that ended too. */
     void (*list)(void *self, struct provider_call call);
-    /* The last of what a unit printed. PERMANENT: it is unknown. */
+    /* PERMANENT: it is unknown. */
     void (*log)(void *self, const char *id, struct provider_call call);
     /* Whether it can, as it is set now. UNSUPPORTED, PERMANENT: not, and why. NULL: always. */
     void (*plan)(void *self, const struct provider_intent *intent, struct provider_call call);
