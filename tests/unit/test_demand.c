@@ -233,15 +233,16 @@ static void retry_is_honest(void **state)
         uint64_t eta_ms, passed_ms;
         uint32_t seconds;
     } cases[] = {
-        {0, 0, 5},          {0, 100000, 5},        {1, 0, 1},          {1000, 0, 1},
-        {1001, 0, 2},       {9000, 500, 9},        {9000, 8999, 1},    {9000, 9000, 5},
-        {9000, 60000, 5},   {500, 500, 1},         {300000, 400000, 30}, {300000, 0, 300},
+        {0, 0, 5},       {0, 100000, 5},       {1, 0, 1},
+        {1000, 0, 1},    {1001, 0, 2},         {9000, 500, 9},
+        {9000, 8999, 1}, {9000, 9000, 5},      {9000, 60000, 5},
+        {500, 500, 1},   {300000, 400000, 30}, {300000, 0, 300},
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_int_equal(demand_retry_s(cases[i].eta_ms, cases[i].passed_ms), cases[i].seconds);
-    assert_int_equal(demand_retry_s(UINT64_MAX, 0), UINT32_MAX);
+    assert_int_equal(demand_retry_s(UINT64_MAX, 0), 24 * 3600);
     assert_int_equal(demand_retry_s(UINT64_MAX, UINT64_MAX), 30);
 }
 

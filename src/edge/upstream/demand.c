@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "edge/upstream/crowd.h"
 
-enum { UNKNOWN_S = 5, LATE_MAX_S = 30 };
+enum { UNKNOWN_S = 5, LATE_MAX_S = 30, ETA_MAX_MS = 24 * 3600 * 1000 };
 
 struct demand *demand_new(unsigned workers)
 {
@@ -144,6 +144,8 @@ uint32_t demand_retry_s(uint64_t eta_ms, uint64_t passed_ms)
 
     if (!eta_ms)
         return UNKNOWN_S;
+    if (eta_ms > ETA_MAX_MS)
+        eta_ms = ETA_MAX_MS;
     if (passed_ms < eta_ms)
         return (uint32_t)((eta_ms - passed_ms + 999) / 1000);
     left_s = (eta_ms / 2 + 999) / 1000; // it is late: how late it will be nobody knows
