@@ -93,6 +93,7 @@ struct exchange {
     uint8_t release_by;        /* enum exchange_by */
     uint8_t attempts, resends; /* all tries; those after one that was sent */
     bool is_picked : 1;        /* PICK has been there */
+    bool is_of_wave : 1;       /* it waited for a wake, and has no answer yet */
     bool is_told : 1;          /* what is to be thought of this try's target was said */
     bool is_pausing : 1;       /* before another try */
     bool is_on_trial : 1;      /* its share of the split is a release that is not stable */

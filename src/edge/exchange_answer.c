@@ -12,6 +12,7 @@ enum step exchange_step_answer(struct exchange *x)
 {
     enum step next;
 
+    exchange_note_answer(x);
     exchange_tell_answered(x);
     exchange_drop_hedge(x);
     if (exchange_retry_answer(x, &next))

@@ -87,6 +87,11 @@ void exchange_renew_view(struct exchange *x)
         use_view(x, newest, service);
 }
 
+bool exchange_has_target(const struct exchange *x)
+{
+    return x->release->locals[worker_of(x)].mode == TIERS_NORMAL;
+}
+
 /* --- taking */
 
 /* The target in the worker's current snapshot, which is the one that balances; NULL: it is no
@@ -329,6 +334,8 @@ static enum step decide(struct exchange *x, bool *is_held)
         return answer_instead(x, &x->service->conf->maintenance, REASON_MAINTENANCE);
     if (x->service->mode == SERVICE_PAUSED)
         return wait_paused(x);
+    if (!exchange_may_leave(x))
+        return STEP_WAIT;
     index = choose(x, &lack);
     if (index != BALANCER_NONE)
         return use_target(x, index);
@@ -411,19 +418,13 @@ static enum reason begin(struct exchange *x)
     return REASON_NONE;
 }
 
-/* A target is up, if not free. */
-static bool has_target(const struct exchange *x)
-{
-    return x->release->locals[worker_of(x)].mode == TIERS_NORMAL;
-}
-
 /* Others wait for a place already: whoever comes now must not take the next one from them. */
 static bool must_line_up(const struct exchange *x)
 {
     const struct gate_local *local = queue_of(x);
 
     return x->service->has_caps && x->service->mode == SERVICE_RUNS && local->queue &&
-           local->queue->count && (!exchange_is_asleep(x) || has_target(x));
+           local->queue->count && (!exchange_is_asleep(x) || exchange_has_target(x));
 }
 
 enum step exchange_step_pick(struct exchange *x)

@@ -10,7 +10,7 @@
 
 #include "edge/access/wake_page.h"
 
-enum { REFUSED_RETRY_S = 300 };
+enum { REFUSED_RETRY_S = 300, PACE_MS = 10 };
 
 bool exchange_is_asleep(const struct exchange *x)
 {
@@ -191,6 +191,31 @@ uint64_t exchange_sleep_ms(const struct exchange *x)
     return waited_ms < deadline_ms ? deadline_ms - waited_ms : 1;
 }
 
+static void on_pace(struct loop_timer *timer)
+{
+    exchange_wake(CONTAINER_OF(timer, struct exchange_host, pace));
+}
+
+bool exchange_may_leave(struct exchange *x)
+{
+    struct exchange_host *host = x->host;
+
+    if (!x->sleep || !exchange_has_target(x))
+        return true;
+    if (demand_may_leave(x->sleep, host->loop->worker, host->loop->now_us))
+        return true;
+    host->pace.fire = on_pace;
+    loop_timer_set(host->loop, &host->pace, PACE_MS);
+    return false;
+}
+
+void exchange_note_answer(struct exchange *x)
+{
+    if (x->is_of_wave && x->service)
+        demand_answered(x->service->demand, x->host->loop->worker);
+    x->is_of_wave = false;
+}
+
 void exchange_end_sleep(struct exchange *x, enum demand_result result)
 {
     struct demand *sleep = x->sleep;
@@ -201,6 +226,9 @@ void exchange_end_sleep(struct exchange *x, enum demand_result result)
     x->cold_us = x->host->loop->now_us - x->slept_us;
     demand_release(sleep, x->caller->hash, x->sleep_bytes);
     demand_note(sleep, x->host->loop->worker, result);
+    x->is_of_wave = result == DEMAND_SERVED;
+    if (x->is_of_wave)
+        demand_leave(sleep, x->host->loop->worker);
 }
 
 /* --- what becomes of it */

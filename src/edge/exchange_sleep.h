@@ -18,6 +18,10 @@ uint64_t exchange_sleep_ms(const struct exchange *x);
 MUST_USE enum reason exchange_sleep_bytes(struct exchange *x, size_t len);
 /* Its time in a queue is over. */
 enum step exchange_give_up(struct exchange *x);
+/* Whether it may go to a target; one that waits, for a unit that has just come up, in its turn. */
+bool exchange_may_leave(struct exchange *x);
+/* It has an answer: others may follow. */
+void exchange_note_answer(struct exchange *x);
 /* It waits for that no more, whatever it was for; idempotent. */
 void exchange_end_sleep(struct exchange *x, enum demand_result result);
 /* Tells the client how long it waited. E_NOMEM: no room. */

@@ -57,6 +57,16 @@ def test_a_thousand_at_once_wake_it_once_and_are_all_answered(sleepy, workers):
     app.gw.wait_metric("sluice_wake_requests_total", 1000, service="app", result="served")
 
 
+def test_they_do_not_overrun_what_has_just_started(sleepy):
+    app = sleepy(workers=2, service={"retry": "off"})
+    waiting = [ask(app, f"/{n}", of(f"10.0.0.{n % 100}")) for n in range(600)]
+    app.wait_held(600)
+    origin = wake(app)
+    origin.listener.listen(64)  # who connects beyond that is heard after a second, or never
+    replies = [client.reply(timeout=LONG) for client in waiting]
+    assert Counter(r.status for r in replies) == {200: 600}
+
+
 def test_they_leave_in_fair_order_and_one_at_a_time(sleepy):
     app = sleepy(service={"limits": {"concurrency": 1, "queue": 0}})
     waiting = []

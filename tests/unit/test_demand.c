@@ -166,6 +166,38 @@ static void those_that_still_wait_ask_anew(void **state)
     demand_free(&demand);
 }
 
+/* --- those that leave */
+
+static unsigned leave(struct demand *demand, uint64_t now_us)
+{
+    unsigned count = 0;
+
+    while (count < 10000 && demand_may_leave(demand, 0, now_us)) {
+        demand_leave(demand, 0);
+        count++;
+    }
+    return count;
+}
+
+static void few_leave_at_first(void **state)
+{
+    struct demand *demand = make();
+    const uint64_t start = 100000000;
+
+    (void)state;
+    assert_int_equal(leave(demand, start), 16);
+    assert_int_equal(leave(demand, start), 0);
+    assert_true(demand_may_leave(demand, 1, start)); // each worker by itself
+    demand_answered(demand, 0);
+    assert_int_equal(leave(demand, start), 2);
+    for (unsigned n = 0; n < 17; n++)
+        demand_answered(demand, 0);
+    assert_int_equal(leave(demand, start + 1000), 34);
+    assert_int_equal(leave(demand, start + 1000000), 250); // also where nothing is answered
+    assert_int_equal(leave(demand, start + 6000000), 16);  // another wake
+    demand_free(&demand);
+}
+
 /* --- counts */
 
 static void workers_are_summed(void **state)
@@ -257,6 +289,7 @@ int main(void)
         cmocka_unit_test(bytes_are_bounded),
         cmocka_unit_test(a_page_asks_once),
         cmocka_unit_test(those_that_still_wait_ask_anew),
+        cmocka_unit_test(few_leave_at_first),
         cmocka_unit_test(workers_are_summed),
         cmocka_unit_test(many_threads_leave_nothing_behind),
         cmocka_unit_test(retry_is_honest),

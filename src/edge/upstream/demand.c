@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "edge/upstream/crowd.h"
 
+enum { WAVE_FIRST = 16, WAVE_US_EACH = 4000, WAVE_LASTS_US = 5000000 };
 enum { UNKNOWN_S = 5, LATE_MAX_S = 30, ETA_MAX_MS = 24 * 3600 * 1000 };
 
 struct demand *demand_new(unsigned workers)
@@ -100,6 +101,29 @@ bool demand_hold_bytes(struct demand *demand, uint64_t bytes, uint64_t most)
         return true;
     __atomic_fetch_sub(&demand->held_bytes, bytes, __ATOMIC_RELAXED);
     return false;
+}
+
+bool demand_may_leave(struct demand *demand, unsigned worker, uint64_t now_us)
+{
+    struct demand_local *local = &demand->locals[worker];
+    uint64_t allowed;
+
+    if (now_us - local->wave_us > WAVE_LASTS_US) {
+        local->wave_us = now_us;
+        local->left = local->answered = 0;
+    }
+    allowed = WAVE_FIRST + UINT64_C(2) * local->answered + (now_us - local->wave_us) / WAVE_US_EACH;
+    return local->left < allowed;
+}
+
+void demand_leave(struct demand *demand, unsigned worker)
+{
+    demand->locals[worker].left++;
+}
+
+void demand_answered(struct demand *demand, unsigned worker)
+{
+    demand->locals[worker].answered++;
 }
 
 bool demand_ask(struct demand *demand, uint64_t now_ms)

@@ -29,6 +29,9 @@ struct demand_local {
     uint64_t arrivals;  /* requests that asked for a target */
     uint64_t in_flight; /* at targets, also at those that are no longer known */
     uint64_t results[DEMAND_RESULTS];
+    /* the worker's alone: those that leave once a unit is up */
+    uint64_t wave_us;        /* when the first of them did */
+    uint32_t left, answered; /* since then; of these the heads of answers that came */
 } __attribute__((aligned(64)));
 
 /* What may wait. */
@@ -88,6 +91,14 @@ enum demand_hold demand_hold(struct demand *demand, uint64_t client,
 void demand_release(struct demand *demand, uint64_t client, uint64_t bytes);
 /* More bytes of one that waits. False: too many, they were not counted. */
 bool demand_hold_bytes(struct demand *demand, uint64_t bytes, uint64_t most);
+/* Whether one that waited may go to its target now. What has just started gets
+ * few at first, twice as many as it has answered, and some more as time goes by: else its accept
+ * queue overflows, and those that are lost there come back after a second. */
+bool demand_may_leave(struct demand *demand, unsigned worker, uint64_t now_us);
+/* It does. */
+void demand_leave(struct demand *demand, unsigned worker);
+/* One of those has its answer. */
+void demand_answered(struct demand *demand, unsigned worker);
 /* Asked for by a page, for one that does not wait. True: the manager should look. */
 bool demand_ask(struct demand *demand, uint64_t now_ms);
 
