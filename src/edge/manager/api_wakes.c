@@ -15,6 +15,12 @@ static bool sleeps(const struct service *service)
     return service->scale.state == SERVICE_ASLEEP || service->scale.state == SERVICE_WAKING;
 }
 
+/* What is served; none any more once it may be gone. */
+static const struct snapshot *served(const struct admin *admin)
+{
+    return admin->manager->is_stopping ? NULL : admin->manager->snapshot;
+}
+
 /* --- what is told */
 
 static void add_service(json_t *list, const struct service *service)
@@ -31,7 +37,7 @@ static void add_service(json_t *list, const struct service *service)
 
 static json_t *answer(const struct admin *admin)
 {
-    const struct snapshot *snapshot = admin->manager->snapshot;
+    const struct snapshot *snapshot = served(admin);
     json_t *list = json_array();
 
     for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
@@ -62,7 +68,7 @@ static void tell_waiters(struct admin *admin, bool is_over)
 
 void api_wakes_look(struct admin *admin)
 {
-    const struct snapshot *snapshot = admin->manager->snapshot;
+    const struct snapshot *snapshot = served(admin);
     bool is_news = false;
 
     for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++) {
@@ -98,11 +104,12 @@ static bool waits(const struct admin *admin)
 /* Those that wait hear of a change, and are answered. */
 static void judge(struct admin *admin)
 {
-    struct manager *m = admin->manager;
+    const struct snapshot *snapshot = served(admin);
+    const struct manager *m = admin->manager;
     bool is_unheard = now_ms(admin) - admin->heard_ms >= SILENCE_MS, is_news = false;
 
-    for (uint32_t i = 0; m->snapshot && i < m->snapshot->service_count; i++) {
-        struct demand *demand = m->snapshot->services[i].demand;
+    for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++) {
+        struct demand *demand = snapshot->services[i].demand;
 
         if (__atomic_load_n(&demand->is_unheard, __ATOMIC_RELAXED) == is_unheard)
             continue;
