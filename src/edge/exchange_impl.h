@@ -53,8 +53,6 @@ void exchange_renew_view(struct exchange *x);
 /* Counts a request at a target of the service, by its index. */
 void exchange_count_target(struct exchange *x, int32_t index, uint32_t slot, int change);
 void exchange_leave_queue(struct exchange *x);
-/* A target of its release is up, if not free. */
-bool exchange_has_target(const struct exchange *x);
 /* Its time in the queue is over: false, unless it waited for a place and the service has been
  * paused since, which gives it the time of those that wait for that. */
 bool exchange_wait_on(struct exchange *x);

@@ -26,5 +26,8 @@ void exchange_note_answer(struct exchange *x);
 void exchange_end_sleep(struct exchange *x, enum demand_result result);
 /* Tells the client how long it waited. E_NOMEM: no room. */
 MUST_USE enum status exchange_say_sleep(struct exchange *x);
+/* --- exchange_pick.c */
+/* A target of its release is up, if not free. */
+bool exchange_has_target(const struct exchange *x);
 
 #endif
