@@ -143,6 +143,15 @@ def test_a_browser_gets_a_page_that_asks_again(sleepy):
         "sluice_wake_requests_total", service="app", result="page"), reason="waking")
 
 
+def test_a_real_browser_ends_at_the_app_by_itself(sleepy, browse):
+    app = sleepy()
+    browse(f"http://127.0.0.1:{app.gw.port}/shop")
+    app.wait_told()
+    until(lambda: app.gw.metric("sluice_wake_requests_total", service="app", result="page"), "the page was given")
+    origin = wake(app)
+    origin.wait(lambda: any(r.path == "/shop" for r in origin.requests), "the browser asks again", LONG)
+
+
 @pytest.mark.parametrize("eta", [None, 0, 3001])
 def test_it_is_for_starts_that_take_long_or_nobody_knows_how_long(sleepy, eta):
     app = sleepy(state=None)
