@@ -39,7 +39,7 @@ SHARED = re.compile(r"\b(?:__atomic_(?!load_n|store_n)\w+|stdatomic\.h|_Atomic|a
                     r"|(?:pthread|uv)_(?:mutex|rwlock|cond|spin)\w*)")
 SHARED_FILES = [
     r"src/edge/(mailbox|snapshot|registry|worker)\.[ch]",
-    r"src/edge/upstream/(endpoint|gate)\.[ch]",
+    r"src/edge/upstream/(crowd|demand|endpoint|gate)\.[ch]",
     r"src/edge/limit/limiter\.c",
     r"src/edge/auth/(key_store\.[ch]|replay\.c)",
     r"src/edge/script/dict\.c",
