@@ -70,6 +70,8 @@ static void stay_broken(struct life *life, const struct life_seen *seen)
 {
     if (seen->is_up)
         rise(life, seen);
+    else if (seen->is_asked)
+        wake(life, seen);
     else if (!life_retry_ms(life, seen->now_ms) && !seen->is_deploying)
         turn(life, LIFE_ASLEEP, seen->now_ms);
 }

@@ -49,7 +49,7 @@ struct life life_sleep(const struct life *life, int64_t now_ms);
 
 /* How long waking takes, at most of late; 0: not known. */
 uint32_t life_eta_ms(const struct life *life);
-/* BROKEN: until it is tried again. */
+/* BROKEN: until it is tried again, by a request; people may ask before. */
 uint32_t life_retry_ms(const struct life *life, int64_t now_ms);
 /* "asleep"; static. */
 const char *life_name(enum life_mode mode);

@@ -140,8 +140,9 @@ static double number(const json_t *service, const char *name)
 
 struct scale_sample meter_sample(const struct meter *meter, const char *service, double now_s)
 {
-    struct scale_sample sample = {
-        .at_s = now_s, .span_s = meter->span_s, .is_partial = !meter->count};
+    struct scale_sample sample = {.at_s = now_s,
+                                  .span_s = meter->span_s,
+                                  .is_partial = !meter->count};
 
     for (uint32_t i = 0; i < meter->count; i++) {
         const struct edge_meter *edge = &meter->items[i];

@@ -12,7 +12,7 @@ struct edge_wakes {
     struct wakes *wakes;
     uint32_t index;
     struct outbound_call *call;
-    json_int_t number;         /* of its last answer */
+    json_int_t number;        /* of its last answer */
     int64_t due_ms, asked_ms; /* monotonic */
 };
 
