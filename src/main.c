@@ -32,7 +32,6 @@ static const struct command commands[] = {
     {"retry", cli_deploy_word, "ID [--json]", "has a deploy that got stuck try again"},
     {"rollback", cli_rollback, "SERVICE [--release R] [--json]",
      "goes back to the release before, or to any that served"},
-    {"rollback", cli_rollback, "SERVICE [--json]", "goes back to the release that is warm"},
     {"scale", cli_scale, "SERVICE N [--json]", "has so many units of a service run"},
     {"wake", cli_wake, "SERVICE [--json]", "starts units of a service that sleeps"},
     {"sleep", cli_wake, "SERVICE [--json]", "stops all units of a service until it is asked for"},
