@@ -253,6 +253,7 @@ static void on_list(struct store_job *job, enum status status)
         store_list(deploys->options.store, list);
         return;
     }
+    scaler_begin(deploys->scaler);
     for (struct managed *managed = deploys->managed; managed; managed = managed->next)
         if (!watch_compose(managed))
             say_line("out of memory: the edges are not told of %s", managed->name);

@@ -193,6 +193,12 @@ static void match(struct managed *managed)
 
 /* --- all */
 
+void scaler_begin(struct scaler *scaler)
+{
+    for (struct managed *managed = scaler->deploys->managed; managed; managed = managed->next)
+        match(managed);
+}
+
 static void on_wake(void *owner, const char *service, uint32_t held)
 {
     struct scaler *scaler = owner;

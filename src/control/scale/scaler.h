@@ -18,6 +18,8 @@ struct deploys_waiter;
 
 /* NULL: no memory. */
 struct scaler *scaler_new(struct deploys *deploys);
+/* All services are known: how they are scaled is too, before edges are told of any. */
+void scaler_begin(struct scaler *scaler);
 /* Goes on with all services that are scaled; before their units and edges are. */
 void scaler_tick(struct scaler *scaler, int64_t now_ms);
 /* Has deploys go on after so many milliseconds at the latest, instead of at the next tick. */
