@@ -88,7 +88,7 @@ static void test_boots_are_measured(void **state)
     }
 }
 
-static struct life fail(struct life life, int64_t now_ms)
+static struct life break_it(struct life life, int64_t now_ms)
 {
     life = STEP(life, .now_ms = now_ms, .is_asked = true);
     return STEP(life, .now_ms = now_ms, .failures = LIFE_FAILURES, .failure = "it exited with 1");
@@ -108,7 +108,7 @@ static void test_the_circuit(void **state)
     for (size_t i = 0; i < ARRAY_LEN(pauses_s); i++) {
         int64_t pause_ms = pauses_s[i] * 1000;
 
-        life = fail(life, now_ms);
+        life = break_it(life, now_ms);
         assert_int_equal(life.mode, LIFE_BROKEN);
         assert_string_equal(life.why, "3 starts in a row have failed: it exited with 1");
         assert_int_equal(life_retry_ms(&life, now_ms), pause_ms);
@@ -122,13 +122,13 @@ static void test_the_circuit(void **state)
     life = STEP(life, .now_ms = now_ms, .is_up = true);
     assert_int_equal(life.mode, LIFE_AWAKE);
     life = STEP(life, .now_ms = now_ms, .is_idle = true);
-    life = fail(life, now_ms);
+    life = break_it(life, now_ms);
     assert_int_equal(life_retry_ms(&life, now_ms), 10 * 1000);
 }
 
 static void test_out_of_the_circuit(void **state)
 {
-    struct life broken = fail((struct life){.mode = LIFE_ASLEEP}, 1000);
+    struct life broken = break_it((struct life){.mode = LIFE_ASLEEP}, 1000);
 
     (void)state;
     assert_int_equal(STEP(broken, .now_ms = 1001, .is_asked = true).mode, LIFE_WAKING);

@@ -52,7 +52,8 @@ static bool may_take(const struct scaled *scaled, const struct scale_decision *d
     return !is_fewer || (scaled->life.mode == LIFE_AWAKE && !now->is_deploying);
 }
 
-/* One that sleeps is woken by the bounds too, but not by a decision alone. */
+/* One that sleeps is woken by the bounds too, but not by load: that who waits now is told at once,
+ * and what is counted is of before. */
 static bool take(struct scaled *scaled, const struct scale_decision *decision,
                  const struct scaled_now *now)
 {
@@ -62,7 +63,7 @@ static bool take(struct scaled *scaled, const struct scale_decision *decision,
     if (!may_take(scaled, decision, now))
         return false;
     if (scaled->life.mode == LIFE_ASLEEP) {
-        scaled->is_asked |= decision->wanted > 0;
+        scaled->is_asked |= decision->reason == SCALE_FLOOR;
         return false;
     }
     if (decision->wanted > before)

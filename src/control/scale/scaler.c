@@ -199,14 +199,24 @@ void scaler_begin(struct scaler *scaler)
         match(managed);
 }
 
-static void on_wake(void *owner, const char *service, uint32_t held)
+/* The edge does not know yet that it sleeps, and tells of those whom the wake before was for. If
+ * they wait still when it knows, it tells anew. */
+static bool is_old(const struct managed *managed, const struct wakes_ask *ask)
+{
+    bool knows = ask->edge < managed->watch_count && watch_has_it(&managed->watches[ask->edge]);
+
+    return (managed->is_dirty || !knows) && ask->asked_ms <= managed->scaled->life.since_ms;
+}
+
+static void on_wake(void *owner, const struct wakes_ask *ask)
 {
     struct scaler *scaler = owner;
-    struct managed *managed = managed_find(scaler->deploys, service);
+    struct managed *managed = managed_find(scaler->deploys, ask->service);
 
-    if (!managed || !managed->scaled || managed->scaled->life.mode != LIFE_ASLEEP)
+    if (!managed || !managed->scaled || managed->scaled->life.mode != LIFE_ASLEEP ||
+        is_old(managed, ask))
         return;
-    scaled_ask(managed->scaled, held, (int64_t)clock_wall_ms());
+    scaled_ask(managed->scaled, ask->held, (int64_t)clock_wall_ms());
     scaler_kick(scaler, 0);
 }
 

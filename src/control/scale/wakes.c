@@ -37,12 +37,16 @@ static void tell(const struct edge_wakes *edge, const json_t *services)
 
     json_array_foreach((json_t *)(uintptr_t)services, i, each)
     {
-        const char *name = json_string_value(json_object_get(each, "name"));
         json_int_t held = json_integer_value(json_object_get(each, "held"));
+        struct wakes_ask ask = {
+            .service = json_string_value(json_object_get(each, "name")),
+            .edge = edge->index,
+            .held = held < 0 || held > UINT32_MAX ? 0 : (uint32_t)held,
+            .asked_ms = json_integer_value(json_object_get(each, "asked_ms")),
+        };
 
-        if (name)
-            options->on_wake(options->owner, name,
-                             held < 0 || held > UINT32_MAX ? 0 : (uint32_t)held);
+        if (ask.service)
+            options->on_wake(options->owner, &ask);
     }
 }
 

@@ -10,10 +10,17 @@
 
 struct wakes; /* private */
 
+/* Somebody who waits for a service at an edge, or asked. */
+struct wakes_ask {
+    const char *service;
+    uint32_t edge;    /* index */
+    uint32_t held;    /* requests that wait; 0: none does */
+    int64_t asked_ms; /* Unix, by the edge's clock: the first that asked since it sleeps there */
+};
+
 struct wakes_options {
     struct edges *edges; /* borrowed, and outlives it */
-    /* So many requests wait at an edge for a service; 0: somebody asked, and does not wait. */
-    void (*on_wake)(void *owner, const char *service, uint32_t held);
+    void (*on_wake)(void *owner, const struct wakes_ask *ask);
     void *owner;
 };
 
