@@ -37,8 +37,8 @@ class Sleeper(proxies.Sluice):
 
     def config(self):
         self.write("app.py", APP)
-        command = f"date +%s.%N >{self.path('began')}; cd {self.folder}; exec /usr/bin/python3 -S app.py"
-        process = {"command": ["/bin/sh", "-c", command], "instances": 1, "grace": "1s"}
+        command = f"echo $EPOCHREALTIME >{self.path('began')}; cd {self.folder}; exec /usr/bin/python3 -S app.py"
+        process = {"command": ["/bin/bash", "-c", command], "instances": 1, "grace": "1s"}
         if os.geteuid() == 0:
             process["user"] = "root"
         service = {"provider": {"process": process}, "health": {"interval": "1s"},

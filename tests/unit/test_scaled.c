@@ -136,6 +136,23 @@ static void test_bounds_wake(void **state)
     assert_int_equal(world.scaled.state.wanted, 2);
 }
 
+/* Those whom the wake before was for do not wake it again. */
+static void test_who_waited_before(void **state)
+{
+    struct world world;
+
+    (void)state;
+    begin(&world, 1);
+    pass_many(&world, 0, 100);
+    scaled_ask(&world.scaled, 5, world.now_ms);
+    live(&world, (struct life_seen){0});
+    live(&world, (struct life_seen){.is_up = true});
+    scaled_sleep(&world.scaled, world.now_ms);
+    pass_many(&world, 0, 3);
+    live(&world, (struct life_seen){0});
+    assert_int_equal(world.scaled.life.mode, LIFE_ASLEEP);
+}
+
 static void test_words(void **state)
 {
     struct scale_policy still = sleepy;
@@ -220,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_many_wake_one),
         cmocka_unit_test(test_a_deploy_loses_none),
         cmocka_unit_test(test_bounds_wake),
+        cmocka_unit_test(test_who_waited_before),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_the_store),
         cmocka_unit_test(test_a_store_that_tells_nonsense),
