@@ -157,6 +157,7 @@ static void on_saved(struct store_job *job, enum status status)
 void deploy_save(struct deploy *deploy)
 {
     deploy->is_unsaved = true;
+    deploy->managed->is_dirty = false;
     deploy->managed->revision++;
     if (!deploy->is_saving)
         save(deploy);
@@ -252,6 +253,7 @@ static void on_list(struct store_job *job, enum status status)
         store_list(deploys->options.store, list);
         return;
     }
+    scaler_begin(deploys->scaler);
     for (struct managed *managed = deploys->managed; managed; managed = managed->next)
         if (!watch_compose(managed))
             say_line("out of memory: the edges are not told of %s", managed->name);
@@ -334,7 +336,7 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
     if (deploy->is_unsaved || deploy->is_saving)
         return;
     act(deploy);
-    if (units_adopt(deploy->managed)) {
+    if (units_adopt(deploy->managed) || deploy->managed->is_dirty) {
         deploy_save(deploy);
         return;
     }
@@ -358,11 +360,11 @@ void deploys_tick(struct deploys *deploys)
 
     if (deploys->is_stalled)
         read_all(deploys);
-
+    scaler_tick(deploys->scaler, now_ms);
     for (struct managed *managed = deploys->managed; managed; managed = managed->next) {
         watch_tick(managed, now_ms);
         units_tick(managed, now_ms);
-        if (!managed->deploy && !managed->is_saving && units_adopt(managed))
+        if (!managed->deploy && !managed->is_saving && (units_adopt(managed) || managed->is_dirty))
             managed_save(managed);
     }
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
@@ -428,6 +430,11 @@ struct deploys *deploys_new(const struct deploys_options *options)
         return NULL;
     deploys->options = *options;
     arena_init(&deploys->arena, NULL, 0);
+    deploys->scaler = scaler_new(deploys);
+    if (!deploys->scaler) {
+        free(deploys);
+        return NULL;
+    }
     read_all(deploys);
     return deploys;
 }
@@ -455,6 +462,7 @@ void deploys_configure(struct deploys *deploys)
 void deploys_close(struct deploys *deploys)
 {
     deploys->is_closing = true;
+    scaler_close(deploys->scaler);
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next)
         hooks_drop(deploy);
     for (struct managed *managed = deploys->managed; managed; managed = managed->next) {
@@ -482,6 +490,7 @@ void deploys_free(struct deploys **deploys)
         gone->managed = managed->next;
         managed_free(managed);
     }
+    scaler_free(&gone->scaler);
     arena_reset(&gone->arena);
     free(gone);
 }

@@ -9,6 +9,7 @@
 #include "control/deploy/hook.h"
 #include "control/deploy/managed.h"
 #include "control/deploy/watch.h"
+#include "control/scale/scaler.h"
 #include "control/verdict.h"
 
 enum {
@@ -76,6 +77,7 @@ struct deploys {
     struct store_list list;
     bool is_read, is_stalled; /* all of the store; not yet, it failed */
     bool is_closing;
+    struct scaler *scaler;
     uint64_t last_id;
 };
 

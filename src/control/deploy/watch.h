@@ -34,6 +34,16 @@ void units_tick(struct managed *managed, int64_t now_ms);
 /* Puts the addresses of units into the record. True: there was news, to be saved. */
 bool units_adopt(struct managed *managed);
 void units_see(struct deploy *deploy, struct deploy_seen *seen);
+/* What scaling is to know of units. */
+struct units_sight {
+    uint32_t running;  /* of the stable release */
+    uint32_t paid;     /* of all releases */
+    uint32_t failures; /* of starts of one of the stable release in a row, that ended */
+    const char *why;   /* of the last one; NULL: none failed */
+};
+void units_look(const struct managed *managed, struct units_sight *sight);
+/* What failed before does not count any more. */
+void units_forgive(struct managed *managed);
 /* Its provider, with what is configured. False: it has none, or none that can be used now. */
 bool units_open(struct managed *managed);
 /* The provider's configuration goes; what runs goes on. */
