@@ -8,10 +8,12 @@ import signal
 import threading
 from collections import Counter
 
+import grpc
 import pytest
 
+from lib.calls import GrpcClient, GrpcServer, later, open_gateway  # noqa: F401 (later is a fixture)
 from lib.client import Client
-from lib.wait import until
+from lib.wait import DEADLINE, until
 
 CLIENTS = 2000
 
@@ -466,11 +468,61 @@ def test_counters(shop):
     assert canary["requests"] + stable["requests"] == 200
     assert (canary["failures"], stable["failures"]) == (canary["requests"], 0)
     assert canary["latency"] == [] and sum(n for _, n in stable["latency"]) == stable["requests"]
+    for release in (canary, stable):
+        groups, requests, failures = zip(*release["clients"], strict=True)
+        assert sorted(groups) == list(groups) and set(groups) <= set(range(16)) and len(groups) > 8
+        assert (sum(requests), sum(failures)) == (release["requests"], release["failures"])
     assert counters(gw, f"?since={after['number']}")["releases"] == []
     get(gw, {"X-Forwarded-For": address(0)})
     assert len(counters(gw, f"?since={after['number']}")["releases"]) == 1
     assert counters(gw, "?service=other")["releases"] == []
     assert gw.admin("GET", "/api/v1/counters?since=x").json()["reason"] == "query_invalid"
+
+
+def test_a_client_is_in_one_group_at_every_edge(shop):
+    groups = set()
+    for _ in range(2):
+        gw = shop({"stable": 100, "canary": 0}, health="off")
+        for _ in range(5):
+            get(gw, {"X-Forwarded-For": address(7)})
+        (group, requests, failures), = counters(gw)["releases"][0]["clients"]
+        assert (requests, failures) == (5, 0)
+        groups.add(group)
+    assert len(groups) == 1
+
+
+@pytest.mark.parametrize("code, is_charged", [("OK", False), ("NOT_FOUND", False), ("INTERNAL", True), ("UNAVAILABLE", True)])
+@pytest.mark.parametrize("kind", ["unary", "after messages"])
+def test_a_grpc_status_is_charged_once(gateway, later, code, is_charged, kind):
+    server = later(GrpcServer())
+    code = grpc.StatusCode[code]
+
+    @server.unary("End")
+    def end(request, context):
+        context.set_code(code)
+        return request
+
+    @server.server_stream("Ends")
+    def ends(request, context):
+        yield request
+        yield request
+        context.set_code(code)
+
+    gw = open_gateway(gateway, server.address)
+    client = later(GrpcClient(f"127.0.0.1:{gw.port}"))
+    if kind == "unary":
+        call = client.unary("End").future(b"x", timeout=DEADLINE)
+    else:
+        call = client.server_stream("Ends")(b"x", timeout=DEADLINE)
+        try:
+            assert list(call) == [b"x", b"x"]
+        except grpc.RpcError:
+            pass
+    assert call.code() == code
+    until(lambda: counters(gw)["releases"], "it is counted")
+    release, = counters(gw)["releases"]
+    assert (release["requests"], release["failures"]) == (1, int(is_charged))
+    assert [n[1:] for n in release["clients"]] == [[1, int(is_charged)]]
 
 
 # -- control's word

@@ -19,7 +19,7 @@ enum {
 
 struct window {
     int64_t second[DEPLOY_WINDOW_S];
-    uint64_t requests[DEPLOY_WINDOW_S], failures[DEPLOY_WINDOW_S];
+    struct verdict_count all[DEPLOY_WINDOW_S], clients[DEPLOY_WINDOW_S][VERDICT_CLIENTS];
 };
 
 /* What is known of the deploy of the service that comes first. */

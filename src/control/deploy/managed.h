@@ -17,7 +17,7 @@ struct seen_release {
     uint64_t in_flight;
     bool has_counters; /* the next ones are a base */
     json_int_t instance;
-    uint64_t requests, failures, latency[LATENCY_BUCKETS];
+    struct verdict_side counted; /* as the edge told it the last time */
 };
 
 /* How one edge stands to one service. */
