@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the verdict on a release goes by, and what is no reason to call it bad."""
 
+import json
+import sqlite3
 import threading
 from collections import Counter
 
 import pytest
 
 from lib.client import Client
-from lib.wait import until
-from test_74_deploy import WAIT, shop  # noqa: F401 (a fixture)
+from lib.wait import SLOW, until
+from test_74_deploy import WAIT, Load, shop  # noqa: F401 (a fixture)
 
 LONG_CANARY = {"strategy": "canary", "steps": [{"share": "50%", "for": "1h"}]}
 QUICK_VERDICT = {"errors": {"margin": "20%"}, "latency": "off", "minimum": 20}
@@ -87,3 +89,58 @@ def test_one_client_in_a_loop_fails_no_release(shop):  # noqa: F811
             crowd.paths[address] = ("/bad", 40)
         assert "fail" in s.wait_outcome(ident, "failed")["why"]
     s.serves("stable")
+
+
+# -- what was compared outlives control
+
+WATCHED = {"strategy": "canary", "steps": [{"share": "50%", "for": "1s"}],
+           "verdict": {**QUICK_VERDICT, "minimum": int(3000 / SLOW), "max_time": "1h"}}
+
+
+def stored(s, ident):
+    """What the store has of a deploy."""
+    with sqlite3.connect(f"file:{s.gw.state / 'control.db'}?mode=ro", uri=True) as db:
+        text, = db.execute("select document from documents where kind = 'deploy' and id = ?", [ident]).fetchone()
+    return json.loads(text)
+
+
+def kept(s, ident):
+    return (stored(s, ident)["evidence"] or {"counts": [0] * 4})["counts"]
+
+
+def test_a_killed_control_goes_on_with_what_was_compared(shop):  # noqa: F811
+    s = shop(WATCHED)
+    with Load(s.gw) as load:
+        ident = begin(s, s.origin("2"))
+        until(lambda: kept(s, ident)[2] > 200, "there is something in the store", WAIT)
+        before = kept(s, ident)
+        s.kill_control()
+        until(s.has_control, "control answers", WAIT)
+        until(lambda: s.show(ident)["phase"] != "unknown", "it has read the store", WAIT)
+        after = s.show(ident)["verdict"]
+        assert [after["old"]["requests"], after["new"]["requests"]] >= [before[0], before[2]]
+        s.wait_outcome(ident, "live")
+        counts = kept(s, ident)
+    log = [line["text"] for line in s.show(ident)["log"]]
+    assert any("were compared so far, and count on" in line for line in log), log
+    assert counts[0] > before[0] and counts[2] > before[2] and not load.wrong
+
+
+def test_evidence_that_is_damaged_begins_anew(shop):  # noqa: F811
+    s = shop(WATCHED)
+    with Load(s.gw):
+        ident = begin(s, s.origin("2"))
+        until(lambda: kept(s, ident)[2] > 50, "there is something in the store", WAIT)
+    s.gw.stop()
+    with sqlite3.connect(s.gw.state / "control.db") as db:
+        record = stored(s, ident)
+        record["evidence"]["verdict"]["cells"][1] = -1
+        db.execute("update documents set document = ? where kind = 'deploy' and id = ?", [json.dumps(record), ident])
+    s.gw.start()
+    until(s.has_control, "control answers", WAIT)
+    until(lambda: s.show(ident)["phase"] == "watching", "it goes on", WAIT)
+    assert any("cannot be read from the store: it begins anew" in line["text"] for line in s.show(ident)["log"])
+    assert seen(s, ident)["new"]["requests"] == 0
+    with Load(s.gw) as load:
+        s.wait_outcome(ident, "live")
+    assert not load.wrong

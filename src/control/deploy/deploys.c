@@ -12,7 +12,7 @@
 
 enum { RETRY_MS = 1000 };
 
-static const char deploy_kind[] = "deploy";
+const char deploy_kind[] = "deploy";
 
 /* --- saying */
 
@@ -67,7 +67,8 @@ static struct deploy *take_oldest(struct deploys *deploys)
     unsigned count = 0;
 
     for (struct deploy **at = &deploys->all; *at; at = &(*at)->next)
-        if (deploy_is_over(&(*at)->state) && !(*at)->is_saving && !(*at)->is_unsaved) {
+        if (deploy_is_over(&(*at)->state) && !(*at)->is_saving && !(*at)->is_unsaved &&
+            !(*at)->evidence.is_saving) {
             oldest = at;
             count++;
         }
@@ -219,10 +220,9 @@ static void take_deploys(struct deploys *deploys, const json_t *documents)
         if (deploy_is_over(&deploy->state))
             continue;
         deploy->managed->deploy = deploy;
-        if (deploy->state.phase == DEPLOY_WATCH) // what was compared is not known any more
-            deploy->state.step_ms = (int64_t)clock_wall_ms();
         deploy_log(deploy, "control has restarted, and goes on: %s",
                    deploy_phase_name(deploy->state.phase));
+        evidence_resume(deploy);
     }
     free(sorted);
 }
@@ -342,6 +342,7 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
     next = deploy_next(&deploy->plan, &deploy->state, &seen);
     deploy->word = DEPLOY_SAYS_NOTHING;
     if (!memcmp(&next, &deploy->state, sizeof(next))) {
+        evidence_tick(deploy, now_ms);
         tell_waiters(deploy, NULL);
         return;
     }

@@ -12,7 +12,7 @@
 
 /* --- for the store */
 
-json_t *deploy_record(const struct deploy *deploy)
+static json_t *write(const struct deploy *deploy)
 {
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:O,s:O,s:I,s:o,s:o,s:[f,f,f,I],s:s,s:s}",
                      "service", deploy->service, "release", deploy->release, "old", deploy->old,
@@ -23,6 +23,15 @@ json_t *deploy_record(const struct deploy *deploy)
                      deploy->rule.error_ratio, deploy->rule.error_margin,
                      deploy->rule.latency_ratio, (json_int_t)deploy->rule.minimum, "image",
                      deploy->image, "staging", deploy->staging);
+}
+
+json_t *deploy_record(const struct deploy *deploy)
+{
+    json_t *record = write(deploy);
+
+    if (record)
+        json_object_set_new(record, "evidence", evidence_json(deploy));
+    return record;
 }
 
 static char *text_of(const json_t *record, const char *name)
@@ -70,8 +79,10 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
         json_is_array(deploy->old_file_targets) && json_is_array(deploy->log) &&
         json_is_array(deploy->hooks) &&
         record_read_plan(json_object_get(record, "plan"), &deploy->plan) &&
-        record_read_state(json_object_get(record, "state"), &deploy->state))
+        record_read_state(json_object_get(record, "state"), &deploy->state)) {
+        evidence_read(deploy, json_object_get(record, "evidence"));
         return deploy;
+    }
     deploy_free(&deploy);
     return NULL;
 }
@@ -85,6 +96,7 @@ void deploy_free(struct deploy **deploy)
         return;
     hooks_drop(gone);
     store_put_free(&gone->put);
+    store_put_free(&gone->evidence.put);
     json_decref(gone->targets);
     json_decref(gone->old_file_targets);
     json_decref(gone->log);
