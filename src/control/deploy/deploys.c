@@ -286,6 +286,7 @@ static void gather(struct deploy *deploy, struct deploy_seen *seen)
     seen->is_ill = seen->is_ill && wants.new_share;
     judge_look(deploy, seen);
     staging_see(deploy, seen);
+    criteria_see(deploy, seen);
     if (seen->hook == DEPLOY_BAD)
         seen->why = deploy->hook_why;
 }
@@ -319,9 +320,10 @@ static void log_change(struct deploy *deploy, const struct deploy_state *before)
 }
 
 /* What follows from a state that the store has. */
-static void act(struct deploy *deploy)
+static void act(struct deploy *deploy, int64_t now_ms)
 {
     hooks_tick(deploy, deploy_wants(&deploy->plan, &deploy->state).hook);
+    criteria_tick(deploy, now_ms);
 }
 
 static void go_on(struct deploy *deploy, int64_t now_ms)
@@ -333,7 +335,7 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
         save(deploy);
     if (deploy->is_unsaved || deploy->is_saving)
         return;
-    act(deploy);
+    act(deploy, now_ms);
     if (units_adopt(deploy->managed)) {
         deploy_save(deploy);
         return;
@@ -456,8 +458,10 @@ void deploys_configure(struct deploys *deploys)
 void deploys_close(struct deploys *deploys)
 {
     deploys->is_closing = true;
-    for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next)
+    for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
         hooks_drop(deploy);
+        criteria_drop(deploy);
+    }
     for (struct managed *managed = deploys->managed; managed; managed = managed->next) {
         watch_drop(managed);
         units_close(managed);

@@ -31,6 +31,8 @@ json_t *deploy_record(const struct deploy *deploy)
 
     if (record)
         json_object_set_new(record, "evidence", evidence_json(deploy));
+    if (record)
+        json_object_set(record, "checks", deploy->criteria.plan);
     return record;
 }
 
@@ -81,6 +83,7 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
         record_read_plan(json_object_get(record, "plan"), &deploy->plan) &&
         record_read_state(json_object_get(record, "state"), &deploy->state)) {
         evidence_read(deploy, json_object_get(record, "evidence"));
+        deploy->criteria.plan = json_incref(json_object_get(record, "checks"));
         return deploy;
     }
     deploy_free(&deploy);
@@ -95,6 +98,8 @@ void deploy_free(struct deploy **deploy)
     if (!gone)
         return;
     hooks_drop(gone);
+    criteria_drop(gone);
+    json_decref(gone->criteria.plan);
     store_put_free(&gone->put);
     store_put_free(&gone->evidence.put);
     json_decref(gone->targets);
@@ -192,6 +197,8 @@ json_t *deploy_json(const struct deploy *deploy)
         json_object_set_new(json, "waiting_for", waiting(deploy->managed));
     if (deploy->judged_step != UINT32_MAX)
         json_object_set_new(json, "verdict", verdict_json(deploy));
+    if (deploy->criteria.items)
+        json_object_set_new(json, "checks", criteria_json(deploy));
     return json;
 }
 

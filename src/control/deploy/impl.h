@@ -6,6 +6,8 @@
 #ifndef CONTROL_DEPLOY_IMPL_H
 #define CONTROL_DEPLOY_IMPL_H
 
+#include "control/deploy/criteria.h"
+#include "control/deploy/evidence.h"
 #include "control/deploy/hook.h"
 #include "control/deploy/managed.h"
 #include "control/verdict.h"
@@ -31,16 +33,6 @@ struct staging_wait {
     char why[400];
 };
 
-/* What was compared, as the store has it. */
-struct evidence {
-    struct store_put put;
-    bool is_saving;
-    uint64_t requests; /* that it was of */
-    int64_t next_ms;   /* monotonic */
-    int64_t at_ms;     /* wall clock: when the one that was read was written */
-    bool is_damaged;   /* it could not be read */
-};
-
 struct deploy {
     struct deploy *next;
     struct managed *managed;
@@ -62,6 +54,7 @@ struct deploy {
     int64_t judged_ms;    /* monotonic; last look */
     struct window window; /* of the new one */
     struct evidence evidence;
+    struct criteria criteria;
     enum deploy_word word;
     char word_actor[DEPLOY_ACTOR_MAX];
     struct deploys_waiter *waiters;
@@ -142,16 +135,6 @@ void hooks_drop(struct deploy *deploy);
 void judge_take(struct deploy *deploy, struct watch *watch, const json_t *counters);
 /* What is to be thought of the new release now. */
 void judge_look(struct deploy *deploy, struct deploy_seen *seen);
-
-/* --- evidence.c */
-/* As the store keeps it. */
-json_t *evidence_json(const struct deploy *deploy);
-/* Takes it from there; the plan is read. */
-void evidence_read(struct deploy *deploy, const json_t *json);
-/* A control that was restarted goes on with what was read. */
-void evidence_resume(struct deploy *deploy);
-/* Writes what is new, every few seconds; while the deploy's state is in the store. */
-void evidence_tick(struct deploy *deploy, int64_t now_ms);
 
 /* --- deploys_show.c */
 json_t *deploy_json(const struct deploy *deploy);
