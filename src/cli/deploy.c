@@ -81,6 +81,16 @@ static long long print_log(const json_t *deploy, long long since_ms)
     return since_ms;
 }
 
+static void draw_counts(const char *name, const json_t *counts)
+{
+    long long probes = show_number(counts, "probes");
+
+    printf("; %s %lld requests", name, show_number(counts, "requests"));
+    if (probes)
+        printf(" (%lld of them ours)", probes);
+    printf(", %lld failed", show_number(counts, "failures"));
+}
+
 /* What is going on right now, in a line that is drawn over. */
 static void draw(const json_t *deploy)
 {
@@ -92,13 +102,11 @@ static void draw(const json_t *deploy)
     printf("\r\033[K%s, step %lld of %lld, %.4g%%", show_text(deploy, "phase"),
            show_number(deploy, "step"), show_number(deploy, "steps"),
            json_number_value(json_object_get(deploy, "percent")));
-    if (verdict)
-        printf("; new %lld requests, %lld failed; old %lld, %lld failed; %s",
-               show_number(json_object_get(verdict, "new"), "requests"),
-               show_number(json_object_get(verdict, "new"), "failures"),
-               show_number(json_object_get(verdict, "old"), "requests"),
-               show_number(json_object_get(verdict, "old"), "failures"),
-               show_text(verdict, "outcome"));
+    if (verdict) {
+        draw_counts("new", json_object_get(verdict, "new"));
+        draw_counts("old", json_object_get(verdict, "old"));
+        printf("; %s", show_text(verdict, "outcome"));
+    }
     if (waiting)
         printf("; waits for edge %s", show_text(waiting, "edge"));
     fflush(stdout);

@@ -161,6 +161,8 @@ static enum reason assign(struct exchange *x)
 
 enum reason exchange_assign_release(struct exchange *x)
 {
+    if (x->is_sample && !x->is_picked)
+        return REASON_NONE;
     if (x->service->is_split || x->service->has_wishes)
         return assign(x);
     x->release = stable_of(x);
@@ -203,8 +205,10 @@ void exchange_charge(struct exchange *x, bool is_bad, uint64_t us)
         return;
     stat = stats_release(x->host->stats, x->host->loop->worker,
                          __atomic_load_n(&x->release->slot, __ATOMIC_RELAXED));
-    if (!x->is_charged)
+    if (!x->is_charged) {
         stat_add(&stat->requests, 1);
+        stat_add(&stat->samples, x->is_sample);
+    }
     if (is_bad)
         stat_add(&stat->failures, 1);
     else

@@ -487,3 +487,82 @@ def test_a_client_is_in_one_group_at_every_edge(shop):
         assert (requests, failures) == (5, 0)
         groups.add(group)
     assert len(groups) == 1
+
+
+# -- control's word
+
+
+def said(gw, status=200, **changes):
+    """Control says what there is; the answer."""
+    body = {"epoch": 1, "revision": 1, "targets": [], "split": {"stable": 1}, "stable": "stable", **changes}
+    reply = gw.admin("PUT", "/api/v1/services/shop/releases", {k: v for k, v in body.items() if v is not None})
+    assert reply.status == status, reply
+    return reply.json()
+
+
+def test_control_says_all_at_once(shop, origins):
+    gw = shop()
+    new = origins()
+    new.on("/")(lambda conn, request: conn.respond(200, b"42"))
+    targets = [{"id": "n", "address": new.address, "release": "42"}]
+    said(gw, targets=targets, deploy="d1")
+    assert set(all_of(gw, 50)) == {"stable"}
+    until(lambda: releases(gw)["42"]["up"] == 1, "it is up")
+    answer = said(gw, revision=2, targets=targets, split={"stable": 0, "42": 1}, stable="42")
+    assert answer["revision"] == 2 and set(all_of(gw, 50)) == {"42"}
+    generation = gw.generation
+    assert said(gw, revision=2, targets=targets, split={"42": 1}, stable="42")["generation"] == generation == gw.generation
+    restart(gw)
+    gw.reload()
+    assert set(all_of(gw, 50)) == {"42"}
+    service = next(s for s in gw.status()["services"] if s["name"] == "shop")
+    assert service["control"] == {"epoch": 1, "revision": 2} and gw.targets("shop")["n"]["source"] == "control"
+    said(gw, revision=3)
+    assert set(all_of(gw, 50)) == {"stable"} and "42" not in releases(gw)
+
+
+def test_an_older_control_is_refused(shop):
+    gw = shop()
+    said(gw, epoch=7, revision=5)
+    for old in [{"epoch": 6, "revision": 9}, {"epoch": 7, "revision": 4}]:
+        assert said(gw, 409, **old)["reason"] == "control_superseded"
+    restart(gw)
+    assert said(gw, 409, epoch=6, revision=9)["reason"] == "control_superseded"
+    said(gw, epoch=8, revision=1)
+
+
+def test_what_control_takes_away(shop):
+    gw = shop()
+    stable = gw.origins["stable"].address
+    said(gw, removed=[stable], split={"canary": 1}, stable="canary")
+    assert stable not in gw.targets("shop") and set(all_of(gw, 20)) == {"canary"}
+    said(gw, revision=2)
+    assert stable in gw.targets("shop")
+
+
+def test_people_keep_out_of_a_deploy(shop, origins):
+    gw = shop()
+    targets = [{"id": "n", "address": origins().address, "release": "42"}]
+    said(gw, targets=targets, deploy="d1")
+    reply = gw.admin("PUT", "/api/v1/services/shop/split", {"stable": 1, "canary": 1})
+    assert refused(reply) == (409, "deploy_runs") and "d1" in reply.json()["detail"]
+    path = "/api/v1/services/shop/targets"
+    assert refused(gw.admin("DELETE", f"{path}/n")) == (409, "controls_target")
+    assert gw.admin("POST", path, {"id": "n", "address": "127.0.0.1:1"}).status == 409
+    assert gw.admin("POST", f"{path}/n/drain").status == 200
+    said(gw, revision=2, targets=targets)
+    assert gw.admin("PUT", "/api/v1/services/shop/split", {"stable": 1, "canary": 1}).status == 200
+
+
+@pytest.mark.parametrize("wrong", [
+    {"epoch": 0}, {"epoch": "1"}, {"epoch": None}, {"revision": -1}, {"deploy": 5}, {"deploy": ""}, {"targets": None},
+    {"targets": [{}]}, {"targets": [{"address": "127.0.0.1:1"}]}, {"targets": [5]}, {"removed": 5}, {"removed": [5]},
+    {"targets": [{"address": "x", "release": "42"}]}, {"targets": [{"address": "127.0.0.1:1", "release": "a b"}]},
+    {"targets": [{"address": "127.0.0.1:1", "release": "42"}] * 2}, {"split": None}, {"split": {}}, {"split": {"43": 1}},
+    {"split": {"stable": 0}}, {"split": {"stable": -1}}, {"split": {"stable": 1.5}}, {"stable": "43"}, {"stable": None},
+    {"targets": [{"address": f"127.0.0.1:{n}", "release": f"r{n}"} for n in range(1, 8)]},
+])
+def test_malformed_words_of_control(shop, wrong):
+    gw = shop()
+    assert said(gw, 422, **wrong)["reason"] == "releases_invalid"
+    assert "control" not in gw.status()["services"][0]

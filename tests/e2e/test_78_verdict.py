@@ -134,85 +134,6 @@ def test_a_grpc_status_is_charged_once(gateway, later, code, is_charged, kind): 
     assert [n[1:] for n in release["clients"]] == [[1, int(is_charged)]]
 
 
-# -- control's word
-
-
-def said(gw, status=200, **changes):
-    """Control says what there is; the answer."""
-    body = {"epoch": 1, "revision": 1, "targets": [], "split": {"stable": 1}, "stable": "stable", **changes}
-    reply = gw.admin("PUT", "/api/v1/services/shop/releases", {k: v for k, v in body.items() if v is not None})
-    assert reply.status == status, reply
-    return reply.json()
-
-
-def test_control_says_all_at_once(shop, origins):
-    gw = shop()
-    new = origins()
-    new.on("/")(lambda conn, request: conn.respond(200, b"42"))
-    targets = [{"id": "n", "address": new.address, "release": "42"}]
-    said(gw, targets=targets, deploy="d1")
-    assert set(all_of(gw, 50)) == {"stable"}
-    until(lambda: releases(gw)["42"]["up"] == 1, "it is up")
-    answer = said(gw, revision=2, targets=targets, split={"stable": 0, "42": 1}, stable="42")
-    assert answer["revision"] == 2 and set(all_of(gw, 50)) == {"42"}
-    generation = gw.generation
-    assert said(gw, revision=2, targets=targets, split={"42": 1}, stable="42")["generation"] == generation == gw.generation
-    restart(gw)
-    gw.reload()
-    assert set(all_of(gw, 50)) == {"42"}
-    service = next(s for s in gw.status()["services"] if s["name"] == "shop")
-    assert service["control"] == {"epoch": 1, "revision": 2} and gw.targets("shop")["n"]["source"] == "control"
-    said(gw, revision=3)
-    assert set(all_of(gw, 50)) == {"stable"} and "42" not in releases(gw)
-
-
-def test_an_older_control_is_refused(shop):
-    gw = shop()
-    said(gw, epoch=7, revision=5)
-    for old in [{"epoch": 6, "revision": 9}, {"epoch": 7, "revision": 4}]:
-        assert said(gw, 409, **old)["reason"] == "control_superseded"
-    restart(gw)
-    assert said(gw, 409, epoch=6, revision=9)["reason"] == "control_superseded"
-    said(gw, epoch=8, revision=1)
-
-
-def test_what_control_takes_away(shop):
-    gw = shop()
-    stable = gw.origins["stable"].address
-    said(gw, removed=[stable], split={"canary": 1}, stable="canary")
-    assert stable not in gw.targets("shop") and set(all_of(gw, 20)) == {"canary"}
-    said(gw, revision=2)
-    assert stable in gw.targets("shop")
-
-
-def test_people_keep_out_of_a_deploy(shop, origins):
-    gw = shop()
-    targets = [{"id": "n", "address": origins().address, "release": "42"}]
-    said(gw, targets=targets, deploy="d1")
-    reply = gw.admin("PUT", "/api/v1/services/shop/split", {"stable": 1, "canary": 1})
-    assert refused(reply) == (409, "deploy_runs") and "d1" in reply.json()["detail"]
-    path = "/api/v1/services/shop/targets"
-    assert refused(gw.admin("DELETE", f"{path}/n")) == (409, "controls_target")
-    assert gw.admin("POST", path, {"id": "n", "address": "127.0.0.1:1"}).status == 409
-    assert gw.admin("POST", f"{path}/n/drain").status == 200
-    said(gw, revision=2, targets=targets)
-    assert gw.admin("PUT", "/api/v1/services/shop/split", {"stable": 1, "canary": 1}).status == 200
-
-
-@pytest.mark.parametrize("wrong", [
-    {"epoch": 0}, {"epoch": "1"}, {"epoch": None}, {"revision": -1}, {"deploy": 5}, {"deploy": ""}, {"targets": None},
-    {"targets": [{}]}, {"targets": [{"address": "127.0.0.1:1"}]}, {"targets": [5]}, {"removed": 5}, {"removed": [5]},
-    {"targets": [{"address": "x", "release": "42"}]}, {"targets": [{"address": "127.0.0.1:1", "release": "a b"}]},
-    {"targets": [{"address": "127.0.0.1:1", "release": "42"}] * 2}, {"split": None}, {"split": {}}, {"split": {"43": 1}},
-    {"split": {"stable": 0}}, {"split": {"stable": -1}}, {"split": {"stable": 1.5}}, {"stable": "43"}, {"stable": None},
-    {"targets": [{"address": f"127.0.0.1:{n}", "release": f"r{n}"} for n in range(1, 8)]},
-])
-def test_malformed_words_of_control(shop, wrong):
-    gw = shop()
-    assert said(gw, 422, **wrong)["reason"] == "releases_invalid"
-    assert "control" not in gw.status()["services"][0]
-
-
 # -- what was compared outlives control
 
 WATCHED = {"strategy": "canary", "steps": [{"share": "50%", "for": "1s"}],
@@ -266,3 +187,72 @@ def test_evidence_that_is_damaged_begins_anew(shop):  # noqa: F811
     with Load(s.gw) as load:
         s.wait_outcome(ident, "live")
     assert not load.wrong
+
+
+# -- requests of our own
+
+
+def probing(*paths, **verdict):
+    return {"strategy": "canary", "steps": [{"share": "10%", "for": "1s"}],
+            "verdict": {**QUICK_VERDICT, "max_time": "1h", "probes": {"paths": list(paths), "rate": "80/s"}, **verdict}}
+
+
+def test_a_service_that_nobody_asks_is_asked_by_us(shop):  # noqa: F811
+    s = shop(probing("/up", "/api/x?y=1"))
+    asked = []
+
+    def answer(conn, request):
+        asked.append((request.target, request.header("User-Agent")))
+        conn.respond(200, b"up")
+
+    for origin in (s.made["stable"], s.origin("2")):
+        origin.on("/up")(answer)
+        origin.on("/api/x")(answer)
+    ident = begin(s, s.made["2"])
+    s.wait_outcome(ident, "live")
+    verdict = s.show(ident)["verdict"]
+    for side in ("old", "new"):
+        assert verdict[side]["probes"] == verdict[side]["requests"] >= 20 and verdict[side]["failures"] == 0
+    assert {a for a in asked if a[1] == "sluice-probe"} == {("/up", "sluice-probe"), ("/api/x?y=1", "sluice-probe")}
+    # Nobody but the verdict counts them.
+    assert s.gw.metric("sluice_requests_total") == 0
+    assert not s.gw.log_file.read_text()
+
+
+def test_a_bad_release_is_found_by_our_requests(shop):  # noqa: F811
+    s = shop(probing("/"))
+    done = s.deploy("2", answer=broken)
+    assert done.code == 1 and "release stable serves" in done.err, done
+    assert s.gw.metric("sluice_requests_total") == 0
+
+
+def test_enough_clients_need_no_requests_of_ours(shop):  # noqa: F811
+    s = shop(probing("/", probes={"paths": ["/"], "rate": "2/s"}))
+    with Load(s.gw) as load:
+        until(lambda: load.counts["stable"] > 100, "clients", WAIT)
+        ident = begin(s, s.origin("2"))
+        s.wait_outcome(ident, "live")
+    verdict = s.show(ident)["verdict"]
+    assert verdict["new"]["probes"] <= 5 < verdict["new"]["requests"]
+
+
+def probe(gw, body, service="shop", **options):
+    reply = gw.admin("POST", f"/api/v1/services/{service}/probe", body, **options)
+    return reply.status, reply.json().get("reason")
+
+
+def test_what_may_be_asked(shop):  # noqa: F811
+    s = shop()
+    good = {"release": "stable", "path": "/x?y"}
+    assert probe(s.gw, good, "other") == (404, "service_not_found")
+    assert probe(s.gw, {**good, "release": "9"}) == (404, "release_not_found")
+    for wrong in ({"path": "x"}, {"path": ""}, {"path": "/a b"}, {"path": "/\r\nHost: x"}, {"path": "/é"}, {"path": "/#"}, {"path": 7},
+                  {"path": "/" + "x" * 2048}, {"release": None}, {"count": 0}, {"count": 101}, {"count": "2"}, {"count": -1}):
+        assert probe(s.gw, {**good, **wrong}) == (422, "probe_invalid"), wrong
+    for body in ([], "", "{", 7):
+        assert probe(s.gw, body) == (422, "probe_invalid"), body
+    assert probe(s.gw, good, over_socket=False)[0] in (401, 403)
+    assert counted(s.gw) == []
+    assert probe(s.gw, {**good, "count": 3}) == (202, None)
+    until(lambda: counted(s.gw) and counted(s.gw)[0]["requests"] == 3, "they are counted", WAIT)
+    assert (counted(s.gw)[0]["probes"], counted(s.gw)[0]["clients"]) == (3, [])

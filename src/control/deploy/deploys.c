@@ -324,6 +324,7 @@ static void act(struct deploy *deploy, int64_t now_ms)
 {
     hooks_tick(deploy, deploy_wants(&deploy->plan, &deploy->state).hook);
     criteria_tick(deploy, now_ms);
+    topup_tick(deploy, now_ms);
 }
 
 static void go_on(struct deploy *deploy, int64_t now_ms)
@@ -461,6 +462,7 @@ void deploys_close(struct deploys *deploys)
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
         hooks_drop(deploy);
         criteria_drop(deploy);
+        topup_drop(deploy);
     }
     for (struct managed *managed = deploys->managed; managed; managed = managed->next) {
         watch_drop(managed);

@@ -12,7 +12,7 @@
 
 /* --- for the store */
 
-static json_t *write(const struct deploy *deploy)
+static json_t *own_record(const struct deploy *deploy)
 {
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:O,s:O,s:I,s:o,s:o,s:[f,f,f,I],s:s,s:s}",
                      "service", deploy->service, "release", deploy->release, "old", deploy->old,
@@ -27,12 +27,14 @@ static json_t *write(const struct deploy *deploy)
 
 json_t *deploy_record(const struct deploy *deploy)
 {
-    json_t *record = write(deploy);
+    json_t *record = own_record(deploy);
 
     if (record)
         json_object_set_new(record, "evidence", evidence_json(deploy));
     if (record)
         json_object_set(record, "checks", deploy->criteria.plan);
+    if (record)
+        json_object_set(record, "probes", deploy->topup.plan);
     return record;
 }
 
@@ -84,6 +86,7 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
         record_read_state(json_object_get(record, "state"), &deploy->state)) {
         evidence_read(deploy, json_object_get(record, "evidence"));
         deploy->criteria.plan = json_incref(json_object_get(record, "checks"));
+        deploy->topup.plan = json_incref(json_object_get(record, "probes"));
         return deploy;
     }
     deploy_free(&deploy);
@@ -100,6 +103,8 @@ void deploy_free(struct deploy **deploy)
     hooks_drop(gone);
     criteria_drop(gone);
     json_decref(gone->criteria.plan);
+    topup_drop(gone);
+    json_decref(gone->topup.plan);
     store_put_free(&gone->put);
     store_put_free(&gone->evidence.put);
     json_decref(gone->targets);
@@ -153,12 +158,14 @@ static json_t *verdict_json(const struct deploy *deploy)
         json_array_append_new(latency, json_pack("{s:f,s:o,s:o}", "quantile", verdict_quantiles[i],
                                                  "old", real(answer.latency[i].stable), "new",
                                                  real(answer.latency[i].canary)));
-    return json_pack("{s:s,s:{s:I,s:I},s:{s:I,s:I},s:o,s:o,s:o}", "outcome",
+    return json_pack("{s:s,s:{s:I,s:I,s:I},s:{s:I,s:I,s:I},s:o,s:o,s:o}", "outcome",
                      outcomes[answer.outcome], "old", "requests",
                      (json_int_t)deploy->stable_requests, "failures",
-                     (json_int_t)deploy->stable_failures, "new", "requests",
+                     (json_int_t)deploy->stable_failures, "probes",
+                     (json_int_t)deploy->stable_probes, "new", "requests",
                      (json_int_t)deploy->canary_requests, "failures",
-                     (json_int_t)deploy->canary_failures, "ratio", real(answer.errors.ratio),
+                     (json_int_t)deploy->canary_failures, "probes",
+                     (json_int_t)deploy->canary_probes, "ratio", real(answer.errors.ratio),
                      "wanting", real(answer.wanting), "latency", latency);
 }
 

@@ -242,6 +242,7 @@ static struct deploy *make(const struct ask *ask)
     deploy->plan.has_old = ask->has_old;
     deploy->plan.is_breaking = json_is_true(json_object_get(ask->request->body, "breaking"));
     deploy->criteria.plan = criteria_plan(&ask->conf->deploy.verdict);
+    deploy->topup.plan = topup_plan(&ask->conf->deploy.verdict.probes);
     if (plan_make(deploy, ask->conf, ask->strategy, ask->request->is_return) && deploy->image &&
         deploy->service && deploy->release && deploy->old && deploy->key && deploy->actor &&
         deploy->targets && deploy->old_file_targets && deploy->log)

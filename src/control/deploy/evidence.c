@@ -20,11 +20,12 @@ json_t *evidence_json(const struct deploy *deploy)
 {
     if (deploy->judged_step == UINT32_MAX)
         return json_null();
-    return json_pack("{s:I,s:I,s:[I,I,I,I],s:o}", "step", (json_int_t)deploy->judged_step, "at_ms",
-                     (json_int_t)clock_wall_ms(), "counts", (json_int_t)deploy->stable_requests,
-                     (json_int_t)deploy->stable_failures, (json_int_t)deploy->canary_requests,
-                     (json_int_t)deploy->canary_failures, "verdict",
-                     verdict_record(&deploy->verdict));
+    return json_pack("{s:I,s:I,s:[I,I,I,I,I,I],s:o}", "step", (json_int_t)deploy->judged_step,
+                     "at_ms", (json_int_t)clock_wall_ms(), "counts",
+                     (json_int_t)deploy->stable_requests, (json_int_t)deploy->stable_failures,
+                     (json_int_t)deploy->canary_requests, (json_int_t)deploy->canary_failures,
+                     (json_int_t)deploy->stable_probes, (json_int_t)deploy->canary_probes,
+                     "verdict", verdict_record(&deploy->verdict));
 }
 
 static void on_kept(struct store_job *job, enum status status)
@@ -66,7 +67,8 @@ void evidence_tick(struct deploy *deploy, int64_t now_ms)
 static bool read_counts(struct deploy *deploy, const json_t *counts)
 {
     uint64_t *const into[] = {&deploy->stable_requests, &deploy->stable_failures,
-                              &deploy->canary_requests, &deploy->canary_failures};
+                              &deploy->canary_requests, &deploy->canary_failures,
+                              &deploy->stable_probes,   &deploy->canary_probes};
 
     if (json_array_size(counts) != ARRAY_LEN(into))
         return false;
@@ -96,6 +98,7 @@ void evidence_read(struct deploy *deploy, const json_t *json)
     deploy->evidence.is_damaged = json && !json_is_null(json);
     deploy->stable_requests = deploy->stable_failures = 0;
     deploy->canary_requests = deploy->canary_failures = 0;
+    deploy->stable_probes = deploy->canary_probes = 0;
 }
 
 void evidence_resume(struct deploy *deploy)

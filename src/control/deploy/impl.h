@@ -10,6 +10,7 @@
 #include "control/deploy/evidence.h"
 #include "control/deploy/hook.h"
 #include "control/deploy/managed.h"
+#include "control/deploy/topup.h"
 #include "control/verdict.h"
 
 enum {
@@ -51,10 +52,13 @@ struct deploy {
     uint32_t judged_step;               /* that the verdict is of */
     struct verdict_side stable, canary; /* since the last look */
     uint64_t stable_requests, stable_failures, canary_requests, canary_failures; /* in this step */
-    int64_t judged_ms;    /* monotonic; last look */
-    struct window window; /* of the new one */
+    uint64_t stable_probes, canary_probes; /* of these, our own requests */
+    uint64_t stable_probes_new, canary_probes_new; /* the same since the last look */
+    int64_t judged_ms;                     /* monotonic; last look */
+    struct window window;                  /* of the new one */
     struct evidence evidence;
     struct criteria criteria;
+    struct topup topup;
     enum deploy_word word;
     char word_actor[DEPLOY_ACTOR_MAX];
     struct deploys_waiter *waiters;
@@ -104,6 +108,8 @@ bool watch_compose(struct managed *managed);
 /* What all edges say of a deploy. */
 void watch_see(const struct managed *managed, struct deploy_seen *seen);
 
+/* What a name is in a path or a query. */
+void watch_encode(const char *name, char *out, size_t size);
 /* Whether a release of it is to be there. */
 bool watch_wants(const struct managed *managed, const char *release);
 /* This edge has what it is told. */

@@ -64,16 +64,26 @@ static struct verdict_count less(struct verdict_count now, struct verdict_count 
     return (struct verdict_count){now.requests - before.requests, now.failures - before.failures};
 }
 
+struct fresh {
+    struct verdict_side side;
+    uint64_t probes;
+};
+
 /* What is new of a release since the last time; an edge that is another process begins at nothing.
  * False: that was the first look. */
 static bool take(struct seen_release *seen, const json_t *told, json_int_t instance,
-                 struct verdict_side *fresh)
+                 struct fresh *fresh_of)
 {
-    struct verdict_side before = {0};
+    struct verdict_side before = {0}, *fresh = &fresh_of->side;
     bool is_base = !seen->has_counters;
+    uint64_t probes = 0;
 
-    if (seen->instance == instance)
+    if (seen->instance == instance) {
         before = seen->counted;
+        probes = seen->probes;
+    }
+    seen->probes = number(told, "probes");
+    fresh_of->probes = seen->probes - probes;
     read_counters(told, &seen->counted);
     seen->has_counters = true;
     seen->instance = instance;
@@ -120,15 +130,17 @@ static void note_window(struct window *window, const struct verdict_side *fresh)
 void judge_take(struct deploy *deploy, struct watch *watch, const json_t *counters)
 {
     json_int_t instance = json_integer_value(json_object_get(counters, "instance"));
-    struct verdict_side old, new;
+    struct fresh old, new;
     bool has_old = take(&watch->old, find(counters, deploy->old), instance, &old);
     bool has_new = take(&watch->new, find(counters, deploy->release), instance, &new);
 
     if (!has_old || !has_new)
         return;
-    add(&deploy->stable, &old);
-    add(&deploy->canary, &new);
-    note_window(&deploy->window, &new);
+    add(&deploy->stable, &old.side);
+    add(&deploy->canary, &new.side);
+    note_window(&deploy->window, &new.side);
+    deploy->stable_probes_new += old.probes;
+    deploy->canary_probes_new += new.probes;
 }
 
 static bool is_half_failing(const struct verdict_count *seen)
@@ -172,6 +184,8 @@ static void begin_step(struct deploy *deploy)
     deploy->judged_step = deploy->state.step;
     deploy->stable_requests = deploy->stable_failures = 0;
     deploy->canary_requests = deploy->canary_failures = 0;
+    deploy->stable_probes = deploy->canary_probes = 0;
+    deploy->stable_probes_new = deploy->canary_probes_new = 0;
     memset(&deploy->stable, 0, sizeof(deploy->stable));
     memset(&deploy->canary, 0, sizeof(deploy->canary));
 }
@@ -205,6 +219,9 @@ static void look(struct deploy *deploy, int64_t now_ms)
     deploy->stable_failures += deploy->stable.failures;
     deploy->canary_requests += deploy->canary.requests;
     deploy->canary_failures += deploy->canary.failures;
+    deploy->stable_probes += deploy->stable_probes_new;
+    deploy->canary_probes += deploy->canary_probes_new;
+    deploy->stable_probes_new = deploy->canary_probes_new = 0;
     memset(&deploy->stable, 0, sizeof(deploy->stable));
     memset(&deploy->canary, 0, sizeof(deploy->canary));
     deploy->judged_ms = now_ms;

@@ -18,6 +18,7 @@ struct seen_release {
     bool has_counters; /* the next ones are a base */
     json_int_t instance;
     struct verdict_side counted; /* as the edge told it the last time */
+    uint64_t probes;             /* the same: our own requests of it */
 };
 
 /* How one edge stands to one service. */

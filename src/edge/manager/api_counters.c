@@ -81,12 +81,12 @@ static void on_release(void *owner, uint32_t slot, const struct stats_name *name
         (listing->service.len && !str_same(listing->service, name->service)))
         return;
     json_array_append_new(listing->list,
-                          json_pack("{s:s%,s:s%,s:I,s:I,s:I,s:o,s:o}", "service", name->service.p,
-                                    name->service.len, "release", name->release.p,
+                          json_pack("{s:s%,s:s%,s:I,s:I,s:I,s:I,s:o,s:o}", "service",
+                                    name->service.p, name->service.len, "release", name->release.p,
                                     name->release.len, "requests", (json_int_t)sum->requests,
-                                    "failures", (json_int_t)sum->failures, "rescued",
-                                    (json_int_t)sum->rescued, "latency", latency_json(sum),
-                                    "clients", clients_json(sum)));
+                                    "failures", (json_int_t)sum->failures, "probes",
+                                    (json_int_t)sum->samples, "rescued", (json_int_t)sum->rescued,
+                                    "latency", latency_json(sum), "clients", clients_json(sum)));
 }
 
 /* False: it is no number. */

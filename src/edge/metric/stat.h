@@ -51,6 +51,7 @@ struct stat_client {
 /* What a release is judged by: first tries of requests, whatever became of later ones. */
 struct stat_release {
     uint64_t requests, failures;       /* tries that came to an end; those that failed */
+    uint64_t samples;                  /* of the tries, those that were our own requests */
     uint64_t rescued;                  /* failures that the stable release made good */
     uint64_t latency[LATENCY_BUCKETS]; /* request out to head in, of those that did not fail */
     struct stat_client clients[STAT_CLIENTS]; /* the first two of clients that have an address */
