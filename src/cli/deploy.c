@@ -19,7 +19,7 @@ enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S
 
 static const char usage[] =
     "SERVICE --release R [--image IMAGE | --target ADDRESS ...] [--strategy S] [--breaking] "
-    "[--detach] [--json]";
+    "[--plan] [--detach] [--json]";
 
 static sigset_t ends(void)
 {
@@ -223,6 +223,19 @@ static bool is_starting(const struct client_answer *answer)
            !strcmp(reason, "deploy_ending");
 }
 
+static void print_plan(const struct client *client, const struct client_answer *answer)
+{
+    const json_t *line;
+    size_t i;
+
+    if (client->json) {
+        client_print(answer);
+        return;
+    }
+    json_array_foreach(json_object_get(answer->body, "text"), i, line)
+        printf("%s\n", json_string_value(line));
+}
+
 /* Begins one by a POST, and waits for it where that is wanted. */
 static int begin(const struct client *client, const char *path, json_t *body, bool is_return)
 {
@@ -241,12 +254,14 @@ static int begin(const struct client *client, const char *path, json_t *body, bo
     }
     if (!code)
         snprintf(id, sizeof(id), "%s", show_text(answer.body, "id"));
-    if (!code && client->detach && client->json)
+    if (!code && client->plan)
+        print_plan(client, &answer);
+    else if (!code && client->detach && client->json)
         client_print(&answer);
     else if (!code && client->detach)
         printf("%s\n", id);
     client_free(&answer);
-    return code || client->detach ? code : follow(client, id, is_return);
+    return code || client->detach || client->plan ? code : follow(client, id, is_return);
 }
 
 int cli_deploy(int argc, char **argv)
@@ -261,7 +276,8 @@ int cli_deploy(int argc, char **argv)
         return follow(&client, client.follow, false);
     if (client.word_count == 1 && client.release) {
         json_t *body = body_of(&client);
-        int code = begin(&client, "/api/v1/deploys", body, false);
+        const char *path = client.plan ? "/api/v1/deploys?dry_run=true" : "/api/v1/deploys";
+        int code = begin(&client, path, body, false);
 
         json_decref(body);
         return code;
@@ -325,7 +341,7 @@ int cli_rollback(int argc, char **argv)
     if (!client_parse(&client, argc, argv, form))
         return CLIENT_USAGE;
     sigprocmask(SIG_BLOCK, &set, NULL);
-    if (client.word_count == 1)
+    if (client.word_count == 1 && !client.plan)
         return go_back(&client);
     fprintf(stderr, "usage: sluice rollback %s\n", form);
     return CLIENT_USAGE;

@@ -360,6 +360,7 @@ void deploys_tick(struct deploys *deploys)
 {
     int64_t now_ms = (int64_t)(clock_us() / 1000);
 
+    traffic_tick(deploys->traffic, now_ms);
     if (deploys->is_stalled)
         read_all(deploys);
 
@@ -431,6 +432,11 @@ struct deploys *deploys_new(const struct deploys_options *options)
     if (!deploys)
         return NULL;
     deploys->options = *options;
+    deploys->traffic = traffic_new(options->edges);
+    if (!deploys->traffic) {
+        free(deploys);
+        return NULL;
+    }
     arena_init(&deploys->arena, NULL, 0);
     read_all(deploys);
     return deploys;
@@ -459,6 +465,7 @@ void deploys_configure(struct deploys *deploys)
 void deploys_close(struct deploys *deploys)
 {
     deploys->is_closing = true;
+    traffic_free(&deploys->traffic);
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
         hooks_drop(deploy);
         criteria_drop(deploy);

@@ -35,6 +35,8 @@ json_t *deploy_record(const struct deploy *deploy)
         json_object_set(record, "checks", deploy->criteria.plan);
     if (record)
         json_object_set(record, "probes", deploy->topup.plan);
+    if (record && deploy->forecast)
+        json_object_set(record, "forecast", deploy->forecast);
     return record;
 }
 
@@ -87,6 +89,7 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
         evidence_read(deploy, json_object_get(record, "evidence"));
         deploy->criteria.plan = json_incref(json_object_get(record, "checks"));
         deploy->topup.plan = json_incref(json_object_get(record, "probes"));
+        deploy->forecast = json_incref(json_object_get(record, "forecast"));
         return deploy;
     }
     deploy_free(&deploy);
@@ -105,6 +108,7 @@ void deploy_free(struct deploy **deploy)
     json_decref(gone->criteria.plan);
     topup_drop(gone);
     json_decref(gone->topup.plan);
+    json_decref(gone->forecast);
     store_put_free(&gone->put);
     store_put_free(&gone->evidence.put);
     json_decref(gone->targets);
@@ -204,6 +208,8 @@ json_t *deploy_json(const struct deploy *deploy)
         json_object_set_new(json, "waiting_for", waiting(deploy->managed));
     if (deploy->judged_step != UINT32_MAX)
         json_object_set_new(json, "verdict", verdict_json(deploy));
+    if (deploy->forecast)
+        json_object_set(json, "forecast", deploy->forecast);
     if (deploy->criteria.items)
         json_object_set_new(json, "checks", criteria_json(deploy));
     return json;

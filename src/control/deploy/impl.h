@@ -8,6 +8,7 @@
 
 #include "control/deploy/criteria.h"
 #include "control/deploy/evidence.h"
+#include "control/deploy/forecast.h"
 #include "control/deploy/hook.h"
 #include "control/deploy/managed.h"
 #include "control/deploy/topup.h"
@@ -52,13 +53,14 @@ struct deploy {
     uint32_t judged_step;               /* that the verdict is of */
     struct verdict_side stable, canary; /* since the last look */
     uint64_t stable_requests, stable_failures, canary_requests, canary_failures; /* in this step */
-    uint64_t stable_probes, canary_probes; /* of these, our own requests */
+    uint64_t stable_probes, canary_probes;         /* of these, our own requests */
     uint64_t stable_probes_new, canary_probes_new; /* the same since the last look */
-    int64_t judged_ms;                     /* monotonic; last look */
-    struct window window;                  /* of the new one */
+    int64_t judged_ms;                             /* monotonic; last look */
+    struct window window;                          /* of the new one */
     struct evidence evidence;
     struct criteria criteria;
     struct topup topup;
+    json_t *forecast; /* as it was made; NULL: it is not known any more */
     enum deploy_word word;
     char word_actor[DEPLOY_ACTOR_MAX];
     struct deploys_waiter *waiters;
@@ -75,6 +77,7 @@ struct deploy {
 };
 
 struct deploys {
+    struct traffic *traffic;
     struct deploys_options options;
     struct managed *managed;
     struct deploy *all; /* newest first */
