@@ -236,22 +236,30 @@ static void print_plan(const struct client *client, const struct client_answer *
         printf("%s\n", json_string_value(line));
 }
 
+/* Waits while control starts. */
+static int post(const struct client *client, const char *path, json_t *body,
+                struct client_answer *answer)
+{
+    time_t begun = time(NULL);
+    int code = client_try(client, "POST", path, body, answer);
+
+    while (code && is_starting(answer) && time(NULL) - begun < STARTING_S && !pause_or_leave()) {
+        client_free(answer);
+        code = client_try(client, "POST", path, body, answer);
+    }
+    if (!code)
+        return code;
+    client_free(answer); // said again for what is to be said of it
+    return client_call(client, "POST", path, body, answer);
+}
+
 /* Begins one by a POST, and waits for it where that is wanted. */
 static int begin(const struct client *client, const char *path, json_t *body, bool is_return)
 {
     struct client_answer answer;
-    time_t begun = time(NULL);
     char id[80] = "";
-    int code = client_try(client, "POST", path, body, &answer);
+    int code = post(client, path, body, &answer);
 
-    while (code && is_starting(&answer) && time(NULL) - begun < STARTING_S && !pause_or_leave()) {
-        client_free(&answer);
-        code = client_try(client, "POST", path, body, &answer);
-    }
-    if (code) { // said again for what is to be said of it
-        client_free(&answer);
-        code = client_call(client, "POST", path, body, &answer);
-    }
     if (!code)
         snprintf(id, sizeof(id), "%s", show_text(answer.body, "id"));
     if (!code && client->plan)

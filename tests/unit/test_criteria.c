@@ -90,7 +90,7 @@ static void test_queries(void **state)
     for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
         json_t *criterion = json_loads(queries[i].check, 0, NULL);
         json_t *body = queries[i].body ? json_loads(queries[i].body, JSON_DECODE_ANY, NULL) : NULL;
-        struct check_answer answer = criterion_read_query(criterion, queries[i].status, body);
+        struct check_answer answer = criteria_answer_query(criterion, queries[i].status, body);
 
         check(&queries[i], &answer);
         json_decref(criterion);
@@ -103,7 +103,7 @@ static void test_hooks(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(hooks); i++) {
         json_t *body = hooks[i].body ? json_loads(hooks[i].body, 0, NULL) : NULL;
-        struct check_answer answer = criterion_read_hook(hooks[i].status, body);
+        struct check_answer answer = criteria_answer_hook(hooks[i].status, body);
 
         check(&hooks[i], &answer);
         json_decref(body);
@@ -120,7 +120,7 @@ static void test_a_long_why(void **state)
     (void)state;
     memset(text, 'x', sizeof(text));
     body = json_pack("{s:s,s:s%}", "verdict", "bad", "why", text, sizeof(text));
-    answer = criterion_read_hook(200, body);
+    answer = criteria_answer_hook(200, body);
     assert_int_equal(strlen(answer.why), CHECK_WHY_MAX - 1);
     json_decref(body);
 }

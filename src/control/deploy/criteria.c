@@ -129,9 +129,9 @@ static void on_answer(void *owner, const struct outbound_reply *reply)
     if (!reply->status)
         snprintf(answer.why, sizeof(answer.why), "%s", reply->error);
     else if (text_of(check, "prometheus"))
-        answer = criterion_read_query(check->conf, reply->status, body);
+        answer = criteria_answer_query(check->conf, reply->status, body);
     else
-        answer = criterion_read_hook(reply->status, body);
+        answer = criteria_answer_hook(reply->status, body);
     json_decref(body);
     take(check, &answer);
 }

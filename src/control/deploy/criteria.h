@@ -44,8 +44,8 @@ struct check_answer {
 
 /* Of Prometheus' `/api/v1/query` to a check with "max" and "min"; each number must be within.
  * `body` NULL: it is no JSON. */
-struct check_answer criterion_read_query(const json_t *check, long status, const json_t *body);
+struct check_answer criteria_answer_query(const json_t *check, long status, const json_t *body);
 /* Of a webhook. */
-struct check_answer criterion_read_hook(long status, const json_t *body);
+struct check_answer criteria_answer_hook(long status, const json_t *body);
 
 #endif

@@ -70,7 +70,7 @@ static struct check_answer judge_all(const json_t *check, const json_t *series)
     return answer;
 }
 
-struct check_answer criterion_read_query(const json_t *check, long status, const json_t *body)
+struct check_answer criteria_answer_query(const json_t *check, long status, const json_t *body)
 {
     const char *error = json_string_value(json_object_get(body, "error"));
     const char *said = json_string_value(json_object_get(body, "status"));
@@ -106,7 +106,7 @@ static bool read_word(const json_t *word, enum check_outcome *outcome)
     return false;
 }
 
-struct check_answer criterion_read_hook(long status, const json_t *body)
+struct check_answer criteria_answer_hook(long status, const json_t *body)
 {
     const char *why = json_string_value(json_object_get(body, "why"));
     const json_t *word = json_object_get(body, "verdict");

@@ -10,20 +10,14 @@
 #include "control/deploy/evidence.h"
 #include "control/deploy/forecast.h"
 #include "control/deploy/hook.h"
+#include "control/deploy/judge.h"
 #include "control/deploy/managed.h"
 #include "control/deploy/topup.h"
-#include "control/verdict.h"
 
 enum {
     DEPLOY_ID_MAX = 24,
     DEPLOY_LOG_MAX = 200, /* lines kept of a deploy */
     DEPLOY_KEPT = 50,     /* deploys that are over and still shown */
-    DEPLOY_WINDOW_S = 10, /* of what is looked at for a hard stop */
-};
-
-struct window {
-    int64_t second[DEPLOY_WINDOW_S];
-    struct verdict_count all[DEPLOY_WINDOW_S], clients[DEPLOY_WINDOW_S][VERDICT_CLIENTS];
 };
 
 /* What is known of the deploy of the service that comes first. */
@@ -138,12 +132,6 @@ void units_drop(struct managed *managed);
 /* Runs what the state wants. */
 void hooks_tick(struct deploy *deploy, int wanted);
 void hooks_drop(struct deploy *deploy);
-
-/* --- deploys_judge.c */
-/* Takes what an edge has counted since it was last asked. */
-void judge_take(struct deploy *deploy, struct watch *watch, const json_t *counters);
-/* What is to be thought of the new release now. */
-void judge_look(struct deploy *deploy, struct deploy_seen *seen);
 
 /* --- deploys_show.c */
 json_t *deploy_json(const struct deploy *deploy);

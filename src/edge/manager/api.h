@@ -100,8 +100,7 @@ void api_releases_put(struct admin_call *call);
 void api_counters(struct admin_call *call);
 void api_counters_fini(struct counters *counters);
 
-/* --- api_probe.c */
-/* Sends requests of our own to a release. */
+/* --- api_probe.c: sends requests of our own to a release. */
 void api_probe(struct admin_call *call);
 
 /* --- api_certificates.c */
