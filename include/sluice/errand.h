@@ -18,6 +18,7 @@ struct filter_env;
 
 struct errand_ask {
     struct str service;          /* its name in the configuration that holds now */
+    struct str release;          /* that is to answer, and is charged with it; absent: as split */
     const struct caller *caller; /* for whom: X-Forwarded-For, and fairness in queues */
     const struct head *head;     /* request: method and its name, path, query, authority, fields */
     struct str body;             /* with the head copied; empty: none */

@@ -60,6 +60,7 @@ static bool *flag_of(struct client *client, const char *word)
         {"--json", &client->json},     {"--watch", &client->watch},
         {"--reset", &client->reset},   {"--breaking", &client->breaking},
         {"--detach", &client->detach}, {"--verify", &client->verify},
+        {"--plan", &client->plan},
     };
 
     for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)

@@ -34,7 +34,7 @@ struct client {
     const char *targets[64];                /* --target, each */
     int target_count;
     const char *since, *limit, *state; /* --since, --limit, --state */
-    bool watch, reset, verify, breaking, detach;
+    bool watch, reset, verify, breaking, detach, plan;
 };
 
 /* Reads the arguments; false (with a message and the usage) when one is not known. */

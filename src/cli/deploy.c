@@ -19,7 +19,7 @@ enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S
 
 static const char usage[] =
     "SERVICE --release R [--image IMAGE | --target ADDRESS ...] [--strategy S] [--breaking] "
-    "[--detach] [--json]";
+    "[--plan] [--detach] [--json]";
 
 static sigset_t ends(void)
 {
@@ -81,6 +81,16 @@ static long long print_log(const json_t *deploy, long long since_ms)
     return since_ms;
 }
 
+static void draw_counts(const char *name, const json_t *counts)
+{
+    long long probes = show_number(counts, "probes");
+
+    printf("; %s %lld requests", name, show_number(counts, "requests"));
+    if (probes)
+        printf(" (%lld of them ours)", probes);
+    printf(", %lld failed", show_number(counts, "failures"));
+}
+
 /* What is going on right now, in a line that is drawn over. */
 static void draw(const json_t *deploy)
 {
@@ -92,13 +102,11 @@ static void draw(const json_t *deploy)
     printf("\r\033[K%s, step %lld of %lld, %.4g%%", show_text(deploy, "phase"),
            show_number(deploy, "step"), show_number(deploy, "steps"),
            json_number_value(json_object_get(deploy, "percent")));
-    if (verdict)
-        printf("; new %lld requests, %lld failed; old %lld, %lld failed; %s",
-               show_number(json_object_get(verdict, "new"), "requests"),
-               show_number(json_object_get(verdict, "new"), "failures"),
-               show_number(json_object_get(verdict, "old"), "requests"),
-               show_number(json_object_get(verdict, "old"), "failures"),
-               show_text(verdict, "outcome"));
+    if (verdict) {
+        draw_counts("new", json_object_get(verdict, "new"));
+        draw_counts("old", json_object_get(verdict, "old"));
+        printf("; %s", show_text(verdict, "outcome"));
+    }
     if (waiting)
         printf("; waits for edge %s", show_text(waiting, "edge"));
     fflush(stdout);
@@ -215,30 +223,53 @@ static bool is_starting(const struct client_answer *answer)
            !strcmp(reason, "deploy_ending");
 }
 
+static void print_plan(const struct client *client, const struct client_answer *answer)
+{
+    const json_t *line;
+    size_t i;
+
+    if (client->json) {
+        client_print(answer);
+        return;
+    }
+    json_array_foreach(json_object_get(answer->body, "text"), i, line)
+        printf("%s\n", json_string_value(line));
+}
+
+/* Waits while control starts. */
+static int post(const struct client *client, const char *path, json_t *body,
+                struct client_answer *answer)
+{
+    time_t begun = time(NULL);
+    int code = client_try(client, "POST", path, body, answer);
+
+    while (code && is_starting(answer) && time(NULL) - begun < STARTING_S && !pause_or_leave()) {
+        client_free(answer);
+        code = client_try(client, "POST", path, body, answer);
+    }
+    if (!code)
+        return code;
+    client_free(answer); // said again for what is to be said of it
+    return client_call(client, "POST", path, body, answer);
+}
+
 /* Begins one by a POST, and waits for it where that is wanted. */
 static int begin(const struct client *client, const char *path, json_t *body, bool is_return)
 {
     struct client_answer answer;
-    time_t begun = time(NULL);
     char id[80] = "";
-    int code = client_try(client, "POST", path, body, &answer);
+    int code = post(client, path, body, &answer);
 
-    while (code && is_starting(&answer) && time(NULL) - begun < STARTING_S && !pause_or_leave()) {
-        client_free(&answer);
-        code = client_try(client, "POST", path, body, &answer);
-    }
-    if (code) { // said again for what is to be said of it
-        client_free(&answer);
-        code = client_call(client, "POST", path, body, &answer);
-    }
     if (!code)
         snprintf(id, sizeof(id), "%s", show_text(answer.body, "id"));
-    if (!code && client->detach && client->json)
+    if (!code && client->plan)
+        print_plan(client, &answer);
+    else if (!code && client->detach && client->json)
         client_print(&answer);
     else if (!code && client->detach)
         printf("%s\n", id);
     client_free(&answer);
-    return code || client->detach ? code : follow(client, id, is_return);
+    return code || client->detach || client->plan ? code : follow(client, id, is_return);
 }
 
 int cli_deploy(int argc, char **argv)
@@ -253,7 +284,8 @@ int cli_deploy(int argc, char **argv)
         return follow(&client, client.follow, false);
     if (client.word_count == 1 && client.release) {
         json_t *body = body_of(&client);
-        int code = begin(&client, "/api/v1/deploys", body, false);
+        const char *path = client.plan ? "/api/v1/deploys?dry_run=true" : "/api/v1/deploys";
+        int code = begin(&client, path, body, false);
 
         json_decref(body);
         return code;
@@ -317,7 +349,7 @@ int cli_rollback(int argc, char **argv)
     if (!client_parse(&client, argc, argv, form))
         return CLIENT_USAGE;
     sigprocmask(SIG_BLOCK, &set, NULL);
-    if (client.word_count == 1)
+    if (client.word_count == 1 && !client.plan)
         return go_back(&client);
     fprintf(stderr, "usage: sluice rollback %s\n", form);
     return CLIENT_USAGE;

@@ -31,6 +31,8 @@ void conf_check_targets(struct diag *diag, struct span at, const struct conf_tar
                         uint32_t count);
 /* Its releases, split, and who is assigned to which. */
 void conf_check_releases(struct diag *diag, const struct conf_service *service);
+/* conf_verdict.c: what a new release is held to. */
+void conf_check_verdict(struct diag *diag, const struct conf_verdict *verdict);
 /* conf_scale.c: how many units there are. */
 void conf_check_scale(struct diag *diag, const struct conf_service *service);
 /* Says that there is no such service, and which one may be meant. */

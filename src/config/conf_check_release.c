@@ -170,6 +170,7 @@ static void check_deploy(struct diag *diag, const struct conf_deploy *deploy)
     check_hooks(diag, &deploy->hooks.migrate);
     check_hooks(diag, &deploy->hooks.smoke);
     check_hooks(diag, &deploy->hooks.post);
+    conf_check_verdict(diag, &deploy->verdict);
 }
 
 void conf_check_releases(struct diag *diag, const struct conf_service *service)

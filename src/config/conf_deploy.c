@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The keys of `deploy`: its steps, the verdict on each, the hooks between them.
+ * The keys of `deploy`: its steps and the hooks between them.
  */
 #include "config/conf_table.h"
 #include "config/tree.h"
@@ -30,61 +30,6 @@ static const struct field step_fields[] = {
 };
 
 static const struct field step_element = {.name = "", .type = FIELD_OBJECT, .fields = step_fields};
-
-static const struct field error_fields[] = {
-    {.name = "ratio",
-     .doc = "Its failures to those of the old release that are not tolerated.",
-     .standard = "2x",
-     .type = FIELD_RATIO,
-     .min = 1001,
-     .max = 1000000,
-     FIELD_AT(struct conf_verdict, error_ratio)},
-    {.name = "margin",
-     .doc = "And so many more of all requests; both must be reached.",
-     .standard = "0.5%",
-     .type = FIELD_SHARE,
-     .max = 500000,
-     FIELD_AT(struct conf_verdict, error_margin_ppm)},
-    FIELD_END,
-};
-
-static const char *const no_data[] = {"ask", "pass", "fail", NULL};
-
-static const struct field verdict_fields[] = {
-    {.name = "errors",
-     .doc = "How many more failures are not tolerated.",
-     .type = FIELD_OBJECT,
-     .fields = error_fields},
-    {.name = "latency",
-     .doc = "How many times slower is not tolerated, at the median, 90 % or 99 %.",
-     .standard = "1.5x",
-     .type = FIELD_RATIO,
-     .flags = FIELD_OFF,
-     .min = 1001,
-     .max = 1000000,
-     FIELD_AT(struct conf_verdict, latency_ratio)},
-    {.name = "minimum",
-     .doc = "Requests of the new release before there is any verdict but that of a hard stop.",
-     .standard = "50",
-     .type = FIELD_INT,
-     .min = 1,
-     .max = 1000000,
-     FIELD_AT(struct conf_verdict, minimum)},
-    {.name = "max_time",
-     .doc = "How long one step waits for enough requests.",
-     .standard = "30m",
-     .type = FIELD_DURATION,
-     .min = 1000,
-     .max = 500 * HOUR_MS,
-     FIELD_AT(struct conf_verdict, max_ms)},
-    {.name = "on_no_data",
-     .doc = "What follows when there were too few: `ask` a person, `pass`, or `fail`.",
-     .standard = "ask",
-     .type = FIELD_ENUM,
-     .words = no_data,
-     FIELD_AT(struct conf_verdict, on_no_data)},
-    FIELD_END,
-};
 
 static const struct field hook_fields[] = {
     {.name = ".", .type = FIELD_SPAN, FIELD_AT(struct conf_hook, at)},
@@ -173,7 +118,7 @@ const struct field conf_deploy_fields[] = {
      .doc = "What is held against the new release, compared with the old one over the same "
             "minutes.",
      .type = FIELD_OBJECT,
-     .fields = verdict_fields,
+     .fields = conf_verdict_fields,
      FIELD_AT(struct conf_deploy, verdict)},
     {.name = "staging",
      .doc = "A service that gets each release first, and must be well on it.",

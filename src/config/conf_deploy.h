@@ -5,28 +5,19 @@
 #ifndef CONFIG_CONF_DEPLOY_H
 #define CONFIG_CONF_DEPLOY_H
 
-#include "config/conf_text.h"
+#include "config/conf_verdict.h"
 
 enum { CONF_STEPS_MAX = 15, CONF_HOOKS_MAX = 8 };
 
 enum conf_strategy { CONF_BLUEGREEN, CONF_CANARY, CONF_RECREATE, CONF_ROLLING, CONF_PLATFORM };
 /* Their names, ended by NULL. */
 extern const char *const conf_strategies[];
-enum conf_no_data { CONF_NO_DATA_ASK, CONF_NO_DATA_PASS, CONF_NO_DATA_FAIL };
 
 struct conf_step {
     struct span at;
     uint32_t share_ppm; /* of the new release; 0: not said */
     uint32_t for_ms;
     bool approval; /* a person says yes; nothing else of it counts */
-};
-
-struct conf_verdict {
-    uint32_t error_ratio, error_margin_ppm; /* thousandths; both must be reached */
-    uint32_t latency_ratio;                 /* thousandths; 0 off */
-    uint32_t minimum;                       /* requests of the new release */
-    uint32_t max_ms;
-    enum conf_no_data on_no_data;
 };
 
 /* A command line for /bin/sh, or a URL that is POSTed to. */

@@ -34,6 +34,7 @@ extern const struct field conf_target_limit_fields[];
 extern const struct field conf_discover_fields[];
 extern const struct field conf_release_fields[];
 extern const struct field conf_deploy_fields[];
+extern const struct field conf_verdict_fields[];
 extern const struct field conf_scale_fields[];
 extern const struct field conf_wake_fields[];
 extern const struct field conf_assign_fields[];

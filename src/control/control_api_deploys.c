@@ -15,7 +15,8 @@ static void on_told(struct deploys_waiter *waiter, json_t *deploy,
     if (problem)
         rest_problem(&call->rest, problem->status, problem->reason, "%s", problem->detail);
     else
-        rest_reply_json(&call->rest, call->run == control_api_deploy_begin ? 201 : 200, deploy);
+        rest_reply_json(&call->rest,
+                        call->run == control_api_deploy_begin && !call->is_dry ? 201 : 200, deploy);
 }
 
 static const char *text(struct control_call *call, struct str s)
@@ -40,11 +41,17 @@ void control_api_deploy_begin(struct control_call *call)
     struct str key = head_value_name(&call->rest.head, STR("idempotency-key"));
     json_t *body = json_loadb(call->rest.body.p ? call->rest.body.p : "", call->rest.body.len,
                               JSON_REJECT_DUPLICATES, NULL);
+    struct str dry_run = rest_query(&call->rest, "dry_run", 0);
+    bool is_dry = str_same(dry_run, STR("true"));
     struct deploys_request request = {.body = body,
+                                      .is_dry = is_dry,
                                       .actor = text(call, call->actor),
                                       .key = key.p ? text(call, key) : ""};
 
-    if (!json_is_object(body)) {
+    call->is_dry = is_dry;
+    if (dry_run.p && !is_dry && !str_same(dry_run, STR("false"))) {
+        rest_problem(&call->rest, 400, "query_invalid", "dry_run is true or false");
+    } else if (!json_is_object(body)) {
         rest_problem(&call->rest, 400, "deploy_invalid", "The body is a JSON object.");
     } else {
         call->job.deploy = (struct deploys_waiter){.done = on_told};

@@ -25,6 +25,7 @@ struct control_call {
     uv_fs_t reading; /* the next piece of it */
     char *piece;
     bool is_reading;
+    bool is_dry; /* what is asked for is only planned */
 };
 
 struct control_api {

@@ -5,9 +5,9 @@
  * canary is called worse with probability VERDICT_ALPHA at most, however often one looks (Ville's
  * inequality; verdict_weigh.c has the proof). That holds for a deploy that has one of these from
  * its first request to its last, and moves on by verdict_step() when a step of it begins. What it
- * rests on: requests fail independently of each other, given the second they came in; so a client
- * that asks in a loop is counted only so often (base/loop_cap.h). Pure; the state is plain numbers,
- * to be kept in a store as they are.
+ * rests on: requests fail independently of each other, given the second they came in; so clients
+ * are told apart, and what one of them alone shows, who may ask in a loop, is no proof. Pure; the
+ * state is plain numbers, to be kept in a store as they are.
  */
 #ifndef CONTROL_VERDICT_H
 #define CONTROL_VERDICT_H

@@ -259,6 +259,11 @@ static enum status prepare(struct exchange *x, struct errand *errand, const stru
     if (!x->service || copy_request(x, ask) || !exchange_make_id(x))
         return E_NOT_FOUND;
     x->service_name = x->service->conf->name.s;
+    x->is_sample = ask->release.p != NULL;
+    if (x->is_sample)
+        x->release = service_named(x->service, ask->release);
+    if (x->is_sample && !x->release)
+        return E_NOT_FOUND;
     if (ask->body.len && buf_append(&x->held, &x->host->loop->partials, ask->body))
         return E_NOMEM;
     if (ask->timeout_ms)

@@ -370,8 +370,11 @@ void exchange_take_answer_body(struct stream *up, struct str bytes, bool last)
 void exchange_take_answer_trailers(struct stream *up, struct head *trailers)
 {
     struct piece piece = piece_of_trailers(trailers);
+    struct exchange *x = up->owner;
 
-    take_answer(up->owner, &piece);
+    if (exchange_is_bad_grpc(x, trailers))
+        exchange_charge(x, true, 0);
+    take_answer(x, &piece);
 }
 
 /* --- tunnels (RFC 9110 7.8): copy what is needed of the snapshot and let it go, a tunnel may live

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "http/cookie.h"
+#include "http/grpc.h"
 
 static struct release *stable_of(const struct exchange *x)
 {
@@ -160,6 +161,8 @@ static enum reason assign(struct exchange *x)
 
 enum reason exchange_assign_release(struct exchange *x)
 {
+    if (x->is_sample && !x->is_picked)
+        return REASON_NONE;
     if (x->service->is_split || x->service->has_wishes)
         return assign(x);
     x->release = stable_of(x);
@@ -178,6 +181,19 @@ void exchange_renew_release(struct exchange *x, const struct release *before)
 
 /* --- what it is charged with */
 
+static void charge_client(const struct exchange *x, struct stat_release *stat, bool is_bad)
+{
+    struct stat_client *client;
+
+    if (!x->caller->hash)
+        return;
+    client = &stat->clients[stat_client_group(x->service_name, x->caller->hash)];
+    if (!x->is_charged)
+        stat_add(&client->requests, 1);
+    if (is_bad)
+        stat_add(&client->failures, 1);
+}
+
 /* Who asked for a release, or is on a list, is not one of its share, and no like of those on the
  * stable one. */
 void exchange_charge(struct exchange *x, bool is_bad, uint64_t us)
@@ -189,14 +205,22 @@ void exchange_charge(struct exchange *x, bool is_bad, uint64_t us)
         return;
     stat = stats_release(x->host->stats, x->host->loop->worker,
                          __atomic_load_n(&x->release->slot, __ATOMIC_RELAXED));
-    if (!x->is_charged)
+    if (!x->is_charged) {
         stat_add(&stat->requests, 1);
+        stat_add(&stat->samples, x->is_sample);
+    }
     if (is_bad)
         stat_add(&stat->failures, 1);
     else
         stat_add(&stat->latency[latency_bucket(us)], 1);
+    charge_client(x, stat, is_bad);
     x->is_charged = true;
     x->is_charged_bad = is_bad;
+}
+
+bool exchange_is_bad_grpc(const struct exchange *x, const struct head *head)
+{
+    return x->grpc_type.p && grpc_is_failure(head_value_name(head, STR("grpc-status")));
 }
 
 /* --- the safety net */

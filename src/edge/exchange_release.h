@@ -14,6 +14,8 @@ void exchange_renew_release(struct exchange *x, const struct release *before);
 /* What came of its first try: a failure, or an answer after so many microseconds. What fails after
  * its answer began is said again, as bad. */
 void exchange_charge(struct exchange *x, bool is_bad, uint64_t us);
+/* Whether a gRPC call failed, as the head or the trailers of its answer say. */
+bool exchange_is_bad_grpc(const struct exchange *x, const struct head *head);
 /* Whether a request that failed on a release on trial may go to the stable one; `is_unsent`:
  * nothing of it has left for a target. */
 bool exchange_may_net(const struct exchange *x, bool is_unsent);

@@ -79,7 +79,7 @@ void exchange_tell_answered(struct exchange *x)
 
     x->is_told = true;
     tell(x, verdict, wait_us);
-    exchange_charge(x, verdict != ENDPOINT_SERVED, wait_us);
+    exchange_charge(x, verdict != ENDPOINT_SERVED || exchange_is_bad_grpc(x, x->response), wait_us);
 }
 
 /* --- the tries so far, for the next pick and the log */

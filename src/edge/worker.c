@@ -21,6 +21,13 @@ enum letter_kind {
     LETTER_ANNOUNCE,
     LETTER_DRAIN,
     LETTER_STOP,
+    LETTER_SAMPLE,
+};
+
+struct sample_letter {
+    struct letter letter; /* first */
+    struct sample sample;
+    char text[];
 };
 
 struct worker_letter {
@@ -226,6 +233,9 @@ static void read_letter(void *owner, struct letter *letter)
     case LETTER_STOP:
         stop(worker);
         break;
+    case LETTER_SAMPLE:
+        sample_send(&worker->host, &CONTAINER_OF(letter, struct sample_letter, letter)->sample);
+        break;
     }
     loop_leave(&worker->loop);
     if (is_ours)
@@ -430,6 +440,35 @@ enum status worker_announce_drain(struct worker *worker)
 enum status worker_drain(struct worker *worker)
 {
     return post(worker, new_letter(LETTER_DRAIN, 0));
+}
+
+static struct str put(char **at, struct str text)
+{
+    struct str copy = {text.p ? *at : NULL, text.len};
+
+    if (text.len)
+        memcpy(*at, text.p, text.len);
+    *at += text.len;
+    return copy;
+}
+
+enum status worker_sample(struct worker *worker, const struct sample *sample)
+{
+    size_t len = sample->service.len + sample->release.len + sample->path.len + sample->query.len;
+    struct sample_letter *letter = malloc(sizeof(*letter) + len);
+    char *at;
+
+    if (!letter)
+        return E_NOMEM;
+    at = letter->text;
+    letter->letter = (struct letter){.kind = LETTER_SAMPLE};
+    letter->sample = (struct sample){.service = put(&at, sample->service),
+                                     .release = put(&at, sample->release),
+                                     .path = put(&at, sample->path),
+                                     .query = put(&at, sample->query),
+                                     .count = sample->count};
+    mailbox_post(&worker->mailbox, &letter->letter);
+    return OK;
 }
 
 void worker_wake(struct worker *worker)

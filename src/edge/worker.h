@@ -8,6 +8,7 @@
 
 #include "edge/limit/shared.h"
 #include "edge/listener.h"
+#include "edge/sample.h"
 
 struct worker;
 
@@ -45,6 +46,8 @@ MUST_USE enum status worker_unlisten(struct worker *worker, const char *bind);
 MUST_USE enum status worker_announce_drain(struct worker *worker);
 /* Stops accepting; idle connections close, others with their current request. */
 MUST_USE enum status worker_drain(struct worker *worker);
+/* Asks a release, see edge/sample.h; texts are copied. E_NOMEM. */
+MUST_USE enum status worker_sample(struct worker *worker, const struct sample *sample);
 /* Looks at the gates again. */
 void worker_wake(struct worker *worker);
 

@@ -156,6 +156,21 @@ static bool is_plain(char c)
     return c >= 0x20 && c <= 0x7e && c != '%';
 }
 
+bool grpc_is_failure(struct str status)
+{
+    unsigned code = 0;
+
+    if (!status.len || status.len > 2)
+        return false;
+    for (size_t i = 0; i < status.len; i++) {
+        if (status.p[i] < '0' || status.p[i] > '9')
+            return false;
+        code = code * 10 + (unsigned)(status.p[i] - '0');
+    }
+    return code == GRPC_UNKNOWN || code == GRPC_DEADLINE_EXCEEDED || code == GRPC_UNIMPLEMENTED ||
+           code == GRPC_INTERNAL || code == GRPC_UNAVAILABLE || code == GRPC_DATA_LOSS;
+}
+
 struct str grpc_encode_message(struct arena *arena, struct str text)
 {
     static const char hex[] = "0123456789ABCDEF";

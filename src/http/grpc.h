@@ -30,6 +30,7 @@ enum grpc_status {
     GRPC_UNIMPLEMENTED = 12,
     GRPC_INTERNAL = 13,
     GRPC_UNAVAILABLE = 14,
+    GRPC_DATA_LOSS = 15,
     GRPC_UNAUTHENTICATED = 16,
 };
 
@@ -46,6 +47,10 @@ bool grpc_parse_timeout(struct str text, uint64_t *ms);
 enum grpc_status grpc_map_http(unsigned status);
 /* The same for a refusal of the gateway's own, where more is known than its HTTP status says. */
 enum grpc_status grpc_map_reason(enum reason why);
+
+/* Whether a value of grpc-status says that the server failed, and not its client: what
+ * google.rpc.Code (googleapis/google/rpc/code.proto) maps to 5xx. Absent: no. */
+bool grpc_is_failure(struct str status);
 
 /* `text` (UTF-8) as the value of grpc-message: percent-encoded but for printable ASCII. {NULL, 0}
  * when the arena is at its limit. */

@@ -466,11 +466,27 @@ def test_counters(shop):
     assert canary["requests"] + stable["requests"] == 200
     assert (canary["failures"], stable["failures"]) == (canary["requests"], 0)
     assert canary["latency"] == [] and sum(n for _, n in stable["latency"]) == stable["requests"]
+    for release in (canary, stable):
+        groups, requests, failures = zip(*release["clients"], strict=True)
+        assert sorted(groups) == list(groups) and set(groups) <= set(range(16)) and len(groups) > 8
+        assert (sum(requests), sum(failures)) == (release["requests"], release["failures"])
     assert counters(gw, f"?since={after['number']}")["releases"] == []
     get(gw, {"X-Forwarded-For": address(0)})
     assert len(counters(gw, f"?since={after['number']}")["releases"]) == 1
     assert counters(gw, "?service=other")["releases"] == []
     assert gw.admin("GET", "/api/v1/counters?since=x").json()["reason"] == "query_invalid"
+
+
+def test_a_client_is_in_one_group_at_every_edge(shop):
+    groups = set()
+    for _ in range(2):
+        gw = shop({"stable": 100, "canary": 0}, health="off")
+        for _ in range(5):
+            get(gw, {"X-Forwarded-For": address(7)})
+        (group, requests, failures), = counters(gw)["releases"][0]["clients"]
+        assert (requests, failures) == (5, 0)
+        groups.add(group)
+    assert len(groups) == 1
 
 
 # -- control's word

@@ -23,7 +23,7 @@ LAYERS = [
     ["src/edge/filter"],
     ["src/edge/trust", "src/edge/proxy_protocol", "src/edge/found", "src/edge/registry", "src/edge/split", "src/edge/release",
      "src/edge/service", "src/edge/snapshot"],
-    ["src/edge/exchange", "src/edge/errand", "src/edge/client"],
+    ["src/edge/exchange", "src/edge/errand", "src/edge/sample", "src/edge/client"],
     ["src/edge/listener", "src/edge/worker"],
     ["src/edge/manager"],
     ["src/edge"],

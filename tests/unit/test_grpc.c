@@ -190,16 +190,27 @@ static void test_message_without_memory(void **state)
     arena_reset(&arena);
 }
 
+static void test_failures(void **state)
+{
+    static const char *const bad[] = {"2", "4", "12", "13", "14", "15", "02"};
+    static const char *const fine[] = {"",   "0",  "1",  "3",   "5",  "7",  "8",          "9",
+                                       "11", "16", "99", "013", "-2", "2 ", "2147483650", "x"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_true(grpc_is_failure(str(bad[i])));
+    for (size_t i = 0; i < ARRAY_LEN(fine); i++)
+        assert_false(grpc_is_failure(str(fine[i])));
+    assert_false(grpc_is_failure(STR_NONE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_timeouts),
-        cmocka_unit_test(test_what_is_no_timeout),
-        cmocka_unit_test(test_http_statuses),
-        cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_message_without_memory),
+        cmocka_unit_test(test_failures),      cmocka_unit_test(test_types),
+        cmocka_unit_test(test_timeouts),      cmocka_unit_test(test_what_is_no_timeout),
+        cmocka_unit_test(test_http_statuses), cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_messages),      cmocka_unit_test(test_message_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,11 +138,13 @@ static void test_releases(void **state)
     for (unsigned w = 0; w < 2; w++) {
         stat_add(&stats_release(stats, w, slot)->requests, 3);
         stat_add(&stats_release(stats, w, slot)->latency[LATENCY_BUCKETS - 1], 1);
+        stat_add(&stats_release(stats, w, slot)->clients[STAT_CLIENTS - 1].failures, 1);
     }
     struct found found = walk(stats);
     assert_string_equal(found.last_release, "shop/42");
     assert_int_equal(found.release.requests, 6);
     assert_int_equal(found.release.latency[LATENCY_BUCKETS - 1], 2);
+    assert_int_equal(found.release.clients[STAT_CLIENTS - 1].failures, 2);
     /* a retired one goes, and what comes in its place begins at nothing */
     for (unsigned i = 0; i < 4; i++) {
         stats_sweep_begin(stats);
@@ -154,6 +156,25 @@ static void test_releases(void **state)
     stat_add(&stats_release(stats, 0, slot)->requests, 1);
     assert_int_equal(walk(stats).release.requests, 1);
     stats_free(&stats);
+}
+
+/* Clients of a service fall into all groups alike, and into others at another one. */
+static void test_groups_of_clients(void **state)
+{
+    unsigned counts[STAT_CLIENTS] = {0}, same = 0;
+
+    (void)state;
+    for (uint64_t client = 1; client <= 16000; client++) {
+        unsigned group = stat_client_group(text("shop"), client);
+
+        assert_true(group < STAT_CLIENTS);
+        assert_int_equal(group, stat_client_group(text("shop"), client));
+        same += group == stat_client_group(text("other"), client);
+        counts[group]++;
+    }
+    for (unsigned i = 0; i < STAT_CLIENTS; i++)
+        assert_in_range(counts[i], 850, 1150); // five standard deviations
+    assert_in_range(same, 850, 1150);
 }
 
 static void test_labels_do_not_run_together(void **state)
@@ -349,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_histogram),
         cmocka_unit_test(test_sums_over_workers),
         cmocka_unit_test(test_releases),
+        cmocka_unit_test(test_groups_of_clients),
         cmocka_unit_test(test_labels_do_not_run_together),
         cmocka_unit_test(test_at_most_64_targets_of_a_service),
         cmocka_unit_test(test_a_sweep_frees_the_room_of_targets),

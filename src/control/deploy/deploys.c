@@ -12,7 +12,7 @@
 
 enum { RETRY_MS = 1000 };
 
-static const char deploy_kind[] = "deploy";
+const char deploy_kind[] = "deploy";
 
 /* --- saying */
 
@@ -67,7 +67,8 @@ static struct deploy *take_oldest(struct deploys *deploys)
     unsigned count = 0;
 
     for (struct deploy **at = &deploys->all; *at; at = &(*at)->next)
-        if (deploy_is_over(&(*at)->state) && !(*at)->is_saving && !(*at)->is_unsaved) {
+        if (deploy_is_over(&(*at)->state) && !(*at)->is_saving && !(*at)->is_unsaved &&
+            !(*at)->evidence.is_saving) {
             oldest = at;
             count++;
         }
@@ -220,10 +221,9 @@ static void take_deploys(struct deploys *deploys, const json_t *documents)
         if (deploy_is_over(&deploy->state))
             continue;
         deploy->managed->deploy = deploy;
-        if (deploy->state.phase == DEPLOY_WATCH) // what was compared is not known any more
-            deploy->state.step_ms = (int64_t)clock_wall_ms();
         deploy_log(deploy, "control has restarted, and goes on: %s",
                    deploy_phase_name(deploy->state.phase));
+        evidence_resume(deploy);
     }
     free(sorted);
 }
@@ -288,6 +288,7 @@ static void gather(struct deploy *deploy, struct deploy_seen *seen)
     seen->is_ill = seen->is_ill && wants.new_share;
     judge_look(deploy, seen);
     staging_see(deploy, seen);
+    criteria_see(deploy, seen);
     if (seen->hook == DEPLOY_BAD)
         seen->why = deploy->hook_why;
 }
@@ -321,9 +322,11 @@ static void log_change(struct deploy *deploy, const struct deploy_state *before)
 }
 
 /* What follows from a state that the store has. */
-static void act(struct deploy *deploy)
+static void act(struct deploy *deploy, int64_t now_ms)
 {
     hooks_tick(deploy, deploy_wants(&deploy->plan, &deploy->state).hook);
+    criteria_tick(deploy, now_ms);
+    topup_tick(deploy, now_ms);
 }
 
 static void go_on(struct deploy *deploy, int64_t now_ms)
@@ -335,7 +338,7 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
         save(deploy);
     if (deploy->is_unsaved || deploy->is_saving)
         return;
-    act(deploy);
+    act(deploy, now_ms);
     if (units_adopt(deploy->managed) || deploy->managed->is_dirty) {
         deploy_save(deploy);
         return;
@@ -344,6 +347,7 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
     next = deploy_next(&deploy->plan, &deploy->state, &seen);
     deploy->word = DEPLOY_SAYS_NOTHING;
     if (!memcmp(&next, &deploy->state, sizeof(next))) {
+        evidence_tick(deploy, now_ms);
         tell_waiters(deploy, NULL);
         return;
     }
@@ -358,6 +362,7 @@ void deploys_tick(struct deploys *deploys)
 {
     int64_t now_ms = (int64_t)(clock_us() / 1000);
 
+    traffic_tick(deploys->traffic, now_ms);
     if (deploys->is_stalled)
         read_all(deploys);
     scaler_tick(deploys->scaler, now_ms);
@@ -430,8 +435,11 @@ struct deploys *deploys_new(const struct deploys_options *options)
         return NULL;
     deploys->options = *options;
     arena_init(&deploys->arena, NULL, 0);
+    deploys->traffic = traffic_new(options->edges);
     deploys->scaler = scaler_new(deploys);
-    if (!deploys->scaler) {
+    if (!deploys->traffic || !deploys->scaler) {
+        traffic_free(&deploys->traffic);
+        scaler_free(&deploys->scaler);
         free(deploys);
         return NULL;
     }
@@ -463,8 +471,12 @@ void deploys_close(struct deploys *deploys)
 {
     deploys->is_closing = true;
     scaler_close(deploys->scaler);
-    for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next)
+    traffic_free(&deploys->traffic);
+    for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
         hooks_drop(deploy);
+        criteria_drop(deploy);
+        topup_drop(deploy);
+    }
     for (struct managed *managed = deploys->managed; managed; managed = managed->next) {
         watch_drop(managed);
         units_close(managed);

@@ -60,6 +60,7 @@ struct deploys_request {
     const char *actor;
     const char *key; /* the same again gives the same deploy; empty: none */
     bool is_return;  /* to a release that served before: nothing prepares it */
+    bool is_dry;     /* it is only told what would be done, as forecast_plan() */
 };
 
 /* Begins one, or refuses at once. */

@@ -12,7 +12,7 @@
 
 /* --- for the store */
 
-json_t *deploy_record(const struct deploy *deploy)
+static json_t *own_record(const struct deploy *deploy)
 {
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:O,s:O,s:I,s:o,s:o,s:[f,f,f,I],s:s,s:s}",
                      "service", deploy->service, "release", deploy->release, "old", deploy->old,
@@ -23,6 +23,21 @@ json_t *deploy_record(const struct deploy *deploy)
                      deploy->rule.error_ratio, deploy->rule.error_margin,
                      deploy->rule.latency_ratio, (json_int_t)deploy->rule.minimum, "image",
                      deploy->image, "staging", deploy->staging);
+}
+
+json_t *deploy_record(const struct deploy *deploy)
+{
+    json_t *record = own_record(deploy);
+
+    if (record)
+        json_object_set_new(record, "evidence", evidence_json(deploy));
+    if (record)
+        json_object_set(record, "checks", deploy->criteria.plan);
+    if (record)
+        json_object_set(record, "probes", deploy->topup.plan);
+    if (record && deploy->forecast)
+        json_object_set(record, "forecast", deploy->forecast);
+    return record;
 }
 
 static char *text_of(const json_t *record, const char *name)
@@ -75,8 +90,13 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
     deploy->judged_step = UINT32_MAX;
     deploy->managed = deploy->service ? managed_find(deploys, deploy->service) : NULL;
     if (is_whole(deploy) && record_read_plan(json_object_get(record, "plan"), &deploy->plan) &&
-        record_read_state(json_object_get(record, "state"), &deploy->state))
+        record_read_state(json_object_get(record, "state"), &deploy->state)) {
+        evidence_read(deploy, json_object_get(record, "evidence"));
+        deploy->criteria.plan = json_incref(json_object_get(record, "checks"));
+        deploy->topup.plan = json_incref(json_object_get(record, "probes"));
+        deploy->forecast = json_incref(json_object_get(record, "forecast"));
         return deploy;
+    }
     deploy_free(&deploy);
     return NULL;
 }
@@ -89,7 +109,13 @@ void deploy_free(struct deploy **deploy)
     if (!gone)
         return;
     hooks_drop(gone);
+    criteria_drop(gone);
+    json_decref(gone->criteria.plan);
+    topup_drop(gone);
+    json_decref(gone->topup.plan);
+    json_decref(gone->forecast);
     store_put_free(&gone->put);
+    store_put_free(&gone->evidence.put);
     json_decref(gone->targets);
     json_decref(gone->old_file_targets);
     json_decref(gone->log);
@@ -141,12 +167,14 @@ static json_t *verdict_json(const struct deploy *deploy)
         json_array_append_new(latency, json_pack("{s:f,s:o,s:o}", "quantile", verdict_quantiles[i],
                                                  "old", real(answer.latency[i].stable), "new",
                                                  real(answer.latency[i].canary)));
-    return json_pack("{s:s,s:{s:I,s:I},s:{s:I,s:I},s:o,s:o,s:o}", "outcome",
+    return json_pack("{s:s,s:{s:I,s:I,s:I},s:{s:I,s:I,s:I},s:o,s:o,s:o}", "outcome",
                      outcomes[answer.outcome], "old", "requests",
                      (json_int_t)deploy->stable_requests, "failures",
-                     (json_int_t)deploy->stable_failures, "new", "requests",
+                     (json_int_t)deploy->stable_failures, "probes",
+                     (json_int_t)deploy->stable_probes, "new", "requests",
                      (json_int_t)deploy->canary_requests, "failures",
-                     (json_int_t)deploy->canary_failures, "ratio", real(answer.errors.ratio),
+                     (json_int_t)deploy->canary_failures, "probes",
+                     (json_int_t)deploy->canary_probes, "ratio", real(answer.errors.ratio),
                      "wanting", real(answer.wanting), "latency", latency);
 }
 
@@ -185,6 +213,10 @@ json_t *deploy_json(const struct deploy *deploy)
         json_object_set_new(json, "waiting_for", waiting(deploy->managed));
     if (deploy->judged_step != UINT32_MAX)
         json_object_set_new(json, "verdict", verdict_json(deploy));
+    if (deploy->forecast)
+        json_object_set(json, "forecast", deploy->forecast);
+    if (deploy->criteria.items)
+        json_object_set_new(json, "checks", criteria_json(deploy));
     return json;
 }
 

@@ -173,6 +173,17 @@ static json_t *list_file_targets(const struct ask *ask)
     return list;
 }
 
+static bool check_name(struct ask *ask)
+{
+    if (!strcmp(ask->old, ask->release))
+        return refuse(ask, 409, "release_serves", "Release %s serves already.", ask->release);
+    if (has_release(ask->conf, ask->release))
+        return refuse(ask, 409, "release_in_file",
+                      "Release %s is one of the configuration's: give the new one another name.",
+                      ask->release);
+    return true;
+}
+
 static bool look_around(struct ask *ask)
 {
     struct managed *managed = managed_find(ask->deploys, ask->service);
@@ -189,6 +200,11 @@ static bool look_around(struct ask *ask)
         return refuse(ask, 409, "deploy_runs",
                       "Deploy %s of release %s is under way (%s): wait for it, or abort it.",
                       other->id, other->release, deploy_phase_name(other->state.phase));
+    if (other && ask->request->is_dry) { // as if its warm time were over
+        snprintf(ask->old, sizeof(ask->old), "%s", other->release);
+        ask->has_old = true;
+        return check_name(ask);
+    }
     if (other) { // its warm time ends now
         if (other->state.phase == DEPLOY_KEEP)
             other->word = DEPLOY_SAYS_PROMOTE;
@@ -196,12 +212,8 @@ static bool look_around(struct ask *ask)
                       "Deploy %s lets go of the release that it kept warm: try again.", other->id);
     }
     find_old(ask, managed);
-    if (!strcmp(ask->old, ask->release))
-        return refuse(ask, 409, "release_serves", "Release %s serves already.", ask->release);
-    if (has_release(ask->conf, ask->release))
-        return refuse(ask, 409, "release_in_file",
-                      "Release %s is one of the configuration's: give the new one another name.",
-                      ask->release);
+    if (!check_name(ask))
+        return false;
     if (ask->conf->provider.is_set && !units_open(managed))
         return refuse(ask, 503, "provider_unavailable",
                       "Nothing can be started for \"%s\" here: `sluice doctor` says why.",
@@ -248,6 +260,8 @@ static struct deploy *make(const struct ask *ask)
     deploy->image = strdup(ask->image ? ask->image : "");
     deploy->plan.has_old = ask->has_old;
     deploy->plan.is_breaking = json_is_true(json_object_get(ask->request->body, "breaking"));
+    deploy->criteria.plan = criteria_plan(&ask->conf->deploy.verdict);
+    deploy->topup.plan = topup_plan(&ask->conf->deploy.verdict.probes);
     if (plan_make(deploy, ask->conf, ask->strategy, ask->request->is_return) && deploy->image &&
         deploy->service && deploy->release && deploy->old && deploy->key && deploy->actor &&
         deploy->targets && deploy->old_file_targets && deploy->log)
@@ -295,17 +309,36 @@ static void log_notes(struct deploy *deploy, struct str notes)
     }
 }
 
+/* What would be done. It never was. */
+static void show_plan(struct ask *ask, struct deploy *deploy, struct deploys_waiter *waiter,
+                      struct str notes)
+{
+    ask->deploys->last_id--;
+    waiter->done(waiter,
+                 forecast_plan(deploy, conf_strategies[ask->strategy], deploy->forecast, notes),
+                 NULL);
+    deploy_free(&deploy);
+}
+
 static void begin(struct ask *ask, struct deploys_waiter *waiter, struct str notes)
 {
     struct deploy *deploy = make(ask);
+    struct traffic_rate rate =
+        traffic_of(ask->deploys->traffic, ask->service, (int64_t)(clock_us() / 1000));
 
     if (!deploy) {
         refuse(ask, 503, "memory_limit", "Out of memory.");
         waiter->done(waiter, NULL, &ask->problem);
         return;
     }
+    deploy->forecast = forecast_make(deploy, &rate);
+    if (ask->request->is_dry) {
+        show_plan(ask, deploy, waiter, notes);
+        return;
+    }
     enter(ask, deploy);
     log_notes(deploy, notes);
+    forecast_log(deploy, deploy->forecast);
     waiter->next = deploy->waiters;
     deploy->waiters = waiter;
     deploy_save(deploy);
@@ -314,7 +347,8 @@ static void begin(struct ask *ask, struct deploys_waiter *waiter, struct str not
 /* Whether it can be begun as far as it is known here; else the waiter was answered. */
 static bool look_over(struct ask *ask, struct deploys_waiter *waiter)
 {
-    const struct deploy *same = find_same(ask->deploys, ask->request->key);
+    const struct deploy *same =
+        ask->request->is_dry ? NULL : find_same(ask->deploys, ask->request->key);
 
     if (same) {
         waiter->done(waiter, deploy_json(same), NULL);

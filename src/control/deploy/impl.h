@@ -6,8 +6,13 @@
 #ifndef CONTROL_DEPLOY_IMPL_H
 #define CONTROL_DEPLOY_IMPL_H
 
+#include "control/deploy/criteria.h"
+#include "control/deploy/evidence.h"
+#include "control/deploy/forecast.h"
 #include "control/deploy/hook.h"
+#include "control/deploy/judge.h"
 #include "control/deploy/managed.h"
+#include "control/deploy/topup.h"
 #include "control/deploy/watch.h"
 #include "control/scale/scaler.h"
 #include "control/verdict.h"
@@ -16,12 +21,6 @@ enum {
     DEPLOY_ID_MAX = 24,
     DEPLOY_LOG_MAX = 200, /* lines kept of a deploy */
     DEPLOY_KEPT = 50,     /* deploys that are over and still shown */
-    DEPLOY_WINDOW_S = 10, /* of what is looked at for a hard stop */
-};
-
-struct window {
-    int64_t second[DEPLOY_WINDOW_S];
-    uint64_t requests[DEPLOY_WINDOW_S], failures[DEPLOY_WINDOW_S];
 };
 
 /* What is known of the deploy of the service that comes first. */
@@ -51,8 +50,14 @@ struct deploy {
     uint32_t judged_step;               /* that the verdict is of */
     struct verdict_side stable, canary; /* since the last look */
     uint64_t stable_requests, stable_failures, canary_requests, canary_failures; /* in this step */
-    int64_t judged_ms;    /* monotonic; last look */
-    struct window window; /* of the new one */
+    uint64_t stable_probes, canary_probes;         /* of these, our own requests */
+    uint64_t stable_probes_new, canary_probes_new; /* the same since the last look */
+    int64_t judged_ms;                             /* monotonic; last look */
+    struct window window;                          /* of the new one */
+    struct evidence evidence;
+    struct criteria criteria;
+    struct topup topup;
+    json_t *forecast; /* as it was made; NULL: it is not known any more */
     enum deploy_word word;
     char word_actor[DEPLOY_ACTOR_MAX];
     struct deploys_waiter *waiters;
@@ -69,6 +74,7 @@ struct deploy {
 };
 
 struct deploys {
+    struct traffic *traffic;
     struct deploys_options options;
     struct managed *managed;
     struct deploy *all; /* newest first */
@@ -89,6 +95,7 @@ struct platform_question {
 };
 
 /* --- deploys.c */
+extern const char deploy_kind[]; /* of its documents in the store */
 void deploy_log(struct deploy *deploy, const char *format, ...) PRINTF(2, 3);
 /* Writes its state, and what follows for the edges, to the store; what follows is done then. */
 void deploy_save(struct deploy *deploy);
@@ -97,12 +104,6 @@ void deploy_save(struct deploy *deploy);
 /* Runs what the state wants. */
 void hooks_tick(struct deploy *deploy, int wanted);
 void hooks_drop(struct deploy *deploy);
-
-/* --- deploys_judge.c */
-/* Takes what an edge has counted since it was last asked. */
-void judge_take(struct deploy *deploy, struct watch *watch, const json_t *counters);
-/* What is to be thought of the new release now. */
-void judge_look(struct deploy *deploy, struct deploy_seen *seen);
 
 /* --- deploys_show.c */
 json_t *deploy_json(const struct deploy *deploy);

@@ -166,7 +166,7 @@ static void shift(struct look *look)
 
 static void lack_data(struct look *look)
 {
-    static const char words[] = "there were too few requests to tell";
+    const char *words = look->seen->why ? look->seen->why : "there were too few requests to tell";
 
     switch (look->plan->on_no_data) {
     case DEPLOY_PASS:

@@ -17,7 +17,8 @@ struct seen_release {
     uint64_t in_flight;
     bool has_counters; /* the next ones are a base */
     json_int_t instance;
-    uint64_t requests, failures, latency[LATENCY_BUCKETS];
+    struct verdict_side counted; /* as the edge told it the last time */
+    uint64_t probes;             /* the same: our own requests of it */
 };
 
 /* How one edge stands to one service. */

@@ -34,7 +34,8 @@ static struct planning *make(struct deploys *deploys, const struct platform_ques
                                   .request = {.body = json_deep_copy(question->request->body),
                                               .actor = strdup(question->request->actor),
                                               .key = strdup(question->request->key),
-                                              .is_return = question->request->is_return},
+                                              .is_return = question->request->is_return,
+                                              .is_dry = question->request->is_dry},
                                   .waiter = question->waiter};
     if (planning->request.body && planning->request.actor && planning->request.key)
         return planning;

@@ -268,8 +268,7 @@ static void ask(struct watch *watch, const struct edges_ask *what)
     watch->call = edges_ask(watch->managed->deploys->options.edges, watch->index, &full);
 }
 
-/* What a name is in a path or a query. */
-static void encode(const char *name, char *out, size_t size)
+void watch_encode(const char *name, char *out, size_t size)
 {
     size_t n = 0;
 
@@ -286,7 +285,7 @@ static void push(struct watch *watch)
 {
     char name[512], path[600];
 
-    encode(watch->managed->name, name, sizeof(name));
+    watch_encode(watch->managed->name, name, sizeof(name));
     snprintf(path, sizeof(path), "/api/v1/services/%s/releases", name);
     watch->pushing = watch->managed->told;
     ask(watch,
@@ -297,7 +296,7 @@ static void count(struct watch *watch)
 {
     char name[512], path[600];
 
-    encode(watch->managed->name, name, sizeof(name));
+    watch_encode(watch->managed->name, name, sizeof(name));
     snprintf(path, sizeof(path), "/api/v1/counters?service=%s", name);
     ask(watch, &(struct edges_ask){"GET", path, NULL, ASK_TIMEOUT_MS, on_counters, NULL});
 }

@@ -19,6 +19,8 @@ bool watch_compose(struct managed *managed);
 /* What all edges say of a deploy. */
 void watch_see(const struct managed *managed, struct deploy_seen *seen);
 
+/* What a name is in a path or a query. */
+void watch_encode(const char *name, char *out, size_t size);
 /* Whether a release of it is to be there. */
 bool watch_wants(const struct managed *managed, const char *release);
 /* This edge has what it is told. */

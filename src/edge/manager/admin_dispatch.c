@@ -78,6 +78,7 @@ static const struct place places[] = {
      ADMIN_BODY_CONFIG,
      api_releases_put},
     READ("/api/v1/counters", api_counters),
+    DEPLOY(METHOD_POST, SERVICE "/probe", api_probe),
     ACT(METHOD_POST, TARGETS, api_target_add),
     ACT(METHOD_DELETE, TARGETS "/*", api_target_remove),
     ACT(METHOD_POST, TARGETS "/*/drain", api_target_drain),

@@ -100,6 +100,9 @@ void api_releases_put(struct admin_call *call);
 void api_counters(struct admin_call *call);
 void api_counters_fini(struct counters *counters);
 
+/* --- api_probe.c: sends requests of our own to a release. */
+void api_probe(struct admin_call *call);
+
 /* --- api_certificates.c */
 /* All certificates, without keys. */
 void api_certificates_get(struct admin_call *call);

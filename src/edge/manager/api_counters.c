@@ -2,7 +2,8 @@
  *
  * What releases are judged by, first tries, failures and latency of each, summed over the workers
  * since the edge began; and what is asked of services now. Small enough to be asked for each
- * second: latency is told as pairs of bucket and count, and with ?since= only what has changed.
+ * second: latency is told as pairs of bucket and count, clients as triples of group, requests and
+ * failures, and with ?since= only what has changed.
  */
 #include <stdlib.h>
 
@@ -54,6 +55,18 @@ static json_t *latency_json(const struct stat_release *sum)
     return list;
 }
 
+static json_t *clients_json(const struct stat_release *sum)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < STAT_CLIENTS; i++)
+        if (sum->clients[i].requests || sum->clients[i].failures)
+            json_array_append_new(list,
+                                  json_pack("[i,I,I]", (int)i, (json_int_t)sum->clients[i].requests,
+                                            (json_int_t)sum->clients[i].failures));
+    return list;
+}
+
 static void on_release(void *owner, uint32_t slot, const struct stats_name *name,
                        const struct stat_release *sum)
 {
@@ -68,11 +81,12 @@ static void on_release(void *owner, uint32_t slot, const struct stats_name *name
         (listing->service.len && !str_same(listing->service, name->service)))
         return;
     json_array_append_new(listing->list,
-                          json_pack("{s:s%,s:s%,s:I,s:I,s:I,s:o}", "service", name->service.p,
-                                    name->service.len, "release", name->release.p,
+                          json_pack("{s:s%,s:s%,s:I,s:I,s:I,s:I,s:o,s:o}", "service",
+                                    name->service.p, name->service.len, "release", name->release.p,
                                     name->release.len, "requests", (json_int_t)sum->requests,
-                                    "failures", (json_int_t)sum->failures, "rescued",
-                                    (json_int_t)sum->rescued, "latency", latency_json(sum)));
+                                    "failures", (json_int_t)sum->failures, "probes",
+                                    (json_int_t)sum->samples, "rescued", (json_int_t)sum->rescued,
+                                    "latency", latency_json(sum), "clients", clients_json(sum)));
 }
 
 /* False: it is no number. */

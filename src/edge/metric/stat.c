@@ -6,6 +6,11 @@
  */
 #include "edge/metric/stat.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/random.h"
+
 /* clang-format off */
 #define CODES(CODE) \
     CODE(100) CODE(101) CODE(103) CODE(200) CODE(201) CODE(202) CODE(203) CODE(204) \
@@ -65,4 +70,9 @@ void stat_observe(struct stat_histogram *histogram, uint64_t us)
         bucket++;
     stat_add(&histogram->buckets[bucket], 1);
     stat_add(&histogram->sum_us, us);
+}
+
+unsigned stat_client_group(struct str service, uint64_t client)
+{
+    return (unsigned)(random_mix(client ^ XXH3_64bits(service.p, service.len)) % STAT_CLIENTS);
 }

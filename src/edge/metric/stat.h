@@ -15,6 +15,7 @@ enum {
     STAT_CODES = 64,   /* known status codes, then one a class: "1xx" .. "5xx" */
     STAT_BUCKETS = 20, /* of a latency histogram, +Inf included */
     STAT_WORKERS_MAX = 64,
+    STAT_CLIENTS = 16, /* groups that clients fall into by a hash of theirs */
 };
 
 /* Upper edges of the histogram in microseconds, ascending, STAT_BUCKETS - 1 of them:
@@ -43,12 +44,22 @@ struct stat_target {
     struct stat_histogram duration; /* head sent to answer complete */
 };
 
+struct stat_client {
+    uint64_t requests, failures;
+};
+
 /* What a release is judged by: first tries of requests, whatever became of later ones. */
 struct stat_release {
     uint64_t requests, failures;       /* tries that came to an end; those that failed */
+    uint64_t samples;                  /* of the tries, those that were our own requests */
     uint64_t rescued;                  /* failures that the stable release made good */
     uint64_t latency[LATENCY_BUCKETS]; /* request out to head in, of those that did not fail */
+    struct stat_client clients[STAT_CLIENTS]; /* the first two of clients that have an address */
 };
+
+/* The group of a client, by its hash, among those of a service. On every edge the same, so that
+ * they can be summed; it keeps no secret. */
+unsigned stat_client_group(struct str service, uint64_t client);
 
 /* Index of a status code into codes[]; and back, as its label ("200", "5xx"). */
 unsigned stat_code_index(unsigned status);
