@@ -15,6 +15,7 @@
 #include "control/control_api.h"
 #include "control/deploy/deploys.h"
 #include "control/edges.h"
+#include "control/journal.h"
 #include "control/lock.h"
 #include "control/outbound.h"
 #include "control/say.h"
@@ -31,6 +32,7 @@ struct control {
     uv_signal_t term, interrupt, reload;
     struct outbound *outbound;
     struct store *store;
+    struct journal *journal;
     struct edges *edges;
     struct acme *acme;
     struct deploys *deploys;
@@ -90,6 +92,7 @@ static void on_tick(uv_timer_t *timer)
         reread(control);
     edges_tick(control->edges, (int64_t)(clock_us() / 1000));
     acme_tick(control->acme);
+    journal_tick(control->journal, (int64_t)(clock_us() / 1000));
     deploys_tick(control->deploys);
 }
 
@@ -157,7 +160,8 @@ static bool open_parts(struct control *control, const struct conf *conf)
     snprintf(control->state, sizeof(control->state), "%.*s", STR_FMT(conf->state.s));
     store = (struct store_options){&control->loop, control->state, control->lock};
     control->store = store_new(&store);
-    control->outbound = control->store ? outbound_new(&control->loop) : NULL;
+    control->journal = control->store ? journal_new(control->store) : NULL;
+    control->outbound = control->journal ? outbound_new(&control->loop) : NULL;
     edges = (struct edges_options){control->outbound, control->store, on_generation, on_change,
                                    control};
     control->edges = control->outbound ? edges_new(&edges) : NULL;
@@ -200,6 +204,7 @@ static void close_parts(struct control *control)
     uv_run(&control->loop, UV_RUN_DEFAULT);
     control_api_free(&control->api);
     deploys_free(&control->deploys);
+    journal_free(&control->journal);
     store_free(&control->store);
     uv_loop_close(&control->loop);
 }

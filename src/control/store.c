@@ -21,6 +21,7 @@ struct store {
     bool is_changed, has_backup; /* as the last job left it */
     unsigned since_backup_s;
     int64_t epoch;
+    uint64_t appended;
     char error[STORE_ERROR];
 };
 
@@ -56,6 +57,7 @@ static void note(struct store *store, const struct store_job *job)
     snprintf(store->error, sizeof(store->error), "%s", job->status ? job->error : "");
     store->epoch = store->db.epoch;
     store->is_changed = store->db.is_changed;
+    store->appended = store->db.appended;
 }
 
 static void on_done(uv_work_t *work, int cancelled)
@@ -212,6 +214,11 @@ void store_free(struct store **store)
 int64_t store_epoch(const struct store *store)
 {
     return store->epoch;
+}
+
+uint64_t store_appended(const struct store *store)
+{
+    return store->appended;
 }
 
 const char *store_error(const struct store *store)
