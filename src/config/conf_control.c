@@ -34,6 +34,15 @@ const struct field conf_control_fields[] = {
      .type = FIELD_LIST,
      .element = &(const struct field){.name = "", .type = FIELD_OBJECT, .fields = edge_fields},
      FIELD_ITEMS(struct conf_control, edges, edge_count)},
+    {.name = "effect_after",
+     .doc = "How long after a change of a service the ledger says what it led to: requests, "
+            "failures and latency of so long before and after it.",
+     .standard = "10m",
+     .type = FIELD_DURATION,
+     .flags = FIELD_OFF,
+     .min = 5000,
+     .max = 24 * 3600 * 1000,
+     FIELD_AT(struct conf_control, effect_after_ms)},
     FIELD_END,
 };
 

@@ -17,6 +17,7 @@ struct conf_edge {
 struct conf_control {
     struct conf_edge *edges;
     uint32_t edge_count;
+    uint32_t effect_after_ms; /* 0: off */
 };
 
 #endif

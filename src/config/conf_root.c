@@ -71,7 +71,7 @@ const struct field conf_root_fields[] = {
      .fields = conf_admin_fields,
      FIELD_AT(struct conf, admin)},
     {.name = "control",
-     .doc = "The process that orders certificates.",
+     .doc = "The process that deploys, orders certificates and keeps the ledger.",
      .type = FIELD_OBJECT,
      .fields = conf_control_fields,
      FIELD_AT(struct conf, control)},

@@ -15,6 +15,7 @@
 #include "control/control_api.h"
 #include "control/deploy/deploys.h"
 #include "control/edges.h"
+#include "control/effect.h"
 #include "control/journal.h"
 #include "control/lock.h"
 #include "control/outbound.h"
@@ -34,6 +35,7 @@ struct control {
     struct store *store;
     struct journal *journal;
     struct edges *edges;
+    struct effect *effect;
     struct acme *acme;
     struct deploys *deploys;
     struct control_api *api;
@@ -64,6 +66,7 @@ static void configure(struct control *control, const struct conf *conf)
 {
     if (edges_configure(control->edges, conf))
         say_line("out of memory: the list of edges stays as it is");
+    effect_configure(control->effect, conf->control.effect_after_ms);
     acme_configure(control->acme, conf);
     deploys_configure(control->deploys);
 }
@@ -92,6 +95,7 @@ static void on_tick(uv_timer_t *timer)
         reread(control);
     edges_tick(control->edges, (int64_t)(clock_us() / 1000));
     acme_tick(control->acme);
+    effect_tick(control->effect);
     journal_tick(control->journal, (int64_t)(clock_us() / 1000));
     deploys_tick(control->deploys);
 }
@@ -166,7 +170,8 @@ static bool open_parts(struct control *control, const struct conf *conf)
                                    control};
     control->edges = control->outbound ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
-    control->acme = control->edges ? acme_new(&acme) : NULL;
+    control->effect = control->edges ? effect_new(control->store, control->edges) : NULL;
+    control->acme = control->effect ? acme_new(&acme) : NULL;
     deploys = (struct deploys_options){.loop = &control->loop,
                                        .outbound = control->outbound,
                                        .edges = control->edges,
@@ -197,6 +202,8 @@ static void close_parts(struct control *control)
     acme_free(&control->acme);
     if (control->deploys)
         deploys_close(control->deploys);
+    if (control->effect)
+        effect_close(control->effect);
     edges_free(&control->edges);
     unit_client_close(&control->units);
     outbound_close(&control->outbound);
@@ -204,6 +211,7 @@ static void close_parts(struct control *control)
     uv_run(&control->loop, UV_RUN_DEFAULT);
     control_api_free(&control->api);
     deploys_free(&control->deploys);
+    effect_free(&control->effect);
     journal_free(&control->journal);
     store_free(&control->store);
     uv_loop_close(&control->loop);

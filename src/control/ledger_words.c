@@ -133,6 +133,57 @@ static void gap(const struct words *w)
     snprintf(w->text, LEDGER_WORDS, "%lld changes are not known", number_of(w->after, "changes"));
 }
 
+static const char *share_text(const json_t *sum, char text[32])
+{
+    long long requests = number_of(sum, "requests");
+
+    snprintf(text, 32, "%.3g%%",
+             requests > 0 ? 100.0 * (double)number_of(sum, "failures") / (double)requests : 0.0);
+    return text;
+}
+
+static void add_sum(const struct words *w, const json_t *sum)
+{
+    size_t len = strlen(w->text);
+    char share[32];
+
+    if (!number_of(sum, "requests")) {
+        snprintf(w->text + len, LEDGER_WORDS - len, "no requests");
+        return;
+    }
+    snprintf(w->text + len, LEDGER_WORDS - len, "%lld requests, %s failed",
+             number_of(sum, "requests"), share_text(sum, share));
+    len = strlen(w->text);
+    if (json_object_get(sum, "p95_us"))
+        snprintf(w->text + len, LEDGER_WORDS - len, ", half within %.4g ms, 95%% within %.4g ms",
+                 (double)number_of(sum, "p50_us") / 1000, (double)number_of(sum, "p95_us") / 1000);
+}
+
+static void add_text(const struct words *w, const char *text)
+{
+    size_t len = strlen(w->text);
+
+    snprintf(w->text + len, LEDGER_WORDS - len, "%s", text);
+}
+
+static void effect(const struct words *w)
+{
+    const json_t *of = json_object_get(w->entry, "effect");
+
+    snprintf(w->text, LEDGER_WORDS, "what %lld led to", number_of(w->entry, "of"));
+    if (!json_is_true(json_object_get(of, "known"))) {
+        add_text(w, " is not known: ");
+        add_text(w, text_of(of, "why"));
+        return;
+    }
+    add_text(w, ": ");
+    add_sum(w, json_object_get(of, "before"));
+    add_text(w, " -> ");
+    add_sum(w, json_object_get(of, "after"));
+    if (json_is_true(json_object_get(of, "partial")))
+        add_text(w, " (of some edges not all is known)");
+}
+
 static const struct {
     const char *action;
     void (*write)(const struct words *w);
@@ -142,6 +193,7 @@ static const struct {
     {"deploy.fail", go_back},    {"deploy.abort", go_back},   {"deploy.rollback", go_back},
     {"deploy.live", live},       {"deploy.done", done},       {"deploy.undone", undone},
     {"deploy.ask", ask},         {"deploy.restart", restart}, {"ledger.gap", gap},
+    {"effect", effect},
 };
 
 bool ledger_words(const json_t *entry, char text[LEDGER_WORDS])

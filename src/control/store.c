@@ -18,6 +18,7 @@ struct store {
     uv_work_t work;
     struct store_job opening, backup;
     bool is_closing, is_backing_up;
+    bool is_write_error;         /* what `error` is of */
     bool is_changed, has_backup; /* as the last job left it */
     unsigned since_backup_s;
     int64_t epoch;
@@ -52,9 +53,13 @@ static void note(struct store *store, const struct store_job *job)
     store->db.note[0] = '\0';
     if (job->status && strcmp(job->error, store->error) != 0)
         say_line("%s", job->error);
-    else if (!job->status && *store->error)
-        say_line("the store works again");
-    snprintf(store->error, sizeof(store->error), "%s", job->status ? job->error : "");
+    if (job->status)
+        store->is_write_error = !job->is_reading;
+    if (job->status || !store->is_write_error || !job->is_reading) {
+        if (!job->status && *store->error)
+            say_line("the store works again");
+        snprintf(store->error, sizeof(store->error), "%s", job->status ? job->error : "");
+    }
     store->epoch = store->db.epoch;
     store->is_changed = store->db.is_changed;
     store->appended = store->db.appended;

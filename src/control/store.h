@@ -34,6 +34,7 @@ struct store_job {
     char error[STORE_ERROR];
     void (*work)(struct store_db *db, struct store_job *job); /* private, as the next ones */
     enum status status;
+    bool is_reading;
     struct store_job *next;
 };
 
@@ -48,7 +49,8 @@ void store_free(struct store **store);
 
 /* The epoch of this run; 0: the file could not be opened yet. */
 int64_t store_epoch(const struct store *store);
-/* Why the last job failed, as a sentence; NULL: it did not. */
+/* Why the last job failed, as a sentence; NULL: it did not. That something can be read does not
+ * end a failure to write. */
 const char *store_error(const struct store *store);
 /* Another number than before: the ledger has grown. */
 uint64_t store_appended(const struct store *store);

@@ -97,5 +97,6 @@ static void read_all(struct store_db *db, struct store_job *job)
 
 void store_list(struct store *store, struct store_list *list)
 {
+    list->job.is_reading = true;
     store_push(store, &list->job, read_all);
 }

@@ -375,10 +375,12 @@ void store_append(struct store *store, struct store_append *job)
 
 void store_feed(struct store *store, struct store_feed *feed)
 {
+    feed->job.is_reading = true;
     store_push(store, &feed->job, read_feed);
 }
 
 void store_read(struct store *store, struct store_read *read)
 {
+    read->job.is_reading = true;
     store_push(store, &read->job, read_entries);
 }

@@ -87,6 +87,24 @@ static void test_neither_is_there_when_one_fails(void **state)
     assert_int_equal(count_good(rig), 1);
 }
 
+static void test_reading_does_not_end_a_failure_to_write(void **state)
+{
+    struct rig *rig = *state;
+    struct store_put job = {.count = 0};
+
+    assert_int_equal(run_sql(rig->path, "CREATE TRIGGER no BEFORE INSERT ON ledger BEGIN SELECT "
+                                        "RAISE(ABORT, 'no'); END"),
+                     SQLITE_OK);
+    assert_int_equal(put(rig, &job, 1), E_IO);
+    store_put_free(&job);
+    assert_int_equal(count_good(rig), 0);
+    assert_non_null(store_error(rig->store));
+    assert_int_equal(run_sql(rig->path, "DROP TRIGGER no"), SQLITE_OK);
+    assert_int_equal(put(rig, &job, 2), OK);
+    store_put_free(&job);
+    assert_null(store_error(rig->store));
+}
+
 static void test_what_something_led_to_is_for_control_to_say(void **state)
 {
     struct rig *rig = *state;
@@ -190,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_an_entry_is_written_with_its_document),
         TEST(test_neither_is_there_when_one_fails),
+        TEST(test_reading_does_not_end_a_failure_to_write),
         TEST(test_what_something_led_to_is_for_control_to_say),
         TEST(test_in_order_and_again_when_the_store_failed),
         TEST(test_what_is_too_much_is_counted),

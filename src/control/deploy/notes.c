@@ -178,10 +178,12 @@ static void note_undone(const struct change *change)
 
 static void note_ask(const struct change *change)
 {
+    struct deploy_wants wants = deploy_wants(&change->deploy->plan, change->now);
     json_t *after = why_json(change);
 
     json_object_set_new(after, "phase", json_string(deploy_phase_name(change->now->phase)));
-    note(change->deploy, NULL, "deploy.ask", NULL, after);
+    json_object_set_new(after, "share", share_json(wants.new_share));
+    note(change->deploy, NULL, "deploy.ask", release_json(change->deploy->old), after);
 }
 
 static void (*const phases[DEPLOY_PHASES])(const struct change *change) = {
