@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/conf_check.h"
+#include "config/conf_url.h"
 #include "config/names.h"
 
 enum { EDGES_MAX = 63, SOCKET_MAX = 107 };
@@ -46,39 +47,20 @@ const struct field conf_control_fields[] = {
     FIELD_END,
 };
 
-static bool begins(struct str s, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    return s.len > len && !memcmp(s.p, prefix, len);
-}
-
 /* http:// alone would show the token, and private keys, to whoever listens on the way. */
-static bool is_loopback(struct str url)
-{
-    const char *host = url.p + strlen("http://");
-    size_t rest = url.len - strlen("http://");
-    size_t len = *host == '[' ? strcspn(host, "]/") + 1 : strcspn(host, ":/");
-
-    if (len > rest)
-        return false;
-    if (!strncmp(host, "127.", 4))
-        return strspn(host, "0123456789.") == len;
-    return (len == 9 && !memcmp(host, "localhost", 9)) || (len == 5 && !memcmp(host, "[::1]", 5));
-}
-
 static void check_url(struct diag *diag, const struct conf_text *url)
 {
-    bool is_unix = begins(url->s, "unix:/");
+    bool is_unix = conf_url_begins(url->s, "unix:/");
 
     if (!url->s.len || !conf_check_text(diag, url))
         return;
     if (is_unix && url->s.len - strlen("unix:") > SOCKET_MAX) {
         diag_error(diag, url->at, "the path of the socket is too long: at most %d bytes",
                    SOCKET_MAX);
-    } else if (!is_unix && !begins(url->s, "https://") && !begins(url->s, "http://")) {
+    } else if (!is_unix && !conf_url_begins(url->s, "https://") &&
+               !conf_url_begins(url->s, "http://")) {
         diag_error(diag, url->at, "an edge's url begins with https://, http:// or unix:/");
-    } else if (begins(url->s, "http://") && !is_loopback(url->s)) {
+    } else if (conf_url_begins(url->s, "http://") && !conf_url_is_near(url->s, "http://")) {
         diag_error(diag, url->at, "private keys go to an edge: without TLS only on loopback");
         diag_hint(diag, "write https://");
     }

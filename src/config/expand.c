@@ -236,6 +236,10 @@ void expand_tree(struct node *node, const struct conf_world *world, struct arena
     for (struct node *key = node->child.first; key; key = key->next->next) {
         struct node *value = key->next;
 
+        if (!world->expands_control && str_same(key->text, STR("notices"))) {
+            keep_node(value);
+            continue;
+        }
         if (value->kind != NODE_MAP || !str_same(key->text, STR("services"))) {
             expand_node(&e, value);
             continue;

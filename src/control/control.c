@@ -18,6 +18,7 @@
 #include "control/effect.h"
 #include "control/journal.h"
 #include "control/lock.h"
+#include "control/notices.h"
 #include "control/outbound.h"
 #include "control/say.h"
 #include "control/store.h"
@@ -36,6 +37,7 @@ struct control {
     struct journal *journal;
     struct edges *edges;
     struct effect *effect;
+    struct notices *notices;
     struct acme *acme;
     struct deploys *deploys;
     struct control_api *api;
@@ -67,6 +69,8 @@ static void configure(struct control *control, const struct conf *conf)
     if (edges_configure(control->edges, conf))
         say_line("out of memory: the list of edges stays as it is");
     effect_configure(control->effect, conf->control.effect_after_ms);
+    if (notices_configure(control->notices, &conf->notices))
+        say_line("out of memory: nobody is told of anything");
     acme_configure(control->acme, conf);
     deploys_configure(control->deploys);
 }
@@ -96,6 +100,7 @@ static void on_tick(uv_timer_t *timer)
     edges_tick(control->edges, (int64_t)(clock_us() / 1000));
     acme_tick(control->acme);
     effect_tick(control->effect);
+    notices_tick(control->notices);
     journal_tick(control->journal, (int64_t)(clock_us() / 1000));
     deploys_tick(control->deploys);
 }
@@ -133,6 +138,13 @@ static void on_reload(uv_signal_t *watch, int number)
     control->is_stale = true;
 }
 
+static void on_status(void *owner, const char *edge, const json_t *status)
+{
+    struct control *control = owner;
+
+    notices_see(control->notices, edge, status);
+}
+
 /* All that matters is on disk: what is under way is taken up again. */
 static void on_signal(uv_signal_t *watch, int number)
 {
@@ -166,9 +178,14 @@ static bool open_parts(struct control *control, const struct conf *conf)
     control->store = store_new(&store);
     control->journal = control->store ? journal_new(control->store) : NULL;
     control->outbound = control->journal ? outbound_new(&control->loop) : NULL;
-    edges = (struct edges_options){control->outbound, control->store, on_generation, on_change,
-                                   control};
-    control->edges = control->outbound ? edges_new(&edges) : NULL;
+    control->notices = control->outbound ? notices_new(control->store, control->outbound) : NULL;
+    edges = (struct edges_options){.outbound = control->outbound,
+                                   .store = control->store,
+                                   .on_generation = on_generation,
+                                   .on_change = on_change,
+                                   .on_status = on_status,
+                                   .owner = control};
+    control->edges = control->notices ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
     control->effect = control->edges ? effect_new(control->store, control->edges) : NULL;
     control->acme = control->effect ? acme_new(&acme) : NULL;
@@ -180,8 +197,8 @@ static bool open_parts(struct control *control, const struct conf *conf)
                                        .config = control->options->config,
                                        .world = control->options->world};
     control->deploys = control->acme ? deploys_new(&deploys) : NULL;
-    api = (struct control_api_options){&control->loop, control->edges, control->store,
-                                       control->deploys, control->state};
+    api = (struct control_api_options){&control->loop,   control->edges,   control->store,
+                                       control->deploys, control->notices, control->state};
     control->api = control->deploys ? control_api_new(&api) : NULL;
     return control->api != NULL;
 }
@@ -202,6 +219,8 @@ static void close_parts(struct control *control)
     acme_free(&control->acme);
     if (control->deploys)
         deploys_close(control->deploys);
+    if (control->notices)
+        notices_close(control->notices);
     if (control->effect)
         effect_close(control->effect);
     edges_free(&control->edges);
@@ -212,6 +231,7 @@ static void close_parts(struct control *control)
     control_api_free(&control->api);
     deploys_free(&control->deploys);
     effect_free(&control->effect);
+    notices_free(&control->notices);
     journal_free(&control->journal);
     store_free(&control->store);
     uv_loop_close(&control->loop);

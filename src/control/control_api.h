@@ -11,6 +11,7 @@
 
 #include "control/deploy/deploys.h"
 #include "control/edges.h"
+#include "control/notices.h"
 #include "control/store.h"
 
 struct control_api; /* private */
@@ -20,6 +21,7 @@ struct control_api_options {
     struct edges *edges;
     struct store *store;
     struct deploys *deploys;
+    struct notices *notices;
     const char *state; /* directory; borrowed */
 };
 
