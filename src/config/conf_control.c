@@ -29,6 +29,51 @@ static const struct field edge_fields[] = {
     FIELD_END,
 };
 
+static const struct field backup_fields[] = {
+    {.name = "url",
+     .doc = "`s3://BUCKET[/PREFIX]` of Amazon, or `https://ENDPOINT/BUCKET[/PREFIX]` of another "
+            "store that speaks S3.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NONEMPTY,
+     FIELD_AT(struct conf_backup, url)},
+    {.name = "region",
+     .doc = "Where the bucket is, as its store calls it.",
+     .standard = "us-east-1",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NONEMPTY,
+     FIELD_AT(struct conf_backup, region)},
+    {.name = "key",
+     .doc = "The id of an access key that may put, list and delete there.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NONEMPTY | FIELD_SECRET,
+     FIELD_AT(struct conf_backup, key)},
+    {.name = "secret",
+     .doc = "Its secret; best as `${env:NAME}`.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NONEMPTY | FIELD_SECRET,
+     FIELD_AT(struct conf_backup, secret)},
+    {.name = "ca",
+     .doc = "A file of roots to trust there; not written: the system's.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NONEMPTY,
+     FIELD_AT(struct conf_backup, ca)},
+    {.name = "every",
+     .doc = "How often, when something has changed.",
+     .standard = "1h",
+     .type = FIELD_DURATION,
+     .min = 1000,
+     .max = 7 * 24 * 3600 * 1000U,
+     FIELD_AT(struct conf_backup, every_ms)},
+    {.name = "keep",
+     .doc = "How many are kept; the oldest beyond are deleted.",
+     .standard = "24",
+     .type = FIELD_INT,
+     .min = 1,
+     .max = 1000,
+     FIELD_AT(struct conf_backup, keep)},
+    FIELD_END,
+};
+
 const struct field conf_control_fields[] = {
     {.name = "edges",
      .doc = "Edges on other machines that get certificates from here.",
@@ -44,6 +89,13 @@ const struct field conf_control_fields[] = {
      .min = 5000,
      .max = 24 * 3600 * 1000,
      FIELD_AT(struct conf_control, effect_after_ms)},
+    {.name = "backup",
+     .doc = "Where copies of control's database go; not written: only to a file beside it.",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_PRESENT,
+     .fields = backup_fields,
+     .count_offset = offsetof(struct conf_control, has_backup),
+     FIELD_AT(struct conf_control, backup)},
     FIELD_END,
 };
 
@@ -77,6 +129,21 @@ static void check_alone(const struct conf *conf, struct diag *diag)
                        "processes run beside an edge, and role control has none");
 }
 
+static void check_backup(struct diag *diag, const struct conf_backup *backup)
+{
+    const struct conf_text *url = &backup->url;
+
+    conf_check_text(diag, &backup->region);
+    conf_check_text(diag, &backup->key);
+    conf_check_text(diag, &backup->secret);
+    if (!url->s.len || !conf_check_text(diag, url) || conf_url_begins(url->s, "s3://"))
+        return;
+    if (!conf_url_begins(url->s, "https://") && !conf_url_is_near(url->s, "http://")) {
+        diag_error(diag, url->at, "a backup's url begins with s3:// or https://");
+        diag_hint(diag, "http:// is for loopback alone: what control knows goes there");
+    }
+}
+
 void conf_check_control(struct decoder *decoder)
 {
     const struct conf_control *control = &decoder->conf->control;
@@ -85,6 +152,8 @@ void conf_check_control(struct decoder *decoder)
 
     if (decoder->conf->role == CONF_ROLE_CONTROL)
         check_alone(decoder->conf, diag);
+    if (control->has_backup && decoder->world->expands_control)
+        check_backup(diag, &control->backup);
     if (control->edge_count > EDGES_MAX)
         diag_error(diag, control->edges[EDGES_MAX].name.at, "more than %d edges", EDGES_MAX);
     names_init(&names, decoder->arena, control->edge_count);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/user.h"
 #include "control/acme.h"
+#include "control/backups.h"
 #include "control/control_api.h"
 #include "control/deploy/deploys.h"
 #include "control/edges.h"
@@ -38,6 +39,7 @@ struct control {
     struct edges *edges;
     struct effect *effect;
     struct notices *notices;
+    struct backups *backups;
     struct acme *acme;
     struct deploys *deploys;
     struct control_api *api;
@@ -69,6 +71,8 @@ static void configure(struct control *control, const struct conf *conf)
     if (edges_configure(control->edges, conf))
         say_line("out of memory: the list of edges stays as it is");
     effect_configure(control->effect, conf->control.effect_after_ms);
+    if (backups_configure(control->backups, &conf->control))
+        say_line("out of memory: no backups are made");
     if (notices_configure(control->notices, &conf->notices))
         say_line("out of memory: nobody is told of anything");
     acme_configure(control->acme, conf);
@@ -101,6 +105,7 @@ static void on_tick(uv_timer_t *timer)
     acme_tick(control->acme);
     effect_tick(control->effect);
     notices_tick(control->notices);
+    backups_tick(control->backups, (int64_t)(clock_us() / 1000));
     journal_tick(control->journal, (int64_t)(clock_us() / 1000));
     deploys_tick(control->deploys);
 }
@@ -168,6 +173,7 @@ static bool open_parts(struct control *control, const struct conf *conf)
     struct control_api_options api;
     struct store_options store;
     struct edges_options edges;
+    struct backups_options backups;
     struct acme_options acme;
     struct deploys_options deploys;
     int units = unit_link_inherit();
@@ -188,7 +194,10 @@ static bool open_parts(struct control *control, const struct conf *conf)
     control->edges = control->notices ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
     control->effect = control->edges ? effect_new(control->store, control->edges) : NULL;
-    control->acme = control->effect ? acme_new(&acme) : NULL;
+    backups = (struct backups_options){&control->loop, control->store, control->journal,
+                                       control->outbound};
+    control->backups = control->effect ? backups_new(&backups) : NULL;
+    control->acme = control->backups ? acme_new(&acme) : NULL;
     deploys = (struct deploys_options){.loop = &control->loop,
                                        .outbound = control->outbound,
                                        .edges = control->edges,
@@ -198,7 +207,8 @@ static bool open_parts(struct control *control, const struct conf *conf)
                                        .world = control->options->world};
     control->deploys = control->acme ? deploys_new(&deploys) : NULL;
     api = (struct control_api_options){&control->loop,   control->edges,   control->store,
-                                       control->deploys, control->notices, control->state};
+                                       control->deploys, control->notices, control->backups,
+                                       control->state};
     control->api = control->deploys ? control_api_new(&api) : NULL;
     return control->api != NULL;
 }
@@ -221,6 +231,8 @@ static void close_parts(struct control *control)
         deploys_close(control->deploys);
     if (control->notices)
         notices_close(control->notices);
+    if (control->backups)
+        backups_close(control->backups);
     if (control->effect)
         effect_close(control->effect);
     edges_free(&control->edges);
@@ -232,6 +244,7 @@ static void close_parts(struct control *control)
     deploys_free(&control->deploys);
     effect_free(&control->effect);
     notices_free(&control->notices);
+    backups_free(&control->backups);
     journal_free(&control->journal);
     store_free(&control->store);
     uv_loop_close(&control->loop);

@@ -9,6 +9,7 @@
 
 #include <uv.h>
 
+#include "control/backups.h"
 #include "control/deploy/deploys.h"
 #include "control/edges.h"
 #include "control/notices.h"
@@ -22,6 +23,7 @@ struct control_api_options {
     struct store *store;
     struct deploys *deploys;
     struct notices *notices;
+    struct backups *backups;
     const char *state; /* directory; borrowed */
 };
 

@@ -126,6 +126,19 @@ static void restart(const struct words *w)
     add_why(w);
 }
 
+/* --- backups */
+
+static void backup_fail(const struct words *w)
+{
+    snprintf(w->text, LEDGER_WORDS, "the backup to %s fails", text_of(w->after, "url"));
+    add_why(w);
+}
+
+static void backup_work(const struct words *w)
+{
+    snprintf(w->text, LEDGER_WORDS, "the backup to %s works again", text_of(w->after, "url"));
+}
+
 /* --- the rest */
 
 static void gap(const struct words *w)
@@ -188,12 +201,12 @@ static const struct {
     const char *action;
     void (*write)(const struct words *w);
 } actions[] = {
-    {"deploy.begin", begin},     {"deploy.shift", shift},     {"deploy.verdict", verdict},
-    {"deploy.approve", approve}, {"deploy.promote", promote}, {"deploy.retry", retry},
-    {"deploy.fail", go_back},    {"deploy.abort", go_back},   {"deploy.rollback", go_back},
-    {"deploy.live", live},       {"deploy.done", done},       {"deploy.undone", undone},
-    {"deploy.ask", ask},         {"deploy.restart", restart}, {"ledger.gap", gap},
-    {"effect", effect},
+    {"deploy.begin", begin},     {"deploy.shift", shift},      {"deploy.verdict", verdict},
+    {"deploy.approve", approve}, {"deploy.promote", promote},  {"deploy.retry", retry},
+    {"deploy.fail", go_back},    {"deploy.abort", go_back},    {"deploy.rollback", go_back},
+    {"deploy.live", live},       {"deploy.done", done},        {"deploy.undone", undone},
+    {"deploy.ask", ask},         {"deploy.restart", restart},  {"ledger.gap", gap},
+    {"effect", effect},          {"backup.fail", backup_fail}, {"backup.work", backup_work},
 };
 
 bool ledger_words(const json_t *entry, char text[LEDGER_WORDS])

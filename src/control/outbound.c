@@ -291,18 +291,25 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *owner)
     return n;
 }
 
+static bool add_line(struct curl_slist **lines, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*lines, line);
+
+    *lines = longer ? longer : *lines;
+    return longer != NULL;
+}
+
 static bool set_fields(struct outbound_call *call, const struct outbound_request *request)
 {
-    // A body is sent at once, without asking first whether it is wanted.
-    call->fields = curl_slist_append(NULL, "Expect:");
-    for (const char *const *line = request->fields; call->fields && line && *line; line++) {
-        struct curl_slist *longer = curl_slist_append(call->fields, *line);
+    bool is_good = true;
 
-        if (!longer)
-            return false;
-        call->fields = longer;
-    }
-    return call->fields && !curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->fields);
+    // A body is sent at once, without asking first whether it is wanted. What is taken away so
+    // would be signed all the same, though it is not sent.
+    if (!request->sign)
+        is_good = add_line(&call->fields, "Expect:");
+    for (const char *const *line = request->fields; is_good && line && *line; line++)
+        is_good = add_line(&call->fields, *line);
+    return is_good && !curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->fields);
 }
 
 static bool set_target(CURL *easy, const struct outbound_request *request)
@@ -349,13 +356,9 @@ static size_t on_room(char *room, size_t size, size_t count, void *owner)
 
 static bool set_recipients(struct outbound_call *call, const struct outbound_mail *mail)
 {
-    for (const char *const *to = mail->to; *to; to++) {
-        struct curl_slist *longer = curl_slist_append(call->recipients, *to);
-
-        if (!longer)
+    for (const char *const *to = mail->to; *to; to++)
+        if (!add_line(&call->recipients, *to))
             return false;
-        call->recipients = longer;
-    }
     return !curl_easy_setopt(call->easy, CURLOPT_MAIL_RCPT, call->recipients);
 }
 
@@ -390,9 +393,21 @@ static bool set_mail(struct outbound_call *call, const struct outbound_request *
 
 /* --- HTTP */
 
+/* https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html */
+static bool set_sign(CURL *easy, const struct outbound_sign *sign)
+{
+    char scope[160];
+
+    if (snprintf(scope, sizeof(scope), "aws:amz:%s:s3", sign->region) >= (int)sizeof(scope))
+        return false;
+    return !curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, scope) &&
+           set_login(easy, sign->key, sign->secret);
+}
+
 static bool set_http(struct outbound_call *call, const struct outbound_request *request)
 {
-    return set_message(call->easy, request) && set_fields(call, request);
+    return set_message(call->easy, request) && set_fields(call, request) &&
+           (!request->sign || set_sign(call->easy, request->sign));
 }
 
 static bool set_up(struct outbound_call *call, const struct outbound_request *request)

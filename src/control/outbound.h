@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * HTTP and e-mail from control to the outside: libcurl's multi-socket interface on the loop. Called
- * by edges.c, ACME, and notices. Every call has a time limit and a limit on the size of its
+ * by edges.c, ACME, notices and backups. Every call has a time limit and a limit on the size of its
  * answer; certificates of servers are verified. A call is owned here; it ends in one call of
  * `done`, or in outbound_cancel(). Control's one thread.
  */
@@ -33,6 +33,11 @@ struct outbound_mail {
     const char *user, *password; /* user NULL: no login */
 };
 
+/* Of a store that speaks S3: signed with version 4 of Amazon's signature. All texts are copied. */
+struct outbound_sign {
+    const char *region, *key, *secret;
+};
+
 /* All texts are copied. */
 struct outbound_request {
     const char *method, *url;
@@ -41,6 +46,7 @@ struct outbound_request {
     struct str body;                  /* absent: none */
     const char *ca;                   /* bundle of PEM; NULL: the system's */
     const struct outbound_mail *mail; /* NULL: it is HTTP */
+    const struct outbound_sign *sign; /* NULL: not signed */
     uint32_t timeout_ms, size_max;
     bool is_near; /* an edge of ours: past any proxy, and a connection of its own */
     void (*done)(void *owner, const struct outbound_reply *reply);
