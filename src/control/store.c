@@ -123,6 +123,7 @@ static void copy(struct store_db *db, struct store_job *job)
 
 void store_copy(struct store *store, struct store_copy *job)
 {
+    job->job.is_reading = true;
     store_push(store, &job->job, copy);
 }
 
@@ -188,6 +189,7 @@ struct store *store_new(const struct store_options *options)
     store->last = &store->first;
     store->opening.done = on_opened;
     store->backup.done = on_backed_up;
+    store->backup.is_reading = true; // of the database
     store_push(store, &store->opening, open_only);
     return store;
 }
