@@ -141,6 +141,12 @@ static void backup_work(const struct words *w)
 
 /* --- the rest */
 
+static void forget_edge(const struct words *w)
+{
+    snprintf(w->text, LEDGER_WORDS, "edge %s is silent, and is not waited for any more",
+             text_of(w->entry, "subject"));
+}
+
 static void gap(const struct words *w)
 {
     snprintf(w->text, LEDGER_WORDS, "%lld changes are not known", number_of(w->after, "changes"));
@@ -201,12 +207,13 @@ static const struct {
     const char *action;
     void (*write)(const struct words *w);
 } actions[] = {
-    {"deploy.begin", begin},     {"deploy.shift", shift},      {"deploy.verdict", verdict},
-    {"deploy.approve", approve}, {"deploy.promote", promote},  {"deploy.retry", retry},
-    {"deploy.fail", go_back},    {"deploy.abort", go_back},    {"deploy.rollback", go_back},
-    {"deploy.live", live},       {"deploy.done", done},        {"deploy.undone", undone},
-    {"deploy.ask", ask},         {"deploy.restart", restart},  {"ledger.gap", gap},
-    {"effect", effect},          {"backup.fail", backup_fail}, {"backup.work", backup_work},
+    {"deploy.begin", begin},      {"deploy.shift", shift},     {"deploy.verdict", verdict},
+    {"deploy.approve", approve},  {"deploy.promote", promote}, {"deploy.retry", retry},
+    {"deploy.fail", go_back},     {"deploy.abort", go_back},   {"deploy.rollback", go_back},
+    {"deploy.live", live},        {"deploy.done", done},       {"deploy.undone", undone},
+    {"deploy.ask", ask},          {"deploy.restart", restart}, {"edge.forget", forget_edge},
+    {"ledger.gap", gap},          {"effect", effect},          {"backup.fail", backup_fail},
+    {"backup.work", backup_work},
 };
 
 bool ledger_words(const json_t *entry, char text[LEDGER_WORDS])
