@@ -141,6 +141,10 @@ def test_an_edge_that_is_silent(told, inboxes, gateway, origin):
     os.kill(other.edge, signal.SIGSTOP)
     try:
         until(lambda: inbox.notices(), "a notice", WAIT)
+        assert t.gw.admin("POST", "/api/v1/edges/cdg1/forget").status == 200
+        entries = t.gw.admin("GET", "/api/v1/ledger").json()["entries"]
+        assert [(e["actor"], e["subject"]) for e in entries if e["action"] == "edge.forget"] == [("socket", "cdg1")]
+        assert "edge cdg1 is silent, and is not waited for any more" in t.gw.cli("history").out
     finally:
         os.kill(other.edge, signal.SIGCONT)
     assert inbox.notices()[0]["text"].startswith("Edge cdg1 has not answered control for 10 s.")
