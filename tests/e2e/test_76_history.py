@@ -28,7 +28,7 @@ def wait_action(s, action):
 
 def test_a_good_one(shop):
     s = shop({"strategy": "canary", "steps": [{"share": "10%", "for": "1s"}, {"approval": True}],
-              "verdict": {"minimum": 20, "max_time": "60s", "on_no_data": "pass"}, "keep": "500ms"})
+              "verdict": {"minimum": 20, "max_time": "3s", "on_no_data": "pass"}, "keep": "500ms"})
     with Load(s.gw):
         ident = s.begin("2")
         s.wait(ident, "waiting for approval")
