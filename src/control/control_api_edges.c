@@ -21,13 +21,13 @@ static void on_put(struct store_job *job, enum status status)
     struct store_put *put = CONTAINER_OF(job, struct store_put, job);
     struct control_call *call = CONTAINER_OF(put, struct control_call, job.put);
 
+    store_put_free(put); // the call may be gone once it is answered
     if (status) {
         control_api_fail(call, job);
-    } else {
-        edges_forget(call->api->options.edges, put->documents[0].id);
-        control_api_edges(call);
+        return;
     }
-    store_put_free(put);
+    edges_forget(call->api->options.edges, put->documents[0].id);
+    control_api_edges(call);
 }
 
 void control_api_edge_forget(struct control_call *call)
