@@ -48,7 +48,7 @@ static const struct command commands[] = {
     {"cert", cli_cert, "[renew DOMAIN] [--json]", "lists certificates, or renews one now"},
     {"history", cli_history, "[SERVICE] [--json] | --verify", "says who changed what, and when"},
     {"backup", cli_backup, "FILE", "copies what control knows to a file"},
-    {"restore", cli_restore, "FILE [--state DIR]", "puts a backup back, while nothing runs"},
+    {"restore", cli_restore, "FILE|URL [--state DIR]", "puts a backup back, while nothing runs"},
     {"version", cli_version, "[--json]", "says which version this is"},
     {"control", cli_control, NULL, NULL},
     {"unit", cli_unit, NULL, NULL},

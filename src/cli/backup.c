@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `sluice backup FILE`: control's database, copied while it is used; and `sluice restore FILE`,
- * which puts it back while the gateway is stopped.
+ * `sluice backup FILE`: control's database, copied while it is used; and `sluice restore`, which
+ * puts it back while the gateway is stopped: from a file, or from the store that backups go to.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/restore_remote.h"
 #include "control/store_restore.h"
 
 static int complain(const char *what, const char *path)
@@ -90,10 +91,39 @@ static const char *usual_state(void)
     return access("state", F_OK) && !access("/var/lib/sluice", F_OK) ? "/var/lib/sluice" : "state";
 }
 
+static int restore(const char *state, const char *path, const char *name)
+{
+    char error[STORE_RESTORE_ERROR];
+
+    if (store_restore(state, path, error)) {
+        fprintf(stderr, "sluice: %s\n", error);
+        return CLIENT_FAILED;
+    }
+    printf("%s is in the place of %s/control.db; what was there is kept as "
+           "control.db.before-restore\n",
+           name, state);
+    return CLIENT_OK;
+}
+
+static int restore_remotely(const char *state, const char *url)
+{
+    char *path = NULL, name[RESTORE_NAME];
+    int code;
+
+    if (asprintf(&path, "%s/control.db.download", state) < 0)
+        return CLIENT_FAILED;
+    code = restore_fetch(url, path, name);
+    if (!code)
+        code = restore(state, path, name);
+    unlink(path);
+    free(path);
+    return code;
+}
+
 int cli_restore(int argc, char **argv)
 {
-    static const char usage[] = "FILE [--state DIR]";
-    char error[STORE_RESTORE_ERROR];
+    static const char usage[] = "FILE | s3://BUCKET/PREFIX | https://ENDPOINT/BUCKET/PREFIX "
+                                "[--state DIR]";
     struct client client;
     const char *state;
 
@@ -104,12 +134,7 @@ int cli_restore(int argc, char **argv)
         return CLIENT_USAGE;
     }
     state = client.state ? client.state : usual_state();
-    if (store_restore(state, client.words[0], error)) {
-        fprintf(stderr, "sluice: %s\n", error);
-        return CLIENT_FAILED;
-    }
-    printf("%s is in the place of %s/control.db; what was there is kept as "
-           "control.db.before-restore\n",
-           client.words[0], state);
-    return CLIENT_OK;
+    if (restore_is_remote(client.words[0]))
+        return restore_remotely(state, client.words[0]);
+    return restore(state, client.words[0], client.words[0]);
 }

@@ -12,6 +12,7 @@
 #include "cli/client.h"
 #include "cli/show.h"
 #include "control/ledger.h"
+#include "control/ledger_words.h"
 
 static const char usage[] = "[SERVICE] [--since ID] [--limit N] [--json] | --verify [--json]";
 
@@ -84,6 +85,7 @@ static const char *time_of(const json_t *entry, struct clock_date *date)
 static void print_entries(const json_t *entries)
 {
     struct clock_date date = {0};
+    char words[LEDGER_WORDS];
     const json_t *entry;
     size_t i;
 
@@ -96,7 +98,10 @@ static void print_entries(const json_t *entries)
         print_clean(show_text(entry, "action"), 16);
         print_clean(show_text(entry, "service"), 13);
         print_clean(show_text(entry, "subject"), 23);
-        print_change(entry);
+        if (ledger_words(entry, words))
+            print_clean(words, 0);
+        else
+            print_change(entry);
         putchar('\n');
     }
 }

@@ -11,6 +11,7 @@
 #include "config/conf_control.h"
 #include "config/conf_limits.h"
 #include "config/conf_listener.h"
+#include "config/conf_notices.h"
 #include "config/conf_redis.h"
 #include "config/conf_route.h"
 #include "config/conf_service.h"
@@ -31,6 +32,7 @@ struct conf {
     uint32_t listener_count;
     struct conf_admin admin;
     struct conf_control control;
+    struct conf_notices notices;
     struct conf_timeouts timeouts;
     struct conf_limits limits;
     struct conf_log log;
@@ -60,6 +62,8 @@ struct conf_world {
     /* ${env:} and ${file:} in `env` of `provider: {process}` are put in. What starts apps needs
      * them, nobody else does: the process that parses requests must not hold their secrets. */
     bool expands_process_env;
+    /* The same of `notices` and of `backup` of `control`: only the control process needs them. */
+    bool expands_control;
 };
 
 /* Reads, expands and checks `path` and its includes. All that is wrong goes to `diag`, with a span;

@@ -140,6 +140,7 @@ void conf_check(struct decoder *decoder)
     check_addresses(decoder);
     check_admin(decoder);
     conf_check_control(decoder);
+    conf_check_notices(decoder);
     conf_check_services(decoder);
     conf_check_routes(decoder);
     conf_check_tls(decoder);

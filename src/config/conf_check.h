@@ -21,6 +21,7 @@ void conf_check_routes(struct decoder *decoder);
 /* `tls` of listeners and services, and what goes with it. */
 void conf_check_tls(struct decoder *decoder);
 void conf_check_control(struct decoder *decoder);
+void conf_check_notices(struct decoder *decoder);
 /* `provider` of a service, and what goes with it. */
 void conf_check_provider(struct diag *diag, const struct conf_service *service);
 

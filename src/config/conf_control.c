@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/conf_check.h"
+#include "config/conf_url.h"
 #include "config/names.h"
 
 enum { EDGES_MAX = 63, SOCKET_MAX = 107 };
@@ -28,48 +29,90 @@ static const struct field edge_fields[] = {
     FIELD_END,
 };
 
+static const struct field backup_fields[] = {
+    {.name = "url",
+     .doc = "`s3://BUCKET[/PREFIX]` of Amazon, or `https://ENDPOINT/BUCKET[/PREFIX]` of another "
+            "store that speaks S3.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NONEMPTY,
+     FIELD_AT(struct conf_backup, url)},
+    {.name = "region",
+     .doc = "Where the bucket is, as its store calls it.",
+     .standard = "us-east-1",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NONEMPTY,
+     FIELD_AT(struct conf_backup, region)},
+    {.name = "key",
+     .doc = "The id of an access key that may put, list and delete there.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NONEMPTY | FIELD_SECRET,
+     FIELD_AT(struct conf_backup, key)},
+    {.name = "secret",
+     .doc = "Its secret; best as `${env:NAME}`.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NONEMPTY | FIELD_SECRET,
+     FIELD_AT(struct conf_backup, secret)},
+    {.name = "ca",
+     .doc = "A file of roots to trust there; not written: the system's.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NONEMPTY,
+     FIELD_AT(struct conf_backup, ca)},
+    {.name = "every",
+     .doc = "How often, when something has changed.",
+     .standard = "1h",
+     .type = FIELD_DURATION,
+     .min = 1000,
+     .max = 7 * 24 * 3600 * 1000U,
+     FIELD_AT(struct conf_backup, every_ms)},
+    {.name = "keep",
+     .doc = "How many are kept; the oldest beyond are deleted.",
+     .standard = "24",
+     .type = FIELD_INT,
+     .min = 1,
+     .max = 1000,
+     FIELD_AT(struct conf_backup, keep)},
+    FIELD_END,
+};
+
 const struct field conf_control_fields[] = {
     {.name = "edges",
      .doc = "Edges on other machines that get certificates from here.",
      .type = FIELD_LIST,
      .element = &(const struct field){.name = "", .type = FIELD_OBJECT, .fields = edge_fields},
      FIELD_ITEMS(struct conf_control, edges, edge_count)},
+    {.name = "effect_after",
+     .doc = "How long after a change of a service the ledger says what it led to: requests, "
+            "failures and latency of so long before and after it.",
+     .standard = "10m",
+     .type = FIELD_DURATION,
+     .flags = FIELD_OFF,
+     .min = 5000,
+     .max = 24 * 3600 * 1000,
+     FIELD_AT(struct conf_control, effect_after_ms)},
+    {.name = "backup",
+     .doc = "Where copies of control's database go; not written: only to a file beside it.",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_PRESENT,
+     .fields = backup_fields,
+     .count_offset = offsetof(struct conf_control, has_backup),
+     FIELD_AT(struct conf_control, backup)},
     FIELD_END,
 };
 
-static bool begins(struct str s, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    return s.len > len && !memcmp(s.p, prefix, len);
-}
-
 /* http:// alone would show the token, and private keys, to whoever listens on the way. */
-static bool is_loopback(struct str url)
-{
-    const char *host = url.p + strlen("http://");
-    size_t rest = url.len - strlen("http://");
-    size_t len = *host == '[' ? strcspn(host, "]/") + 1 : strcspn(host, ":/");
-
-    if (len > rest)
-        return false;
-    if (!strncmp(host, "127.", 4))
-        return strspn(host, "0123456789.") == len;
-    return (len == 9 && !memcmp(host, "localhost", 9)) || (len == 5 && !memcmp(host, "[::1]", 5));
-}
-
 static void check_url(struct diag *diag, const struct conf_text *url)
 {
-    bool is_unix = begins(url->s, "unix:/");
+    bool is_unix = conf_url_begins(url->s, "unix:/");
 
     if (!url->s.len || !conf_check_text(diag, url))
         return;
     if (is_unix && url->s.len - strlen("unix:") > SOCKET_MAX) {
         diag_error(diag, url->at, "the path of the socket is too long: at most %d bytes",
                    SOCKET_MAX);
-    } else if (!is_unix && !begins(url->s, "https://") && !begins(url->s, "http://")) {
+    } else if (!is_unix && !conf_url_begins(url->s, "https://") &&
+               !conf_url_begins(url->s, "http://")) {
         diag_error(diag, url->at, "an edge's url begins with https://, http:// or unix:/");
-    } else if (begins(url->s, "http://") && !is_loopback(url->s)) {
+    } else if (conf_url_begins(url->s, "http://") && !conf_url_is_near(url->s, "http://")) {
         diag_error(diag, url->at, "private keys go to an edge: without TLS only on loopback");
         diag_hint(diag, "write https://");
     }
@@ -86,6 +129,21 @@ static void check_alone(const struct conf *conf, struct diag *diag)
                        "processes run beside an edge, and role control has none");
 }
 
+static void check_backup(struct diag *diag, const struct conf_backup *backup)
+{
+    const struct conf_text *url = &backup->url;
+
+    conf_check_text(diag, &backup->region);
+    conf_check_text(diag, &backup->key);
+    conf_check_text(diag, &backup->secret);
+    if (!url->s.len || !conf_check_text(diag, url) || conf_url_begins(url->s, "s3://"))
+        return;
+    if (!conf_url_begins(url->s, "https://") && !conf_url_is_near(url->s, "http://")) {
+        diag_error(diag, url->at, "a backup's url begins with s3:// or https://");
+        diag_hint(diag, "http:// is for loopback alone: what control knows goes there");
+    }
+}
+
 void conf_check_control(struct decoder *decoder)
 {
     const struct conf_control *control = &decoder->conf->control;
@@ -94,6 +152,8 @@ void conf_check_control(struct decoder *decoder)
 
     if (decoder->conf->role == CONF_ROLE_CONTROL)
         check_alone(decoder->conf, diag);
+    if (control->has_backup && decoder->world->expands_control)
+        check_backup(diag, &control->backup);
     if (control->edge_count > EDGES_MAX)
         diag_error(diag, control->edges[EDGES_MAX].name.at, "more than %d edges", EDGES_MAX);
     names_init(&names, decoder->arena, control->edge_count);

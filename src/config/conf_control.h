@@ -14,9 +14,20 @@ struct conf_edge {
     struct conf_text token; /* secret; empty: none */
 };
 
+/* A store that speaks S3. As in struct conf_notices, secrets are as they are written in a process
+ * that does not use them. */
+struct conf_backup {
+    struct conf_text url, region, key, secret;
+    struct conf_text ca; /* file of PEM; empty: the system's */
+    uint32_t every_ms, keep;
+};
+
 struct conf_control {
     struct conf_edge *edges;
     uint32_t edge_count;
+    uint32_t effect_after_ms; /* 0: off */
+    bool has_backup;
+    struct conf_backup backup;
 };
 
 #endif

@@ -15,6 +15,7 @@ extern const struct field conf_tls_fields[];
 extern const struct field conf_target_tls_fields[];
 extern const struct field conf_admin_fields[];
 extern const struct field conf_control_fields[];
+extern const struct field conf_notices_fields[];
 extern const struct field conf_timeout_fields[];
 extern const struct field conf_limit_fields[];
 extern const struct field conf_log_fields[];

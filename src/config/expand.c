@@ -211,6 +211,16 @@ static struct node *map_at(const struct node *map, struct str key)
     return value && value->kind == NODE_MAP ? value : NULL;
 }
 
+/* `backup` of `control`, where nobody makes one. */
+static void expand_control(struct expander *e, struct node *control)
+{
+    for (struct node *key = control->child.first; key; key = key->next->next)
+        if (!e->world->expands_control && str_same(key->text, STR("backup")))
+            keep_node(key->next);
+        else
+            expand_node(e, key->next);
+}
+
 /* What the world does not need stays as it is written: it is taken out of the way meanwhile. */
 static void expand_service(struct expander *e, struct node *service)
 {
@@ -236,6 +246,14 @@ void expand_tree(struct node *node, const struct conf_world *world, struct arena
     for (struct node *key = node->child.first; key; key = key->next->next) {
         struct node *value = key->next;
 
+        if (value->kind == NODE_MAP && str_same(key->text, STR("control"))) {
+            expand_control(&e, value);
+            continue;
+        }
+        if (!world->expands_control && str_same(key->text, STR("notices"))) {
+            keep_node(value);
+            continue;
+        }
         if (value->kind != NODE_MAP || !str_same(key->text, STR("services"))) {
             expand_node(&e, value);
             continue;

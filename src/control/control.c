@@ -12,10 +12,14 @@
 #include "base/clock.h"
 #include "base/user.h"
 #include "control/acme.h"
+#include "control/backups.h"
 #include "control/control_api.h"
 #include "control/deploy/deploys.h"
 #include "control/edges.h"
+#include "control/effect.h"
+#include "control/journal.h"
 #include "control/lock.h"
+#include "control/notices.h"
 #include "control/outbound.h"
 #include "control/say.h"
 #include "control/store.h"
@@ -31,7 +35,11 @@ struct control {
     uv_signal_t term, interrupt, reload;
     struct outbound *outbound;
     struct store *store;
+    struct journal *journal;
     struct edges *edges;
+    struct effect *effect;
+    struct notices *notices;
+    struct backups *backups;
     struct acme *acme;
     struct deploys *deploys;
     struct control_api *api;
@@ -62,6 +70,11 @@ static void configure(struct control *control, const struct conf *conf)
 {
     if (edges_configure(control->edges, conf))
         say_line("out of memory: the list of edges stays as it is");
+    effect_configure(control->effect, conf->control.effect_after_ms);
+    if (backups_configure(control->backups, &conf->control))
+        say_line("out of memory: no backups are made");
+    if (notices_configure(control->notices, &conf->notices))
+        say_line("out of memory: nobody is told of anything");
     acme_configure(control->acme, conf);
     deploys_configure(control->deploys);
 }
@@ -90,6 +103,10 @@ static void on_tick(uv_timer_t *timer)
         reread(control);
     edges_tick(control->edges, (int64_t)(clock_us() / 1000));
     acme_tick(control->acme);
+    effect_tick(control->effect);
+    notices_tick(control->notices);
+    backups_tick(control->backups, (int64_t)(clock_us() / 1000));
+    journal_tick(control->journal, (int64_t)(clock_us() / 1000));
     deploys_tick(control->deploys);
 }
 
@@ -126,6 +143,13 @@ static void on_reload(uv_signal_t *watch, int number)
     control->is_stale = true;
 }
 
+static void on_status(void *owner, const char *edge, const json_t *status)
+{
+    struct control *control = owner;
+
+    notices_see(control->notices, edge, status);
+}
+
 /* All that matters is on disk: what is under way is taken up again. */
 static void on_signal(uv_signal_t *watch, int number)
 {
@@ -149,6 +173,7 @@ static bool open_parts(struct control *control, const struct conf *conf)
     struct control_api_options api;
     struct store_options store;
     struct edges_options edges;
+    struct backups_options backups;
     struct acme_options acme;
     struct deploys_options deploys;
     int units = unit_link_inherit();
@@ -157,12 +182,22 @@ static bool open_parts(struct control *control, const struct conf *conf)
     snprintf(control->state, sizeof(control->state), "%.*s", STR_FMT(conf->state.s));
     store = (struct store_options){&control->loop, control->state, control->lock};
     control->store = store_new(&store);
-    control->outbound = control->store ? outbound_new(&control->loop) : NULL;
-    edges = (struct edges_options){control->outbound, control->store, on_generation, on_change,
-                                   control};
-    control->edges = control->outbound ? edges_new(&edges) : NULL;
+    control->journal = control->store ? journal_new(control->store) : NULL;
+    control->outbound = control->journal ? outbound_new(&control->loop) : NULL;
+    control->notices = control->outbound ? notices_new(control->store, control->outbound) : NULL;
+    edges = (struct edges_options){.outbound = control->outbound,
+                                   .store = control->store,
+                                   .on_generation = on_generation,
+                                   .on_change = on_change,
+                                   .on_status = on_status,
+                                   .owner = control};
+    control->edges = control->notices ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
-    control->acme = control->edges ? acme_new(&acme) : NULL;
+    control->effect = control->edges ? effect_new(control->store, control->edges) : NULL;
+    backups = (struct backups_options){&control->loop, control->store, control->journal,
+                                       control->outbound};
+    control->backups = control->effect ? backups_new(&backups) : NULL;
+    control->acme = control->backups ? acme_new(&acme) : NULL;
     deploys = (struct deploys_options){.loop = &control->loop,
                                        .outbound = control->outbound,
                                        .edges = control->edges,
@@ -178,6 +213,8 @@ static bool open_parts(struct control *control, const struct conf *conf)
         .edges = control->edges,
         .store = control->store,
         .deploys = control->deploys,
+        .notices = control->notices,
+        .backups = control->backups,
         .state = control->state,
         .owner_socket = conf->role == CONF_ROLE_CONTROL ? control->owner_socket : NULL,
     };
@@ -201,6 +238,12 @@ static void close_parts(struct control *control)
     acme_free(&control->acme);
     if (control->deploys)
         deploys_close(control->deploys);
+    if (control->notices)
+        notices_close(control->notices);
+    if (control->backups)
+        backups_close(control->backups);
+    if (control->effect)
+        effect_close(control->effect);
     edges_free(&control->edges);
     unit_client_close(&control->units);
     outbound_close(&control->outbound);
@@ -208,6 +251,10 @@ static void close_parts(struct control *control)
     uv_run(&control->loop, UV_RUN_DEFAULT);
     control_api_free(&control->api);
     deploys_free(&control->deploys);
+    effect_free(&control->effect);
+    notices_free(&control->notices);
+    backups_free(&control->backups);
+    journal_free(&control->journal);
     store_free(&control->store);
     uv_loop_close(&control->loop);
 }

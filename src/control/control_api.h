@@ -10,8 +10,10 @@
 
 #include <uv.h>
 
+#include "control/backups.h"
 #include "control/deploy/deploys.h"
 #include "control/edges.h"
+#include "control/notices.h"
 #include "control/store.h"
 
 struct control_api; /* private */
@@ -21,6 +23,8 @@ struct control_api_options {
     struct edges *edges;
     struct store *store;
     struct deploys *deploys;
+    struct notices *notices;
+    struct backups *backups;
     const char *state;        /* directory; borrowed, as the next */
     const char *owner_socket; /* where whoever can open it may do all: that of an admin port, where
                                  control runs alone; NULL: an edge has it */

@@ -91,6 +91,11 @@ static void take_status(struct edge *edge, json_t *status)
         edge->edges->options.on_generation(edge->edges->options.owner);
 }
 
+static void tell_status(const struct edge *edge, const json_t *status)
+{
+    edge->edges->options.on_status(edge->edges->options.owner, edge->name, status);
+}
+
 static void on_status(void *owner, const struct outbound_reply *reply)
 {
     struct edge *edge = owner;
@@ -100,11 +105,13 @@ static void on_status(void *owner, const struct outbound_reply *reply)
     edge->poll_ms = (int64_t)(clock_us() / 1000) + POLL_MS;
     if (reply->status != 200) {
         fail(edge, reply);
+        tell_status(edge, NULL);
         return;
     }
     succeed(edge);
     status = json_loadb(reply->body.p, reply->body.len, 0, NULL);
     take_status(edge, status);
+    tell_status(edge, status);
     json_decref(status);
 }
 

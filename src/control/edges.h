@@ -26,6 +26,8 @@ struct edges_options {
     void (*on_generation)(void *owner);
     /* Something that edges_spread() or edges_json() shows is another. */
     void (*on_change)(void *owner);
+    /* What an edge says, as GET /api/v1/status; NULL: it does not answer. */
+    void (*on_status)(void *owner, const char *edge, const json_t *status);
     void *owner;
 };
 

@@ -2,11 +2,13 @@
 #include "control/outbound.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "config/conf_url.h"
 
 enum { CONNECT_MS = 5000, HOSTS_MAX = 16 };
 
@@ -22,7 +24,9 @@ struct outbound_call {
     struct outbound *outbound;
     struct outbound_call *next, **link;
     CURL *easy;
-    struct curl_slist *fields;
+    struct curl_slist *fields, *recipients;
+    char *mail; /* what is sent by SMTP */
+    size_t mail_len, mail_at;
     char *body;
     size_t len, size_max;
     char error[CURL_ERROR_SIZE];
@@ -42,6 +46,8 @@ struct watch {
 static void free_call(struct outbound_call *call)
 {
     curl_slist_free_all(call->fields);
+    curl_slist_free_all(call->recipients);
+    free(call->mail);
     free(call->body);
     free(call);
 }
@@ -285,24 +291,32 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *owner)
     return n;
 }
 
+static bool add_line(struct curl_slist **lines, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*lines, line);
+
+    *lines = longer ? longer : *lines;
+    return longer != NULL;
+}
+
 static bool set_fields(struct outbound_call *call, const struct outbound_request *request)
 {
-    // A body is sent at once, without asking first whether it is wanted.
-    call->fields = curl_slist_append(NULL, "Expect:");
-    for (const char *const *line = request->fields; call->fields && line && *line; line++) {
-        struct curl_slist *longer = curl_slist_append(call->fields, *line);
+    bool is_good = true;
 
-        if (!longer)
-            return false;
-        call->fields = longer;
-    }
-    return call->fields && !curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->fields);
+    // A body is sent at once, without asking first whether it is wanted. What is taken away so
+    // would be signed all the same, though it is not sent.
+    if (!request->sign)
+        is_good = add_line(&call->fields, "Expect:");
+    for (const char *const *line = request->fields; is_good && line && *line; line++)
+        is_good = add_line(&call->fields, *line);
+    return is_good && !curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->fields);
 }
 
 static bool set_target(CURL *easy, const struct outbound_request *request)
 {
+    const char *protocols = request->mail ? "smtp,smtps" : "http,https";
     bool is_good = !curl_easy_setopt(easy, CURLOPT_URL, request->url) &&
-                   !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+                   !curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocols);
 
     if (request->socket)
         is_good = is_good && !curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->socket);
@@ -328,6 +342,74 @@ static bool set_message(CURL *easy, const struct outbound_request *request)
     return is_good;
 }
 
+/* --- e-mail */
+
+static size_t on_room(char *room, size_t size, size_t count, void *owner)
+{
+    struct outbound_call *call = owner;
+    size_t left = call->mail_len - call->mail_at, n = size * count < left ? size * count : left;
+
+    memcpy(room, call->mail + call->mail_at, n);
+    call->mail_at += n;
+    return n;
+}
+
+static bool set_recipients(struct outbound_call *call, const struct outbound_mail *mail)
+{
+    for (const char *const *to = mail->to; *to; to++)
+        if (!add_line(&call->recipients, *to))
+            return false;
+    return !curl_easy_setopt(call->easy, CURLOPT_MAIL_RCPT, call->recipients);
+}
+
+static bool set_login(CURL *easy, const char *user, const char *password)
+{
+    return !curl_easy_setopt(easy, CURLOPT_USERNAME, user) &&
+           !curl_easy_setopt(easy, CURLOPT_PASSWORD, password);
+}
+
+/* smtp:// to anywhere else must become TLS before anything is said (RFC 3207). */
+static long tls_of(const char *url)
+{
+    struct str s = {url, strlen(url)};
+
+    return conf_url_is_near(s, "smtp://") ? CURLUSESSL_TRY : CURLUSESSL_ALL;
+}
+
+static bool set_mail(struct outbound_call *call, const struct outbound_request *request)
+{
+    const struct outbound_mail *mail = request->mail;
+    CURL *easy = call->easy;
+
+    call->mail = strndup(request->body.p, request->body.len);
+    call->mail_len = request->body.len;
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_room);
+    curl_easy_setopt(easy, CURLOPT_READDATA, call);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    return call->mail && !curl_easy_setopt(easy, CURLOPT_USE_SSL, tls_of(request->url)) &&
+           !curl_easy_setopt(easy, CURLOPT_MAIL_FROM, mail->from) && set_recipients(call, mail) &&
+           (!mail->user || set_login(easy, mail->user, mail->password));
+}
+
+/* --- HTTP */
+
+/* https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html */
+static bool set_sign(CURL *easy, const struct outbound_sign *sign)
+{
+    char scope[160];
+
+    if (snprintf(scope, sizeof(scope), "aws:amz:%s:s3", sign->region) >= (int)sizeof(scope))
+        return false;
+    return !curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, scope) &&
+           set_login(easy, sign->key, sign->secret);
+}
+
+static bool set_http(struct outbound_call *call, const struct outbound_request *request)
+{
+    return set_message(call->easy, request) && set_fields(call, request) &&
+           (!request->sign || set_sign(call->easy, request->sign));
+}
+
 static bool set_up(struct outbound_call *call, const struct outbound_request *request)
 {
     CURL *easy = call->easy;
@@ -342,7 +424,8 @@ static bool set_up(struct outbound_call *call, const struct outbound_request *re
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     return !curl_easy_setopt(easy, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION) &&
-           set_target(easy, request) && set_message(easy, request) && set_fields(call, request);
+           set_target(easy, request) &&
+           (request->mail ? set_mail(call, request) : set_http(call, request));
 }
 
 struct outbound_call *outbound_send(struct outbound *outbound,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP from control to the outside: libcurl's multi-socket interface on the loop. Called by edges.c
- * and by ACME. Every call has a time limit and a limit on the size of its answer; certificates of
- * servers are verified. A call is owned here; it ends in one call of `done`, or in
- * outbound_cancel(). Control's one thread.
+ * HTTP and e-mail from control to the outside: libcurl's multi-socket interface on the loop. Called
+ * by edges.c, ACME, notices and backups. Every call has a time limit and a limit on the size of its
+ * answer; certificates of servers are verified. A call is owned here; it ends in one call of
+ * `done`, or in outbound_cancel(). Control's one thread.
  */
 #ifndef CONTROL_OUTBOUND_H
 #define CONTROL_OUTBOUND_H
@@ -25,13 +25,28 @@ struct outbound_reply {
     int64_t date_ms;     /* Date, Unix; 0: none */
 };
 
+/* Of SMTP: the URL is smtps://, or smtp:// with STARTTLS, which only loopback may lack. There is no
+ * status then: without `error` the server has taken it. All texts are copied. */
+struct outbound_mail {
+    const char *from;
+    const char *const *to;       /* ended by NULL */
+    const char *user, *password; /* user NULL: no login */
+};
+
+/* Of a store that speaks S3: signed with version 4 of Amazon's signature. All texts are copied. */
+struct outbound_sign {
+    const char *region, *key, *secret;
+};
+
 /* All texts are copied. */
 struct outbound_request {
     const char *method, *url;
-    const char *socket;        /* path of a unix socket; NULL: as the URL says */
-    const char *const *fields; /* "Name: value", ended by NULL; or NULL */
-    struct str body;           /* absent: none */
-    const char *ca;            /* bundle of PEM; NULL: the system's */
+    const char *socket;               /* path of a unix socket; NULL: as the URL says */
+    const char *const *fields;        /* "Name: value", ended by NULL; or NULL */
+    struct str body;                  /* absent: none */
+    const char *ca;                   /* bundle of PEM; NULL: the system's */
+    const struct outbound_mail *mail; /* NULL: it is HTTP */
+    const struct outbound_sign *sign; /* NULL: not signed */
     uint32_t timeout_ms, size_max;
     bool is_near; /* an edge of ours: past any proxy, and a connection of its own */
     void (*done)(void *owner, const struct outbound_reply *reply);

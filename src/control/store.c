@@ -18,9 +18,11 @@ struct store {
     uv_work_t work;
     struct store_job opening, backup;
     bool is_closing, is_backing_up;
+    bool is_write_error;         /* what `error` is of */
     bool is_changed, has_backup; /* as the last job left it */
     unsigned since_backup_s;
     int64_t epoch;
+    uint64_t appended;
     char error[STORE_ERROR];
 };
 
@@ -51,11 +53,16 @@ static void note(struct store *store, const struct store_job *job)
     store->db.note[0] = '\0';
     if (job->status && strcmp(job->error, store->error) != 0)
         say_line("%s", job->error);
-    else if (!job->status && *store->error)
-        say_line("the store works again");
-    snprintf(store->error, sizeof(store->error), "%s", job->status ? job->error : "");
+    if (job->status)
+        store->is_write_error = !job->is_reading;
+    if (job->status || !store->is_write_error || !job->is_reading) {
+        if (!job->status && *store->error)
+            say_line("the store works again");
+        snprintf(store->error, sizeof(store->error), "%s", job->status ? job->error : "");
+    }
     store->epoch = store->db.epoch;
     store->is_changed = store->db.is_changed;
+    store->appended = store->db.appended;
 }
 
 static void on_done(uv_work_t *work, int cancelled)
@@ -116,6 +123,7 @@ static void copy(struct store_db *db, struct store_job *job)
 
 void store_copy(struct store *store, struct store_copy *job)
 {
+    job->job.is_reading = true;
     store_push(store, &job->job, copy);
 }
 
@@ -181,6 +189,7 @@ struct store *store_new(const struct store_options *options)
     store->last = &store->first;
     store->opening.done = on_opened;
     store->backup.done = on_backed_up;
+    store->backup.is_reading = true; // of the database
     store_push(store, &store->opening, open_only);
     return store;
 }
@@ -212,6 +221,11 @@ void store_free(struct store **store)
 int64_t store_epoch(const struct store *store)
 {
     return store->epoch;
+}
+
+uint64_t store_appended(const struct store *store)
+{
+    return store->appended;
 }
 
 const char *store_error(const struct store *store)

@@ -34,6 +34,7 @@ struct store_job {
     char error[STORE_ERROR];
     void (*work)(struct store_db *db, struct store_job *job); /* private, as the next ones */
     enum status status;
+    bool is_reading;
     struct store_job *next;
 };
 
@@ -48,8 +49,11 @@ void store_free(struct store **store);
 
 /* The epoch of this run; 0: the file could not be opened yet. */
 int64_t store_epoch(const struct store *store);
-/* Why the last job failed, as a sentence; NULL: it did not. */
+/* Why the last job failed, as a sentence; NULL: it did not. That something can be read does not
+ * end a failure to write. */
 const char *store_error(const struct store *store);
+/* Another number than before: the ledger has grown. */
+uint64_t store_appended(const struct store *store);
 
 /* --- the ledger */
 
@@ -92,11 +96,14 @@ struct store_document {
     char *text; /* NULL: it is to go */
 };
 
-/* Writes all of them or none. */
+/* Writes all of them or none, and appends to the ledger in the same breath: what is done, and the
+ * entry that says so, are never apart. */
 struct store_put {
     struct store_job job;
     struct store_document documents[STORE_DOCUMENTS_MAX];
     uint32_t count;
+    json_t *entries; /* array, as the changes of store_append without "seq", with "effect" and "of";
+                        NULL: none. Goes with store_put_free() */
 };
 /* Adds one; `json` NULL: it is to go. False: memory, or there is no room. */
 bool store_put_add(struct store_put *put, const char *kind, const char *id, const json_t *json);

@@ -36,8 +36,12 @@ static void write_all(struct store_db *db, struct store_job *job)
     }
     for (uint32_t i = 0; !status && i < put->count; i++)
         status = write_one(db, &put->documents[i]);
+    if (!status)
+        status = store_ledger_add(db, put->entries);
     job->status = store_db_end(db, status);
     db->is_changed |= !job->status;
+    if (!job->status)
+        db->appended += json_array_size(put->entries);
 }
 
 void store_put_free(struct store_put *put)
@@ -45,6 +49,8 @@ void store_put_free(struct store_put *put)
     for (uint32_t i = 0; i < put->count; i++)
         free(put->documents[i].text);
     put->count = 0;
+    json_decref(put->entries);
+    put->entries = NULL;
 }
 
 bool store_put_add(struct store_put *put, const char *kind, const char *id, const json_t *json)
@@ -91,5 +97,6 @@ static void read_all(struct store_db *db, struct store_job *job)
 
 void store_list(struct store *store, struct store_list *list)
 {
+    list->job.is_reading = true;
     store_push(store, &list->job, read_all);
 }

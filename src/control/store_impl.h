@@ -38,6 +38,7 @@ struct store_db {
     const char *state; /* borrowed */
     int lock;
     int64_t epoch;           /* of this run; 0: none yet */
+    uint64_t appended;       /* entries of the ledger, in this run */
     bool is_changed;         /* since the last backup */
     bool is_damaged;         /* as SQLite says: to be closed, and opened again */
     char error[STORE_ERROR]; /* of what failed last */
@@ -67,6 +68,8 @@ MUST_USE enum status store_db_begin(struct store_db *db);
 MUST_USE enum status store_db_end(struct store_db *db, enum status status);
 
 /* --- store_ledger.c */
+/* Appends what control itself did, within a transaction. E_IO: db->error. */
+MUST_USE enum status store_ledger_add(struct store_db *db, const json_t *entries);
 /* Walks the whole chain. E_INVALID: db->error names the first entry that is wrong. */
 MUST_USE enum status store_ledger_verify(struct store_db *db);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The ledger in the store: what edges tell is appended, hashed, once each; and read.
+ * The ledger in the store: what edges tell is appended, hashed, once each, and what control did;
+ * and it is read.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #include "control/store_impl.h"
 
 enum { TEXT_MAX = 512, VERIFY_PAGE = 500 };
+
+static const char ours[] = "control";
 
 static enum status no_memory(struct store_db *db)
 {
@@ -98,17 +101,20 @@ static json_t *take_value(const json_t *change, const char *name)
     return text ? json_incref(value) : json_null();
 }
 
+/* What something led to is for control alone to say. */
 static json_t *make_entry(const json_t *change, const char *edge, int64_t id)
 {
     json_int_t time_ms = json_integer_value(json_object_get(change, "time_ms"));
+    json_t *effect = edge ? json_null() : take_value(change, "effect");
+    json_t *of = edge ? json_null() : take_value(change, "of");
 
-    return json_pack("{s:I,s:I,s:o,s:o,s:o,s:o,s:s,s:o,s:o,s:n,s:n}", "id", (json_int_t)id,
+    return json_pack("{s:I,s:I,s:o,s:o,s:o,s:o,s:s,s:o,s:o,s:o,s:o}", "id", (json_int_t)id,
                      "time_ms", time_ms, "actor", take_text(change, "actor", "unknown"), "action",
                      take_text(change, "action", "unknown"), "service",
                      take_text(change, "service", NULL), "subject",
-                     take_text(change, "subject", NULL), "edge", edge, "before",
+                     take_text(change, "subject", NULL), "edge", edge ? edge : ours, "before",
                      take_value(change, "before"), "after", take_value(change, "after"), "effect",
-                     "of");
+                     effect, "of", of);
 }
 
 static void bind_text(sqlite3_stmt *statement, int at, const json_t *entry, const char *name)
@@ -135,6 +141,7 @@ static enum status insert(struct store_db *db, const json_t *entry, const struct
                           const char *hash)
 {
     sqlite3_stmt *statement = store_db_statement(db, STORE_LEDGER_ADD);
+    const json_t *of = json_object_get(entry, "of");
 
     if (!statement)
         return E_IO;
@@ -145,13 +152,17 @@ static enum status insert(struct store_db *db, const json_t *entry, const struct
     bind_text(statement, 5, entry, "service");
     bind_text(statement, 6, entry, "subject");
     bind_text(statement, 7, entry, "edge");
-    if (!bind_json(statement, 8, entry, "before") || !bind_json(statement, 9, entry, "after"))
+    if (!bind_json(statement, 8, entry, "before") || !bind_json(statement, 9, entry, "after") ||
+        !bind_json(statement, 10, entry, "effect"))
         return no_memory(db);
+    if (json_is_integer(of))
+        sqlite3_bind_int64(statement, 11, json_integer_value(of));
     sqlite3_bind_text(statement, 12, head->hash, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 13, hash, -1, SQLITE_STATIC);
     return store_db_run(db, STORE_LEDGER_ADD);
 }
 
+/* `edge` NULL: it is control's own. */
 static enum status add(struct store_db *db, const json_t *change, const char *edge,
                        struct head *head)
 {
@@ -227,10 +238,22 @@ static void append(struct store_db *db, struct store_job *job)
         status = store_db_end(db, status);
     }
     if (!status) {
+        db->appended += json_array_size(append->changes);
         append->seq = feed.seq;
         db->is_changed = true;
     }
     job->status = status;
+}
+
+enum status store_ledger_add(struct store_db *db, const json_t *entries)
+{
+    struct head head;
+    const json_t *entry;
+    size_t i;
+    enum status status = json_array_size(entries) ? read_head(db, &head) : OK;
+
+    json_array_foreach(entries, i, entry) if (!status) status = add(db, entry, NULL, &head);
+    return status;
 }
 
 /* --- reading */
@@ -352,10 +375,12 @@ void store_append(struct store *store, struct store_append *job)
 
 void store_feed(struct store *store, struct store_feed *feed)
 {
+    feed->job.is_reading = true;
     store_push(store, &feed->job, read_feed);
 }
 
 void store_read(struct store *store, struct store_read *read)
 {
+    read->job.is_reading = true;
     store_push(store, &read->job, read_entries);
 }

@@ -56,7 +56,7 @@ static void check(const struct conf *conf)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct conf_world world = {.env = get_env, .filters = filters};
+    const struct conf_world world = {.env = get_env, .filters = filters, .expands_control = true};
     const struct conf *conf;
     struct arena arena;
     struct diag diag;

@@ -396,6 +396,23 @@ static void memory_limit_is_an_error(void **state)
     assert_true(bench->diag.errors > 0);
 }
 
+/* The process that parses requests must not hold them. */
+static void secrets_stay_where_nobody_needs_them(void **state)
+{
+    static const char text[] = "services: {app: {targets: ['127.0.0.1:1']}}\n"
+                               "notices: {slack: {url: '${env:NOT_THERE}'}}\n"
+                               "control: {backup: {url: 's3://bucket', key: '${env:NOT_THERE}', "
+                               "secret: '${env:WORD}'}}\n";
+    const struct conf_world world = {.env = test_env, .filters = test_filters};
+    struct bench *bench = *state;
+    const struct conf *conf = conf_parse(STR(text), "x.yaml", &world, &bench->arena, &bench->diag);
+
+    assert_non_null(conf);
+    assert_str(conf->notices.slack.url.s, "${env:NOT_THERE}");
+    assert_str(conf->control.backup.secret.s, "${env:WORD}");
+    assert_null(parse(bench, text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +435,7 @@ int main(void)
         TEST(spans_lead_home),
         TEST(texts_are_terminated),
         TEST(memory_limit_is_an_error),
+        TEST(secrets_stay_where_nobody_needs_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,7 +88,9 @@ static inline const char *test_env(void *owner, const char *name)
     return NULL;
 }
 
-static const struct conf_world test_world = {.env = test_env, .filters = test_filters};
+static const struct conf_world test_world = {.env = test_env,
+                                             .filters = test_filters,
+                                             .expands_control = true};
 
 struct bench {
     struct arena arena;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "control/deploy/impl.h"
+#include "control/deploy/notes.h"
 #include "control/say.h"
 
 enum { RETRY_MS = 1000 };
@@ -104,6 +105,7 @@ static void save(struct deploy *deploy)
         deploy->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;
         return;
     }
+    notes_give(deploy, &deploy->put);
     deploy->is_saving = true;
     deploy->is_unsaved = false;
     store_put(managed->deploys->options.store, &deploy->put);
@@ -136,6 +138,8 @@ static void on_saved(struct store_job *job, enum status status)
     struct deploys_problem problem = {503, "store_failed", ""};
 
     deploy->is_saving = false;
+    if (status)
+        notes_take_back(deploy, put);
     store_put_free(put);
     if (status == E_CLOSED)
         return;
@@ -353,6 +357,7 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
     }
     deploy->state = next;
     log_change(deploy, &before);
+    notes_change(deploy, &before, &seen);
     if (deploy_is_over(&next))
         settle(deploy);
     deploy_save(deploy);

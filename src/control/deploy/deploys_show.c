@@ -119,6 +119,7 @@ void deploy_free(struct deploy **deploy)
     json_decref(gone->targets);
     json_decref(gone->old_file_targets);
     json_decref(gone->log);
+    json_decref(gone->notes);
     json_decref(gone->hooks);
     free(gone->service);
     free(gone->image);

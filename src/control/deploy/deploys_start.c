@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "control/deploy/impl.h"
+#include "control/deploy/notes.h"
 
 /* One request as it is looked at. */
 struct ask {
@@ -339,6 +340,7 @@ static void begin(struct ask *ask, struct deploys_waiter *waiter, struct str not
     enter(ask, deploy);
     log_notes(deploy, notes);
     forecast_log(deploy, deploy->forecast);
+    notes_begin(deploy);
     waiter->next = deploy->waiters;
     deploy->waiters = waiter;
     deploy_save(deploy);

@@ -41,7 +41,8 @@ struct deploy {
     struct staging_wait staged;
     json_t *targets, *old_file_targets; /* of the new one; ids of the file's of the old */
     json_t *log;                        /* [{"time_ms", "text"}] */
-    json_t *hooks;                      /* as planned: four lists of {"run"|"url", "timeout_ms"} */
+    json_t *notes; /* for the ledger, written with what changes next; NULL: none */
+    json_t *hooks; /* as planned: four lists of {"run"|"url", "timeout_ms"} */
     int64_t created_ms;
     struct deploy_plan plan;
     struct deploy_state state; /* in the store, or about to be */
