@@ -45,23 +45,23 @@ static bool identify(struct control_call *call)
     return call->actor.len && rights.len && rights.len <= 10;
 }
 
-/* Fills call->can and call->actor. False: it was refused. */
-static bool admit(struct control_call *call)
-{
-    if (call->rest.tag == CONTROL_OWN_DOOR)
-        return control_api_admit(call);
-    if (identify(call))
-        return true;
-    rest_problem(&call->rest, 403, "forbidden", "Control answers the gateway's admin port alone.");
-    return false;
-}
-
 static bool is_open(struct rest_call *rest)
 {
     for (size_t i = 0; i < ARRAY_LEN(places); i++)
         if (places[i].right == OPEN && (places[i].at.tags >> rest->tag & 1) &&
             rest_path_fits(rest, &places[i].at))
             return true;
+    return false;
+}
+
+/* Fills call->can and call->actor, unless what is asked is open. False: it was refused. */
+static bool admit(struct control_call *call)
+{
+    if (call->rest.tag == CONTROL_OWN_DOOR)
+        return control_api_admit(call, is_open(&call->rest));
+    if (identify(call))
+        return true;
+    rest_problem(&call->rest, 403, "forbidden", "Control answers the gateway's admin port alone.");
     return false;
 }
 
@@ -73,7 +73,7 @@ static bool dispatch(struct rest_call *rest)
     const struct place *place;
 
     call->api = rest->server->options.owner;
-    if (!is_open(rest) && !admit(call))
+    if (!admit(call))
         return false;
     place = rest_find(rest, &table);
     if (!place ||

@@ -53,8 +53,9 @@ void control_api_fail(struct control_call *call, const struct store_job *job);
 bool control_api_serve(struct control_api *api, const char *bind, unsigned tag);
 /* Ends control's own doors. */
 void control_api_shut(struct control_api *api);
-/* Who asks at one of them; fills call->can and call->actor. False: it was refused. */
-bool control_api_admit(struct control_call *call);
+/* Who asks at one of them; fills call->can and call->actor, unless it is open to all. False: it was
+ * refused. */
+bool control_api_admit(struct control_call *call, bool is_open);
 /* Whether that is enough, at any door. False: it was refused. */
 bool control_api_permit(struct control_call *call, enum conf_right right);
 /* /healthz and /readyz. */
