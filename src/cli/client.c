@@ -26,16 +26,27 @@ static const char **option_of(struct client *client, const char *word)
         const char *name;
         const char **value;
     } options[] = {
-        {"--admin", &client->admin},       {"--token", &client->token},
-        {"--wait", &client->wait},         {"--match", &client->match},
-        {"--method", &client->method},     {"--id", &client->id},
-        {"--weight", &client->weight},     {"--region", &client->region},
-        {"--priority", &client->priority}, {"--for", &client->span},
-        {"--tier", &client->tier},         {"--expires", &client->expires},
-        {"--follow", &client->follow},     {"--release", &client->release},
-        {"--stable", &client->stable},     {"--since", &client->since},
-        {"--limit", &client->limit},       {"--state", &client->state},
-        {"--image", &client->image},       {"--strategy", &client->strategy},
+        {"--admin", &client->admin},
+        {"--token", &client->token},
+        {"--wait", &client->wait},
+        {"--match", &client->match},
+        {"--method", &client->method},
+        {"--id", &client->id},
+        {"--weight", &client->weight},
+        {"--region", &client->region},
+        {"--priority", &client->priority},
+        {"--for", &client->span},
+        {"--tier", &client->tier},
+        {"--expires", &client->expires},
+        {"--follow", &client->follow},
+        {"--release", &client->release},
+        {"--stable", &client->stable},
+        {"--since", &client->since},
+        {"--limit", &client->limit},
+        {"--state", &client->state},
+        {"--image", &client->image},
+        {"--strategy", &client->strategy},
+        {"--ca", &client->ca},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
@@ -73,7 +84,9 @@ bool client_parse(struct client *client, int argc, char **argv, const char *usag
 {
     int most = (int)(sizeof(client->words) / sizeof(*client->words));
 
-    *client = (struct client){.admin = default_admin(), .token = getenv("SLUICE_TOKEN")};
+    *client = (struct client){.admin = default_admin(),
+                              .token = getenv("SLUICE_TOKEN"),
+                              .ca = getenv("SLUICE_ADMIN_CA")};
     for (int i = 1; i < argc; i++) {
         const char **value = option_of(client, argv[i]);
         bool *flag = flag_of(client, argv[i]);
@@ -126,7 +139,17 @@ static void set_address(CURL *curl, const struct client *client, const char *pat
     if (asprintf(&url, "%s%s", base, path) < 0)
         return;
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     free(url);
+}
+
+/* The system's authorities have no say beside one that was named. */
+static void set_trust(CURL *curl, const struct client *client)
+{
+    if (!client->ca || !*client->ca)
+        return;
+    curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca);
+    curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 }
 
 static struct curl_slist *set_headers(CURL *curl, const struct client *client)
@@ -154,6 +177,8 @@ int client_try(const struct client *client, const char *method, const char *path
     if (!curl)
         return CLIENT_FAILED;
     set_address(curl, client, path);
+    set_trust(curl, client);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, answer->why);
     headers = set_headers(curl, client);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
@@ -195,9 +220,20 @@ static void explain(const struct client_answer *answer)
             answer->status);
 }
 
+/* With TLS there is more that can be wrong than that nothing listens. */
+static void explain_tls(const struct client *client, const struct client_answer *answer)
+{
+    fprintf(stderr, "sluice: cannot reach a gateway at %s: %s\n", client->admin,
+            *answer->why ? answer->why : "it does not answer");
+    if (strstr(answer->why, "certificate") && (!client->ca || !*client->ca))
+        fprintf(stderr, "Say whose certificates to trust with --ca FILE or SLUICE_ADMIN_CA.\n");
+}
+
 static int report(const struct client *client, int code, const struct client_answer *answer)
 {
-    if (code == CLIENT_UNREACHABLE)
+    if (code == CLIENT_UNREACHABLE && !strncmp(client->admin, "https://", 8))
+        explain_tls(client, answer);
+    else if (code == CLIENT_UNREACHABLE)
         fprintf(stderr,
                 "sluice: cannot reach a gateway at %s\nIs it running? Say where with --admin "
                 "http://HOST:PORT or --admin unix:PATH.\n",
@@ -242,6 +278,8 @@ int client_download(const struct client *client, const char *path, FILE *file)
     if (!download.curl)
         return CLIENT_FAILED;
     set_address(download.curl, client, path);
+    set_trust(download.curl, client);
+    curl_easy_setopt(download.curl, CURLOPT_ERRORBUFFER, answer.why);
     headers = set_headers(download.curl, client);
     curl_easy_setopt(download.curl, CURLOPT_WRITEFUNCTION, on_piece);
     curl_easy_setopt(download.curl, CURLOPT_WRITEDATA, &download);

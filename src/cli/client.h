@@ -17,10 +17,11 @@ enum {
     CLIENT_UNREACHABLE = 3,
 };
 
-/* --admin URL (http://host:port or unix:/path), --token T, --json; from SLUICE_ADMIN and
- * SLUICE_TOKEN where not written; else the socket in ./state, else the one in /var/lib/sluice. */
+/* --admin URL (http[s]://host:port or unix:/path), --token T, --ca FILE, --json; from SLUICE_ADMIN,
+ * SLUICE_TOKEN and SLUICE_ADMIN_CA where not written; else the socket in ./state, else the one in
+ * /var/lib/sluice, and the system's authorities. */
 struct client {
-    const char *admin, *token;
+    const char *admin, *token, *ca;
     bool json;
     const char *words[10]; /* arguments that are no options, without the command's name */
     int word_count;
@@ -41,9 +42,10 @@ struct client {
 bool client_parse(struct client *client, int argc, char **argv, const char *usage);
 
 struct client_answer {
-    long status;  /* HTTP */
-    json_t *body; /* owned; NULL when it was no JSON */
-    char *text;   /* owned; the body as it came */
+    long status;   /* HTTP */
+    json_t *body;  /* owned; NULL when it was no JSON */
+    char *text;    /* owned; the body as it came */
+    char why[256]; /* there is no answer: in libcurl's words */
 };
 
 /* Calls METHOD PATH with a JSON body (NULL: none; stays the caller's). CLIENT_OK for 2xx; else

@@ -83,6 +83,13 @@ const struct field conf_admin_fields[] = {
      .type = FIELD_ADDRESS,
      .flags = FIELD_OFF | FIELD_AUTO,
      FIELD_AT(struct conf_admin, metrics)},
-    {.name = "tls", .type = FIELD_LATER},
+    {.name = "tls",
+     .doc =
+         "What `bind` shows over TLS; not written: plain HTTP. Read again when the files change.",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_PRESENT,
+     .fields = conf_certificate_fields,
+     .count_offset = offsetof(struct conf_admin, is_tls),
+     FIELD_AT(struct conf_admin, tls)},
     FIELD_END,
 };

@@ -5,7 +5,7 @@
 #ifndef CONFIG_CONF_ADMIN_H
 #define CONFIG_CONF_ADMIN_H
 
-#include "config/conf_text.h"
+#include "config/conf_tls.h"
 
 enum conf_right { CONF_CAN_READ, CONF_CAN_OPERATE, CONF_CAN_DEPLOY, CONF_CAN_APPROVE };
 
@@ -21,6 +21,8 @@ struct conf_admin {
     struct conf_token *tokens;
     uint32_t token_count;
     struct conf_address metrics; /* host and port empty: off */
+    struct conf_certificate tls; /* of `bind`, unless that is a unix socket */
+    bool is_tls;
 };
 
 #endif

@@ -103,6 +103,10 @@ static void check_admin(struct decoder *decoder)
         diag_error(diag, admin->bind.text.at, "anything but loopback without a token is refused");
         diag_hint(diag, "add tokens, or bind to 127.0.0.1");
     }
+    if (admin->is_tls && admin->bind.is_unix) {
+        diag_error(diag, admin->tls.at, "a unix socket is not spoken TLS over");
+        diag_hint(diag, "bind to an address, or leave tls out");
+    }
     if (admin->socket.s.len >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
         diag_error(diag, admin->socket.at,
                    "the path of the admin socket is too long: at most 107 bytes");

@@ -26,6 +26,12 @@ static const struct field edge_fields[] = {
      .type = FIELD_TEXT,
      .flags = FIELD_NONEMPTY | FIELD_SECRET,
      FIELD_AT(struct conf_edge, token)},
+    {.name = "ca",
+     .doc = "File with the roots that its certificate must come from, or with that certificate, if "
+            "it is signed by itself; not written: the system's.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NONEMPTY,
+     FIELD_AT(struct conf_edge, ca)},
     FIELD_END,
 };
 
@@ -144,6 +150,15 @@ static void check_backup(struct diag *diag, const struct conf_backup *backup)
     }
 }
 
+static void check_ca(struct diag *diag, const struct conf_edge *edge)
+{
+    if (!edge->ca.s.len || !conf_check_text(diag, &edge->ca) || !edge->url.s.len ||
+        conf_url_begins(edge->url.s, "https://"))
+        return;
+    diag_error(diag, edge->ca.at, "ca means nothing with a url that is not over TLS");
+    diag_hint(diag, "write https:// in the url");
+}
+
 void conf_check_control(struct decoder *decoder)
 {
     const struct conf_control *control = &decoder->conf->control;
@@ -164,6 +179,7 @@ void conf_check_control(struct decoder *decoder)
         conf_check_name(diag, &edge->name);
         conf_check_text(diag, &edge->token);
         check_url(diag, &edge->url);
+        check_ca(diag, edge);
         if (first != NAMES_NONE)
             conf_check_twice(diag, "edge", &edge->name, &control->edges[first].name);
     }

@@ -12,6 +12,7 @@ struct conf_edge {
     struct conf_text name;
     struct conf_text url;   /* of its admin port: https://, http:// on loopback, or unix:/path */
     struct conf_text token; /* secret; empty: none */
+    struct conf_text ca;    /* bundle that its certificate must come from; empty: the system's */
 };
 
 /* A store that speaks S3. As in struct conf_notices, secrets are as they are written in a process

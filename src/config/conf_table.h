@@ -11,6 +11,7 @@
 
 extern const struct field conf_root_fields[];
 extern const struct field conf_listener_fields[];
+extern const struct field conf_certificate_fields[];
 extern const struct field conf_tls_fields[];
 extern const struct field conf_target_tls_fields[];
 extern const struct field conf_admin_fields[];

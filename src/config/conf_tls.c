@@ -9,7 +9,7 @@
 enum { TICKET_MAX_MS = 168 * 3600 * 1000 }; /* RFC 8446 4.6.1: tickets live a week at most */
 #define HSTS_MAX_MS (UINT64_C(87600) * 3600 * 1000)
 
-static const struct field certificate_fields[] = {
+const struct field conf_certificate_fields[] = {
     {.name = ".", .type = FIELD_SPAN, FIELD_AT(struct conf_certificate, at)},
     {.name = "cert",
      .doc = "File with the certificate and those between it and the root, in PEM.",
@@ -95,7 +95,7 @@ const struct field conf_tls_fields[] = {
          "Read again when they change.",
      .type = FIELD_LIST,
      .element =
-         &(const struct field){.name = "", .type = FIELD_OBJECT, .fields = certificate_fields},
+         &(const struct field){.name = "", .type = FIELD_OBJECT, .fields = conf_certificate_fields},
      FIELD_ITEMS(struct conf_tls, certificates, certificate_count)},
     {.name = "acme",
      .doc = "Certificates that are ordered and renewed by themselves (RFC 8555).",

@@ -43,7 +43,7 @@ struct control {
     struct acme *acme;
     struct deploys *deploys;
     struct control_api *api;
-    char state[PATH_MAX], owner_socket[PATH_MAX];
+    char state[PATH_MAX];
     int lock;
     struct unit_client *units; /* NULL: no supervisor that starts apps */
     bool is_stale;             /* the file is to be read again */
@@ -77,6 +77,8 @@ static void configure(struct control *control, const struct conf *conf)
         say_line("out of memory: nobody is told of anything");
     acme_configure(control->acme, conf);
     deploys_configure(control->deploys);
+    if (conf->role == CONF_ROLE_CONTROL)
+        control_api_listen(control->api, &conf->admin);
 }
 
 static void reread(struct control *control)
@@ -206,8 +208,6 @@ static bool open_parts(struct control *control, const struct conf *conf)
                                        .config = control->options->config,
                                        .world = control->options->world};
     control->deploys = control->acme ? deploys_new(&deploys) : NULL;
-    snprintf(control->owner_socket, sizeof(control->owner_socket), "%.*s",
-             STR_FMT(conf->admin.socket.s));
     api = (struct control_api_options){
         .loop = &control->loop,
         .edges = control->edges,
@@ -216,7 +216,6 @@ static bool open_parts(struct control *control, const struct conf *conf)
         .notices = control->notices,
         .backups = control->backups,
         .state = control->state,
-        .owner_socket = conf->role == CONF_ROLE_CONTROL ? control->owner_socket : NULL,
     };
     control->api = control->deploys ? control_api_new(&api) : NULL;
     return control->api != NULL;

@@ -9,10 +9,9 @@
 #include "base/clock.h"
 #include "control/say.h"
 #include "control/scale/scaler.h"
-#include "process/bind.h"
 
-enum { CONNECTIONS_MAX = 64, BODY_MAX = 64 * 1024 };
-enum { TAG_EDGE, TAG_OWNER };
+enum { CONNECTIONS_MAX = 64, CONNECTIONS_KEPT = 8, BODY_MAX = 64 * 1024 };
+enum { OPEN = 32 }; /* no right is needed */
 
 struct place {
     struct rest_place at;
@@ -20,10 +19,13 @@ struct place {
     void (*run)(struct control_call *call);
 };
 
-#define CONTROL(method, path, right, run)                                                          \
-    {{METHOD_##method, path, 1 << TAG_EDGE | 1 << TAG_OWNER}, CONF_CAN_##right, run},
+#define OWN (1U << CONTROL_OWN_DOOR)
+#define BOTH (1U << CONTROL_EDGE_DOOR | OWN)
+#define CONTROL(method, path, right, run) {{METHOD_##method, path, BOTH}, CONF_CAN_##right, run},
 
 static const struct place places[] = {
+    {{METHOD_GET, "/healthz", OWN}, OPEN, control_api_alive},
+    {{METHOD_GET, "/readyz", OWN}, OPEN, control_api_ready},
 #include "rest/control.def"
 };
 
@@ -34,11 +36,6 @@ static bool identify(struct control_call *call)
 {
     struct str rights = head_value_name(&call->rest.head, STR("sluice-rights"));
 
-    if (call->rest.tag == TAG_OWNER) {
-        call->actor = STR("socket");
-        call->can = UINT32_MAX;
-        return true;
-    }
     call->actor = head_value_name(&call->rest.head, STR("sluice-actor"));
     for (size_t i = 0; i < rights.len; i++) {
         if (rights.p[i] < '0' || rights.p[i] > '9')
@@ -46,6 +43,26 @@ static bool identify(struct control_call *call)
         call->can = call->can * 10 + (uint32_t)(rights.p[i] - '0');
     }
     return call->actor.len && rights.len && rights.len <= 10;
+}
+
+static bool is_open(struct rest_call *rest)
+{
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        if (places[i].right == OPEN && (places[i].at.tags >> rest->tag & 1) &&
+            rest_path_fits(rest, &places[i].at))
+            return true;
+    return false;
+}
+
+/* Fills call->can and call->actor, unless what is asked is open. False: it was refused. */
+static bool admit(struct control_call *call)
+{
+    if (call->rest.tag == CONTROL_OWN_DOOR)
+        return control_api_admit(call, is_open(&call->rest));
+    if (identify(call))
+        return true;
+    rest_problem(&call->rest, 403, "forbidden", "Control answers the gateway's admin port alone.");
+    return false;
 }
 
 static bool dispatch(struct rest_call *rest)
@@ -56,17 +73,12 @@ static bool dispatch(struct rest_call *rest)
     const struct place *place;
 
     call->api = rest->server->options.owner;
-    if (!identify(call)) {
-        rest_problem(rest, 403, "forbidden", "Control answers the gateway's admin port alone.");
+    if (!admit(call))
         return false;
-    }
     place = rest_find(rest, &table);
-    if (!place)
+    if (!place ||
+        (place->right != OPEN && !control_api_permit(call, (enum conf_right)place->right)))
         return false;
-    if (!(call->can >> place->right & 1)) {
-        rest_problem(rest, 403, "forbidden", "Whoever asks lacks the right.");
-        return false;
-    }
     rest->body_max = BODY_MAX;
     call->run = place->run;
     return true;
@@ -114,40 +126,20 @@ static void take_away(const struct control_api *api)
 {
     char path[PATH_MAX];
 
-    if (api->server.ports &&
+    if (api->serves_edge &&
         snprintf(path, sizeof(path), "%s/control.sock", api->options.state) < (int)sizeof(path))
         unlink(path);
-    if (api->options.owner_socket)
-        unlink(api->options.owner_socket);
 }
 
-static void listen_at(struct control_api *api, const char *bind, unsigned tag)
+static void listen_for_edge(struct control_api *api)
 {
-    struct bind_options options = {.is_admin = true, .uid = geteuid(), .gid = getegid()};
-    struct bind_address address;
-    const char *why = NULL;
-    int fd;
-
-    if (bind_parse(bind, &address, &why))
-        say_line("cannot serve at %s: %s", bind, why);
-    else if (bind_open(&address, &options, &fd))
-        say_line("cannot serve at %s: %m", bind);
-    else if (!rest_server_listen(&api->server, bind, tag, fd))
-        say_line("cannot serve at %s", bind);
-}
-
-static void open_doors(struct control_api *api)
-{
-    const char *owner = api->options.owner_socket;
     char bind[REST_BIND];
 
-    if (snprintf(bind, sizeof(bind), "unix:%s/control.sock", api->options.state) <
+    if (snprintf(bind, sizeof(bind), "unix:%s/control.sock", api->options.state) >=
         (int)sizeof(bind))
-        listen_at(api, bind, TAG_EDGE);
-    else
         say_line("the path of the state directory is too long for a socket in it");
-    if (owner && snprintf(bind, sizeof(bind), "unix:%s", owner) < (int)sizeof(bind))
-        listen_at(api, bind, TAG_OWNER);
+    else
+        api->serves_edge = control_api_serve(api, bind, CONTROL_EDGE_DOOR);
 }
 
 struct control_api *control_api_new(const struct control_api_options *options)
@@ -160,12 +152,15 @@ struct control_api *control_api_new(const struct control_api_options *options)
     api->started_ms = clock_wall_ms();
     rest_server_init(&api->server, &(struct rest_options){.loop = options->loop,
                                                           .connections_max = CONNECTIONS_MAX,
+                                                          .connections_kept = CONNECTIONS_KEPT,
                                                           .call_size = sizeof(struct control_call),
                                                           .dispatch = dispatch,
                                                           .run = run,
                                                           .drop = drop,
-                                                          .owner = api});
-    open_doors(api);
+                                                          .owner = api,
+                                                          .who = "control"});
+    arena_init(&api->doors.arena, NULL, 0);
+    listen_for_edge(api);
     return api;
 }
 
@@ -177,6 +172,7 @@ void control_api_tick(struct control_api *api)
 void control_api_close(struct control_api *api)
 {
     take_away(api);
+    control_api_shut(api);
     rest_server_close(&api->server);
 }
 
@@ -188,5 +184,6 @@ void control_api_free(struct control_api **api)
     if (!gone)
         return;
     rest_server_fini(&gone->server);
+    arena_reset(&gone->doors.arena);
     free(gone);
 }

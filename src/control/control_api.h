@@ -2,8 +2,8 @@
  *
  * Control's part of the admin API, on <state>/control.sock: the edge of this machine, which owns
  * the admin port, passes calls on with who asks and what they may. Whoever can open the socket is
- * believed, so it is the user's alone (0600). Alone, it has the admin socket itself. Called by
- * control.c. Control's one thread.
+ * believed, so it is the user's alone (0600). Where control runs alone it has the admin port
+ * itself, with the same rules as an edge's. Called by control.c. Control's one thread.
  */
 #ifndef CONTROL_CONTROL_API_H
 #define CONTROL_CONTROL_API_H
@@ -25,13 +25,14 @@ struct control_api_options {
     struct deploys *deploys;
     struct notices *notices;
     struct backups *backups;
-    const char *state;        /* directory; borrowed, as the next */
-    const char *owner_socket; /* where whoever can open it may do all: that of an admin port, where
-                                 control runs alone; NULL: an edge has it */
+    const char *state; /* directory; borrowed */
 };
 
 /* Serves. The reason why not is said, and control goes on without. NULL: no memory. */
 struct control_api *control_api_new(const struct control_api_options *options);
+/* Where no edge has the admin address (`role: control`): serves there and at the admin socket, from
+ * now on as `conf` says. What cannot be is said. Copies what it keeps; may block the first time. */
+void control_api_listen(struct control_api *api, const struct conf_admin *conf);
 /* A second has passed. */
 void control_api_tick(struct control_api *api);
 /* Ends all; the loop must run until the handles are gone, then control_api_free(). */

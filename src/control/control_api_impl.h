@@ -6,6 +6,7 @@
 #define CONTROL_CONTROL_API_IMPL_H
 
 #include "control/control_api.h"
+#include "config/conf.h"
 #include "rest/rest.h"
 
 struct control_call {
@@ -28,14 +29,39 @@ struct control_call {
     bool is_dry; /* what is asked for is only planned */
 };
 
+/* Tags of ports: the edge's way here, and those that control has of its own. */
+enum { CONTROL_EDGE_DOOR, CONTROL_OWN_DOOR };
+
+struct control_doors {
+    struct arena arena;                      /* of conf */
+    struct conf_admin conf;                  /* who may ask: tokens, and the host of `bind` */
+    char bind[REST_BIND], socket[REST_BIND]; /* that are served; empty: none */
+};
+
 struct control_api {
     struct control_api_options options;
     struct rest_server server;
+    struct control_doors doors;
+    bool serves_edge;
     uint64_t started_ms; /* wall clock */
 };
 
 /* Answers that a job of the store failed. */
 void control_api_fail(struct control_call *call, const struct store_job *job);
+
+/* --- control_api_listen.c */
+/* Serves at an address; what is wrong with it is said. */
+bool control_api_serve(struct control_api *api, const char *bind, unsigned tag);
+/* Ends control's own doors. */
+void control_api_shut(struct control_api *api);
+/* Who asks at one of them; fills call->can and call->actor, unless it is open to all. False: it was
+ * refused. */
+bool control_api_admit(struct control_call *call, bool is_open);
+/* Whether that is enough, at any door. False: it was refused. */
+bool control_api_permit(struct control_call *call, enum conf_right right);
+/* /healthz and /readyz. */
+void control_api_alive(struct control_call *call);
+void control_api_ready(struct control_call *call);
 
 /* The endpoints: each gets a call whose body is whole, and answers it exactly once. */
 #define CONTROL(method, path, right, run) void run(struct control_call *call);

@@ -20,7 +20,7 @@ enum {
 struct edge_feed {
     struct outbound *outbound;
     struct store *store;
-    char *name, *url, *socket, *field;
+    char *name, *url, *socket, *field, *ca;
     struct outbound_call *call;
     struct store_feed position; /* from where on */
     struct store_append append;
@@ -40,6 +40,7 @@ static void destroy(struct edge_feed *feed)
     free(feed->url);
     free(feed->socket);
     free(feed->field);
+    free(feed->ca);
     free(feed);
 }
 
@@ -132,6 +133,7 @@ static void ask(struct edge_feed *feed)
     struct outbound_request request = {.method = "GET",
                                        .socket = feed->socket,
                                        .fields = fields,
+                                       .ca = feed->ca,
                                        .timeout_ms = CALL_MS,
                                        .size_max = REPLY_MAX,
                                        .is_near = true,
@@ -197,8 +199,9 @@ struct edge_feed *edge_feed_new(const struct edge_feed_options *options)
     feed->url = strdup(options->url);
     feed->socket = options->socket ? strdup(options->socket) : NULL;
     feed->field = options->field ? strdup(options->field) : NULL;
+    feed->ca = options->ca ? strdup(options->ca) : NULL;
     if (feed->name && feed->url && !feed->socket == !options->socket &&
-        !feed->field == !options->field)
+        !feed->field == !options->field && !feed->ca == !options->ca)
         return feed;
     destroy(feed);
     return NULL;

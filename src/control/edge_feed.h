@@ -17,7 +17,7 @@ struct edge_feed; /* private */
 struct edge_feed_options {
     struct outbound *outbound;
     struct store *store;
-    const char *name, *url, *socket, *field; /* of the edge; socket, field: NULL: none */
+    const char *name, *url, *socket, *field, *ca; /* of the edge; the last three: NULL: none */
 };
 
 /* NULL: no memory. */

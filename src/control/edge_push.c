@@ -192,6 +192,7 @@ struct outbound_call *edge_call(const struct edge *edge, const struct edges_ask 
     struct outbound_request request = {.method = ask->method,
                                        .socket = edge->socket,
                                        .fields = fields,
+                                       .ca = edge->ca,
                                        .timeout_ms = ask->timeout_ms,
                                        .size_max = REPLY_MAX,
                                        .is_near = true,

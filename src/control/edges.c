@@ -148,6 +148,7 @@ static void forget(struct edge *edge)
     free(edge->url);
     free(edge->socket);
     free(edge->field);
+    free(edge->ca);
     *edge = (struct edge){.name = NULL};
 }
 
@@ -165,22 +166,32 @@ static bool make_own(struct edge *edge, const struct conf *conf)
     return edge->name && edge->url && edge->socket;
 }
 
+/* Of what is not written: NULL. */
+static bool copy(char **to, struct str s)
+{
+    *to = s.len ? text(s) : NULL;
+    return *to || !s.len;
+}
+
+static bool copy_token(struct edge *edge, struct str token)
+{
+    if (token.len && asprintf(&edge->field, "Authorization: Bearer %.*s", STR_FMT(token)) < 0)
+        edge->field = NULL;
+    return edge->field || !token.len;
+}
+
 static bool make_other(struct edge *edge, const struct conf_edge *conf)
 {
     struct str url = conf->url.s;
     bool is_unix = url.len > 5 && !memcmp(url.p, "unix:", 5);
+    struct str path = is_unix ? (struct str){url.p + 5, url.len - 5} : STR_NONE;
 
     *edge = (struct edge){.name = text(conf->name.s),
                           .url = is_unix ? strdup("http://localhost") : text(url)};
-    if (is_unix)
-        edge->socket = text((struct str){url.p + 5, url.len - 5});
-    if (conf->token.s.len &&
-        asprintf(&edge->field, "Authorization: Bearer %.*s", STR_FMT(conf->token.s)) < 0)
-        edge->field = NULL;
     if (edge->url && *edge->url && edge->url[strlen(edge->url) - 1] == '/')
         edge->url[strlen(edge->url) - 1] = '\0';
-    return edge->name && edge->url && (!is_unix || edge->socket) &&
-           (!conf->token.s.len || edge->field);
+    return copy(&edge->socket, path) && copy(&edge->ca, conf->ca.s) &&
+           copy_token(edge, conf->token.s) && edge->name && edge->url;
 }
 
 static bool is_same_text(const char *a, const char *b)
@@ -191,7 +202,8 @@ static bool is_same_text(const char *a, const char *b)
 static bool is_same(const struct edge *a, const struct edge *b)
 {
     return is_same_text(a->name, b->name) && is_same_text(a->url, b->url) &&
-           is_same_text(a->socket, b->socket) && is_same_text(a->field, b->field);
+           is_same_text(a->socket, b->socket) && is_same_text(a->field, b->field) &&
+           is_same_text(a->ca, b->ca);
 }
 
 static bool make_all(struct edge *fresh, uint32_t *count, const struct conf *conf)
@@ -211,7 +223,8 @@ static void follow(struct edge *edge)
                                                   .name = edge->name,
                                                   .url = edge->url,
                                                   .socket = edge->socket,
-                                                  .field = edge->field});
+                                                  .field = edge->field,
+                                                  .ca = edge->ca});
     if (!edge->feed)
         say_line("out of memory: what is changed on edge %s is not followed", edge->name);
 }

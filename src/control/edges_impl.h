@@ -11,13 +11,14 @@
 
 struct edge {
     struct edges *edges;
-    char *name, *url, *socket, *field; /* field: the Authorization line; NULL: none. socket too */
-    struct edge_feed *feed;            /* of what is changed on it */
-    struct outbound_call *call;        /* the one that runs */
-    const void *subject;               /* what it pushes; NULL: it asks */
-    int64_t poll_ms, list_ms;          /* monotonic; when to ask, and to compare */
-    int64_t retry_ms, again_ms[2];     /* not before: anything; answers and certificates */
-    json_int_t pid, generation;        /* 0: not known */
+    char *name, *url, *socket, *field, *ca; /* field: the Authorization line; the last three: NULL:
+                                               none, or the system's */
+    struct edge_feed *feed;                 /* of what is changed on it */
+    struct outbound_call *call;             /* the one that runs */
+    const void *subject;                    /* what it pushes; NULL: it asks */
+    int64_t poll_ms, list_ms;               /* monotonic; when to ask, and to compare */
+    int64_t retry_ms, again_ms[2];          /* not before: anything; answers and certificates */
+    json_int_t pid, generation;             /* 0: not known */
     bool is_own, is_unreachable;
     bool refuses[2];   /* answers and certificates: the last one was */
     bool was_failing;  /* said already */

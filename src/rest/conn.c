@@ -20,7 +20,7 @@ enum {
 
 static void advance(struct rest_conn *conn);
 
-static void set_deadline(struct rest_conn *conn, uint64_t ms)
+void rest_conn_set_deadline(struct rest_conn *conn, uint64_t ms)
 {
     conn->deadline_ms = uv_now(conn->server->options.loop) + ms;
 }
@@ -35,6 +35,8 @@ static void on_closed(uv_handle_t *handle)
     buf_drop(&conn->in, slab);
     buf_drop(&conn->out, slab);
     buf_drop(&conn->queued, slab);
+    buf_drop(&conn->cipher, slab);
+    rest_tls_free(&conn->tls);
     free(conn);
 }
 
@@ -64,15 +66,25 @@ static void on_shutdown(uv_shutdown_t *shutdown, int failed)
     (void)failed;
 }
 
-/* RFC 9112 9.6: half-close, then read until the client has closed, so that no reset eats the
- * answer. */
-static void linger(struct rest_conn *conn)
+static void half_close(struct rest_conn *conn)
 {
-    conn->state = REST_LINGER;
-    set_deadline(conn, LINGER_MS);
-    buf_drop(&conn->in, &conn->server->slab);
     if (conn->is_eof || uv_shutdown(&conn->shutdown, &conn->uv.stream, on_shutdown))
         rest_conn_close(conn);
+}
+
+/* RFC 9112 9.6: half-close, then read until the client has closed, so that no reset eats the
+ * answer. RFC 8446 6.1: close_notify before that. */
+void rest_conn_linger(struct rest_conn *conn)
+{
+    conn->state = REST_LINGER;
+    rest_conn_set_deadline(conn, LINGER_MS);
+    buf_drop(&conn->in, &conn->server->slab);
+    if (conn->tls)
+        rest_tls_bye(conn->tls);
+    if (conn->tls && rest_conn_has_cipher(conn))
+        rest_conn_write(conn);
+    else
+        half_close(conn);
 }
 
 /* --- out */
@@ -83,12 +95,12 @@ static void flush(struct rest_conn *conn);
 static void finish_answer(struct rest_conn *conn)
 {
     if (conn->close_after || conn->is_eof) {
-        linger(conn);
+        rest_conn_linger(conn);
         return;
     }
     conn->state = REST_READ_HEAD;
     conn->scanned = 0;
-    set_deadline(conn, IDLE_MS);
+    rest_conn_set_deadline(conn, IDLE_MS);
     advance(conn);
 }
 
@@ -119,29 +131,52 @@ static void on_written(uv_write_t *write, int failed)
         rest_conn_close(conn);
         return;
     }
+    buf_drop(&conn->cipher, &conn->server->slab);
+    if (conn->tls && rest_conn_has_cipher(conn)) {
+        rest_conn_write(conn);
+        return;
+    }
     buf_drop(&conn->out, &conn->server->slab);
+    conn->sealed = 0;
     if (conn->queued.len)
         flush(conn);
+    else if (conn->state == REST_LINGER)
+        half_close(conn);
     else
         go_on(conn);
+}
+
+void rest_conn_write(struct rest_conn *conn)
+{
+    const struct buf *from = conn->tls ? &conn->cipher : &conn->out;
+    uv_buf_t bytes;
+
+    if (conn->is_writing || uv_is_closing(&conn->uv.any))
+        return;
+    if (conn->tls && !rest_conn_seal(conn)) {
+        rest_conn_close(conn);
+        return;
+    }
+    bytes = uv_buf_init(from->p, from->len);
+    conn->write.data = conn;
+    conn->is_writing = true;
+    conn->unsent = from->len;
+    if (conn->state != REST_SHAKE && conn->state != REST_LINGER)
+        rest_conn_set_deadline(conn, IDLE_MS);
+    if (uv_write(&conn->write, &conn->uv.stream, &bytes, 1, on_written)) {
+        conn->is_writing = false;
+        rest_conn_close(conn);
+    }
 }
 
 static void flush(struct rest_conn *conn)
 {
     struct buf empty = conn->out;
-    uv_buf_t bytes;
 
     conn->out = conn->queued;
     conn->queued = empty;
-    bytes = uv_buf_init(conn->out.p, conn->out.len);
-    conn->write.data = conn;
-    conn->is_writing = true;
-    conn->unsent = conn->out.len;
-    set_deadline(conn, IDLE_MS);
-    if (uv_write(&conn->write, &conn->uv.stream, &bytes, 1, on_written)) {
-        conn->is_writing = false;
-        rest_conn_close(conn);
-    }
+    conn->sealed = 0;
+    rest_conn_write(conn);
 }
 
 void rest_conn_send(struct rest_conn *conn, struct str bytes)
@@ -181,6 +216,11 @@ static void refuse(struct rest_conn *conn, enum reason why)
     rest_problem(conn->call, info->status, info->slug, "%s", info->text);
 }
 
+static bool is_last(const struct rest_conn *conn)
+{
+    return conn->call->head.wants_close || conn->server->is_retired || conn->is_last;
+}
+
 /* A call for the head of `len` bytes that the buffer begins with. */
 static bool begin(struct rest_conn *conn, size_t len)
 {
@@ -205,7 +245,7 @@ static bool begin(struct rest_conn *conn, size_t len)
         refuse(conn, why);
         return false;
     }
-    conn->close_after = call->head.wants_close || conn->server->is_retired;
+    conn->close_after = is_last(conn);
     conn->body_left = call->head.content_length > 0 ? (uint64_t)call->head.content_length : 0;
     conn->chunked = (struct chunked){0};
     conn->state = REST_ANSWER;
@@ -213,7 +253,7 @@ static bool begin(struct rest_conn *conn, size_t len)
         conn->close_after = true; // a refusal does not wait for the body
     if (!conn->server->options.dispatch(call))
         return false;
-    conn->close_after = call->head.wants_close || conn->server->is_retired;
+    conn->close_after = is_last(conn);
     conn->state = REST_READ_BODY;
     if (conn->body_left > call->body_max) {
         refuse(conn, REASON_BODY_TOO_LARGE);
@@ -238,7 +278,7 @@ static bool read_head(struct rest_conn *conn)
     if (!in.len)
         return false;
     if (!conn->scanned)
-        set_deadline(conn, HEADER_MS);
+        rest_conn_set_deadline(conn, HEADER_MS);
     len = h1_head_length(in, &conn->scanned);
     if (!len && in.len <= REST_HEAD_MAX)
         return false;
@@ -307,7 +347,7 @@ static bool read_body(struct rest_conn *conn)
     struct str in = unread(conn);
     size_t n = in.len < conn->body_left ? in.len : (size_t)conn->body_left;
 
-    set_deadline(conn, IDLE_MS);
+    rest_conn_set_deadline(conn, IDLE_MS);
     if (conn->call->head.chunked) {
         if (!read_chunked(conn))
             return false;
@@ -355,7 +395,7 @@ static void advance(struct rest_conn *conn)
     }
 }
 
-static void take_end(struct rest_conn *conn, ssize_t why)
+void rest_conn_take_end(struct rest_conn *conn, ssize_t why)
 {
     conn->is_eof = true;
     if (why == UV_EOF &&
@@ -364,17 +404,11 @@ static void take_end(struct rest_conn *conn, ssize_t why)
     rest_conn_close(conn);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
+void rest_conn_take(struct rest_conn *conn, struct str bytes)
 {
-    struct rest_conn *conn = stream->data;
-
-    if (n < 0) {
-        take_end(conn, n);
+    if (conn->state == REST_LINGER || conn->state == REST_STREAM)
         return;
-    }
-    if (!n || conn->state == REST_LINGER || conn->state == REST_STREAM)
-        return;
-    if (buf_append(&conn->in, &conn->server->slab, (struct str){bytes->base, (size_t)n})) {
+    if (buf_append(&conn->in, &conn->server->slab, bytes)) {
         rest_conn_close(conn);
         return;
     }
@@ -382,8 +416,21 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
         advance(conn);
     } else if (conn->in.len > AHEAD_MAX) {
         conn->is_paused = true;
-        uv_read_stop(stream);
+        uv_read_stop(&conn->uv.stream);
     }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
+{
+    struct rest_conn *conn = stream->data;
+    struct str in = {bytes->base, n > 0 ? (size_t)n : 0};
+
+    if (n < 0)
+        rest_conn_take_end(conn, n);
+    else if (n && conn->tls)
+        rest_conn_take_cipher(conn, in);
+    else if (n)
+        rest_conn_take(conn, in);
 }
 
 /* A request that does not get whole is told so. */
@@ -395,6 +442,8 @@ static void expire(struct rest_conn *conn)
         refuse(conn, REASON_HEADER_TIMEOUT);
     else if (conn->state == REST_READ_BODY)
         refuse(conn, REASON_BODY_TIMEOUT);
+    else if (conn->state == REST_READ_HEAD && conn->tls)
+        rest_conn_linger(conn);
     else
         rest_conn_close(conn);
 }
@@ -403,15 +452,16 @@ void rest_conn_tick(struct rest_conn *conn, uint64_t now_ms)
 {
     bool is_running = conn->state == REST_ANSWER && conn->call;
     bool is_streaming = conn->state == REST_STREAM || conn->state == REST_PIECES;
+    bool is_bounded = conn->state == REST_SHAKE || conn->state == REST_LINGER;
     size_t unsent = uv_stream_get_write_queue_size(&conn->uv.stream);
 
-    if (conn->is_writing && unsent < conn->unsent)
-        set_deadline(conn, IDLE_MS); // slow, but it reads
+    if (conn->is_writing && unsent < conn->unsent && !is_bounded)
+        rest_conn_set_deadline(conn, IDLE_MS); // slow, but it reads
     conn->unsent = unsent;
     if (is_running || (is_streaming && !conn->is_writing))
         return;
-    if (now_ms >= conn->deadline_ms ||
-        (conn->server->is_retired && conn->state == REST_READ_HEAD && !conn->in.len))
+    if (now_ms >= conn->deadline_ms || ((conn->server->is_retired || conn->is_last) &&
+                                        conn->state == REST_READ_HEAD && !conn->in.len))
         expire(conn);
 }
 
@@ -465,6 +515,8 @@ static bool start(struct rest_conn *conn, struct rest_port *port)
         conn->is_loopback = is_loopback(&peer);
         uv_tcp_nodelay(&conn->uv.tcp, 1);
     }
+    if (!conn->is_unix && (conn->server->secure_tags >> conn->tag & 1) && !rest_conn_secure(conn))
+        return false;
     return conn->server->conn_count <= max && !uv_read_start(&conn->uv.stream, on_alloc, on_read);
 }
 
@@ -477,13 +529,14 @@ void rest_conn_accept(struct rest_port *port)
     conn->server = port->server;
     conn->tag = port->tag;
     conn->is_unix = port->is_unix;
+    conn->state = REST_READ_HEAD;
     if (init_handle(conn)) {
         free(conn);
         return;
     }
     conn->uv.any.data = conn;
     link_conn(conn);
-    set_deadline(conn, IDLE_MS);
+    rest_conn_set_deadline(conn, IDLE_MS);
     if (!start(conn, port))
         rest_conn_close(conn);
 }

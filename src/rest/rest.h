@@ -25,6 +25,7 @@ enum {
 struct rest_conn;  /* private: rest/impl.h */
 struct rest_port;  /* private */
 struct rest_relay; /* private */
+struct rest_cert;  /* private: rest/rest_cert.h */
 struct rest_call;
 
 struct rest_options {
@@ -39,6 +40,7 @@ struct rest_options {
     /* Frees what the owner's call holds beyond its arena. */
     void (*drop)(struct rest_call *call);
     void *owner;
+    const char *who; /* static; begins what is said on stderr: "edge" */
 };
 
 struct rest_server {
@@ -49,8 +51,12 @@ struct rest_server {
     unsigned conn_count;
     struct rest_call *calls;
     struct rest_relay *relays;
-    bool is_retired; /* no longer accepts, and each connection ends when it may */
-    bool is_ending;  /* each answer is the last one of its connection */
+    struct rest_cert *cert; /* NULL: no port speaks TLS */
+    uint32_t secure_tags;   /* of the ports that do, a bit a tag */
+    uv_timer_t turn;        /* handshakes wait for the next turn of the loop */
+    uint64_t shaken_ns;     /* spent on them in this one */
+    bool is_retired;        /* no longer accepts, and each connection ends when it may */
+    bool is_ending;         /* each answer is the last one of its connection */
     char read[REST_READ];
 };
 
@@ -95,6 +101,12 @@ void rest_server_fini(struct rest_server *server);
 bool rest_server_listen(struct rest_server *server, const char *bind, unsigned tag, int fd);
 /* Ends what rest_server_listen() began under this name. */
 void rest_server_unlisten(struct rest_server *server, const char *bind);
+/* Ports of this tag, but for unix sockets, speak TLS from now on, with the pair of these files,
+ * which is read again when it changes; absent: they do not. Connections of before end with the
+ * answer that they wait for. Reading the first pair blocks. One pair a server. */
+void rest_server_secure(struct rest_server *server, unsigned tag, struct str cert, struct str key);
+/* What they show, as rest_cert_json(); NULL: they speak no TLS. */
+json_t *rest_server_cert_json(const struct rest_server *server);
 /* Stops accepting; what runs is answered, then its connection closes. */
 void rest_server_retire(struct rest_server *server);
 /* A second has passed. */

@@ -15,6 +15,8 @@ void rest_server_init(struct rest_server *server, const struct rest_options *opt
 {
     *server = (struct rest_server){.options = *options};
     slab_init(&server->slab, BUFFER, NULL);
+    uv_timer_init(options->loop, &server->turn);
+    server->turn.data = server;
 }
 
 static void close_port(struct rest_port **at);
@@ -26,6 +28,8 @@ void rest_server_close(struct rest_server *server)
     while (server->conns)
         rest_conn_close(server->conns);
     rest_relay_close(server);
+    rest_cert_free(&server->cert);
+    uv_close((uv_handle_t *)&server->turn, NULL);
 }
 
 void rest_server_fini(struct rest_server *server)
@@ -105,6 +109,45 @@ void rest_server_unlisten(struct rest_server *server, const char *bind)
     }
 }
 
+/* --- TLS */
+
+static void end_old(struct rest_server *server, unsigned tag)
+{
+    for (struct rest_conn *conn = server->conns, *next; conn; conn = next) {
+        next = conn->next;
+        if (conn->tag != tag || conn->is_unix)
+            continue;
+        conn->is_last = conn->close_after = true;
+        if (conn->state == REST_STREAM)
+            rest_conn_close(conn);
+    }
+}
+
+void rest_server_secure(struct rest_server *server, unsigned tag, struct str cert, struct str key)
+{
+    bool was_secure = server->secure_tags >> tag & 1, is_secure = cert.len > 0;
+
+    if (was_secure != is_secure)
+        end_old(server, tag);
+    server->secure_tags = is_secure ? 1U << tag : 0;
+    if (!is_secure) {
+        rest_cert_free(&server->cert);
+        return;
+    }
+    if (!server->cert)
+        server->cert = rest_cert_new(server->options.loop, server->options.who);
+    if (server->cert)
+        rest_cert_use(server->cert, cert, key);
+    else
+        fprintf(stderr, "sluice: %s: out of memory: nobody is served over TLS\n",
+                server->options.who);
+}
+
+json_t *rest_server_cert_json(const struct rest_server *server)
+{
+    return server->cert ? rest_cert_json(server->cert) : NULL;
+}
+
 void rest_server_retire(struct rest_server *server)
 {
     server->is_retired = true;
@@ -121,4 +164,6 @@ void rest_server_tick(struct rest_server *server)
         rest_conn_tick(conn, now);
     }
     rest_relay_tick(server, now);
+    if (server->cert)
+        rest_cert_tick(server->cert);
 }

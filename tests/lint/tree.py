@@ -12,6 +12,7 @@ LAYERS = [
     ["src/base"],
     ["src/config"],
     ["src/http"],
+    ["src/tls"],
     ["src/process"],
     ["src/rest"],
     ["src/edge/metric"],

@@ -19,7 +19,7 @@
 #include <openssl/pem.h>
 
 #include "config/conf_tls.h"
-#include "edge/tls/certificate.h"
+#include "tls/certificate.h"
 #include "test_tls_make.h"
 
 struct tls_bench {

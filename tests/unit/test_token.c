@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "edge/manager/token.h"
+#include "rest/token.h"
 
 static struct conf_token tokens[] = {
     {.token.s = STR_INIT("read-me"), .can = 1U << CONF_CAN_READ},

@@ -28,7 +28,8 @@ struct admin *admin_open(struct manager *manager)
                                                             .dispatch = admin_dispatch,
                                                             .run = admin_run,
                                                             .drop = admin_call_drop,
-                                                            .owner = admin});
+                                                            .owner = admin,
+                                                            .who = "edge"});
     if (uv_timer_init(&manager->loop.uv, &admin->poll)) {
         free(admin);
         return NULL;
@@ -74,6 +75,12 @@ void admin_unlisten(struct admin *admin, const struct listening *listening)
 void admin_look(struct admin *admin)
 {
     api_wakes_look(admin);
+}
+
+void admin_secure(struct admin *admin, const struct conf_admin *conf)
+{
+    rest_server_secure(&admin->server, LISTENING_ADMIN, conf->is_tls ? conf->tls.cert.s : STR_NONE,
+                       conf->is_tls ? conf->tls.key.s : STR_NONE);
 }
 
 void admin_retire(struct admin *admin)

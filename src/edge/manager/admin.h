@@ -20,6 +20,9 @@ void admin_free(struct admin **admin);
 void admin_listen(struct admin *admin, const struct listening *listening);
 void admin_unlisten(struct admin *admin, const struct listening *listening);
 
+/* Speaks TLS on the admin port from now on, or does not. May block the first time. */
+void admin_secure(struct admin *admin, const struct conf_admin *conf);
+
 /* Tells those who follow /api/v1/events: `event: KIND`, `data: ` one line of JSON made from the
  * format. Cheap when nobody does. */
 void admin_event(struct admin *admin, const char *kind, const char *format, ...) PRINTF(3, 4);

@@ -4,12 +4,10 @@
  * this order: wrong host or origin, nobody we know, no such path, no such method, not enough
  * rights.
  */
-#include <string.h>
-
 #include "edge/manager/api.h"
 #include "edge/manager/api_changes.h"
 #include "edge/manager/api_wakes.h"
-#include "edge/manager/token.h"
+#include "rest/rest_guard.h"
 
 enum { OPEN = 32 }; /* no right is needed */
 
@@ -88,74 +86,24 @@ static const struct place places[] = {
 
 /* --- who asks */
 
-/* False: it was refused. */
-static bool check_site(struct admin_call *call, const struct conf_admin *conf)
-{
-    struct str origin = head_value(&call->rest.head, HDR_ORIGIN);
-    struct str host = call->rest.head.authority;
-
-    if (call->rest.is_unix || call->rest.tag == LISTENING_METRICS)
-        return true;
-    // A page that was led here by its own name cannot know a token.
-    if (!token_host_is_ours(conf, host) &&
-        !token_rights(conf, head_value(&call->rest.head, HDR_AUTHORIZATION))) {
-        rest_problem(&call->rest, 421, "misdirected",
-                     "The admin port answers to an IP address, to localhost and to the name it is "
-                     "bound to, not to \"%.*s\".",
-                     STR_FMT(host));
-        return false;
-    }
-    if (origin.p && !token_origin_is_same(origin, host)) {
-        rest_problem(&call->rest, 403, "cross_origin", "Calls from other sites are refused.");
-        return false;
-    }
-    return true;
-}
-
-static void refuse_stranger(struct admin_call *call, const char *detail)
-{
-    rest_field(&call->rest, "WWW-Authenticate", "Bearer realm=\"sluice\"");
-    rest_problem(&call->rest, 401, "unauthorized", "%s", detail);
-}
-
 /* Fills call->can and call->actor. False: it was refused. */
 static bool identify(struct admin_call *call, const struct conf_admin *conf)
 {
-    struct str authorization = head_value(&call->rest.head, HDR_AUTHORIZATION);
+    struct rest_asker asker = {.can = 1U << CONF_CAN_READ};
 
-    if (call->rest.is_unix) {
-        call->can = UINT32_MAX;
-        call->actor = STR("socket");
-    } else if (call->rest.tag == LISTENING_METRICS) {
-        call->can = 1U << CONF_CAN_READ;
-    } else if (authorization.p) {
-        call->can = token_rights(conf, authorization);
-        call->actor =
-            arena_format(&call->rest.arena, "token:%.*s", STR_FMT(token_name(conf, authorization)));
-    } else if (call->rest.is_loopback) {
-        call->can = 1U << CONF_CAN_READ;
-        call->actor = STR("loopback");
-    }
-    if (call->can)
-        return true;
-    refuse_stranger(call, authorization.p ? "The token is not known."
-                                          : "A token is needed: Authorization: Bearer TOKEN.");
-    return false;
+    if (call->rest.tag != LISTENING_METRICS && !rest_guard_identify(&call->rest, conf, &asker))
+        return false;
+    call->can = asker.can;
+    call->actor = asker.actor;
+    return true;
 }
 
 static bool check_right(struct admin_call *call, const struct place *place)
 {
-    static const char *const names[] = {"read", "operate", "deploy", "approve"};
+    const struct rest_asker asker = {call->can, call->actor};
 
-    if (call->can >> place->right & 1)
-        return true;
-    if (head_find(&call->rest.head, HDR_AUTHORIZATION))
-        rest_problem(&call->rest, 403, "forbidden", "The token lacks the right \"%s\".",
-                     names[place->right]);
-    else
-        refuse_stranger(call, "Without a token only reading is allowed over TCP; the unix socket "
-                              "of the state directory needs none.");
-    return false;
+    return place->right == OPEN ||
+           rest_guard_right(&call->rest, &asker, (enum conf_right)place->right);
 }
 
 /* An edge that drains changes nothing any more: a newer one has its files. */
@@ -176,15 +124,14 @@ bool admin_dispatch(struct rest_call *rest)
     const struct place *place;
     bool is_open = false;
 
-    if (!check_site(call, conf))
+    if (rest->tag != LISTENING_METRICS && !rest_guard_site(rest, conf))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(places); i++)
         is_open |= places[i].right == OPEN && rest_path_fits(rest, &places[i].at);
     if (!is_open && !identify(call, conf))
         return false;
     place = rest_find(rest, &table);
-    if (!place || (place->right != OPEN && !check_right(call, place)) ||
-        !check_draining(call, place))
+    if (!place || !check_right(call, place) || !check_draining(call, place))
         return false;
     rest->body_max = place->body_max;
     call->run = place->run;

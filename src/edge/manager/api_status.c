@@ -139,6 +139,14 @@ static json_t *rate_limits_json(const struct manager *m)
     return json;
 }
 
+/* What the admin port shows; null: it speaks no TLS. */
+static json_t *admin_tls_json(const struct admin *admin)
+{
+    json_t *json = rest_server_cert_json(&admin->server);
+
+    return json ? json : json_null();
+}
+
 void api_status(struct admin_call *call)
 {
     const struct manager *m = call->admin->manager;
@@ -158,6 +166,7 @@ void api_status(struct admin_call *call)
     json_object_set_new(json, "listeners", listeners_json(m));
     json_object_set_new(json, "warnings", warnings_json(m));
     json_object_set_new(json, "certificates", api_certificates_status(m));
+    json_object_set_new(json, "admin_tls", admin_tls_json(call->admin));
     json_object_set_new(json, "shield", api_shield_status(m));
     json_object_set_new(json, "credentials", api_credentials_status(m));
     json_object_set_new(json, "services", api_services_status(m));

@@ -160,6 +160,7 @@ void manager_publish(struct manager *m, struct builder *builder)
         return;
     if (m->is_ready)
         m->runs_last_good = false; // the user's own file again
+    admin_secure(m->admin, &manager_conf(m)->admin);
     apply_listening(m, builder);
     use_log(m, manager_conf(m));
     discovery_follow(m->discovery, manager_conf(m));

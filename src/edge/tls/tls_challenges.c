@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/tls/certificate.h"
+#include "tls/certificate.h"
 
 enum { LIFE_MS = 60 * 60 * 1000, GRAVE_MS = 60 * 1000 };
 

@@ -66,6 +66,10 @@ static void check_target(const struct conf_target_tls *tls, struct diag *diag)
 
 void tls_check(const struct conf *conf, struct diag *diag)
 {
+    if (conf->admin.is_tls)
+        check_pair(&conf->admin.tls.cert, &conf->admin.tls.key, diag);
+    for (uint32_t i = 0; i < conf->control.edge_count; i++)
+        check_roots(&conf->control.edges[i].ca, diag);
     for (uint32_t i = 0; i < conf->listener_count; i++) {
         const struct conf_tls *tls = &conf->listeners[i].tls;
 

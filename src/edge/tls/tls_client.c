@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "edge/tls/tls_context.h"
-#include "edge/tls/tls_error.h"
+#include "tls/tls_context.h"
+#include "tls/tls_error.h"
 #include "edge/tls/tls_trust.h"
 
 #define XXH_INLINE_ALL

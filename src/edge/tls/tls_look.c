@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "edge/tls/certificate.h"
-#include "edge/tls/tls_error.h"
+#include "tls/certificate.h"
+#include "tls/tls_error.h"
 
 struct tls_look {
     SSL *ssl;

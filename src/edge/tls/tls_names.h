@@ -7,7 +7,7 @@
 #ifndef EDGE_TLS_TLS_NAMES_H
 #define EDGE_TLS_TLS_NAMES_H
 
-#include "edge/tls/certificate.h"
+#include "tls/certificate.h"
 
 /* What stands side by side for a name; NULL: none of that type. */
 struct tls_names_set {

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "base/arena.h"
-#include "edge/tls/tls_error.h"
+#include "tls/tls_error.h"
 
 enum { ARENA_MAX = 64 * 1024, NAME_MAX_LEN = 1024, NAMES_MAX = 256 };
 

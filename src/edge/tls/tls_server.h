@@ -11,7 +11,7 @@
 #include <openssl/ssl.h>
 
 #include "config/conf_listener.h"
-#include "edge/tls/certificate.h"
+#include "tls/certificate.h"
 #include "edge/tls/tls_challenges.h"
 #include "edge/tls/tls_tickets.h"
 #include "edge/tls/tls_trust.h"

@@ -8,7 +8,7 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-#include "edge/tls/tls_error.h"
+#include "tls/tls_error.h"
 #include "edge/tls/tls_server_impl.h"
 
 enum { NAME_MAX_LEN = 255, IV_SIZE = 16 };

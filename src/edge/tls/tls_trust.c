@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "edge/tls/tls_error.h"
+#include "tls/tls_error.h"
 
 static bool add(struct tls_trust *trust, X509 *root)
 {

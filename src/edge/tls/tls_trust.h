@@ -5,7 +5,7 @@
 #ifndef EDGE_TLS_TLS_TRUST_H
 #define EDGE_TLS_TLS_TRUST_H
 
-#include "edge/tls/certificate.h"
+#include "tls/certificate.h"
 
 enum { TLS_TRUST_DIGEST = 32 };
 

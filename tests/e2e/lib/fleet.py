@@ -84,7 +84,8 @@ class LoneControl:
         os.makedirs(home)
         self.file = os.path.join(home, "sluice.yaml")
         with open(self.file, "w", encoding="utf-8") as file:
-            json.dump({"role": "control", "state": "./state", "services": services, "control": {"edges": edges}}, file)
+            json.dump({"role": "control", "state": "./state", "admin": {"bind": "127.0.0.1:0"}, "services": services,
+                       "control": {"edges": edges}}, file)
         self.start()
 
     def start(self):

@@ -133,8 +133,9 @@ class Gateway:
         return self.is_ready()
 
     def is_ready(self):
+        address = f"unix:{self.state}/admin.sock" if self.has_admin_tls else ("127.0.0.1", self.admin_port)
         try:
-            with Client(("127.0.0.1", self.admin_port), timeout=1) as client:
+            with Client(address, timeout=1) as client:
                 return client.get("/readyz", host=self.admin_host, timeout=2 * SLOW).status == 200
         except (OSError, AssertionError):
             return False
@@ -248,6 +249,10 @@ class Gateway:
     # -- admin
 
     @property
+    def has_admin_tls(self):
+        return isinstance(self.config, dict) and bool(self.config.get("admin", {}).get("tls"))
+
+    @property
     def admin_host(self):
         return f"127.0.0.1:{self.admin_port}"
 
@@ -283,7 +288,7 @@ class Gateway:
         return {e["pid"]: e for e in self.status()["draining_edges"]}
 
     def metrics(self):
-        reply = self.admin("GET", "/metrics", over_socket=False)
+        reply = self.admin("GET", "/metrics", over_socket=self.has_admin_tls)
         assert reply.status == 200, reply
         return Metrics(reply.text)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge/tls/tls_error.h"
+#include "tls/tls_error.h"
 
 #include <openssl/err.h>
 #include <string.h>

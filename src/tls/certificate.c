@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge/tls/certificate.h"
+#include "tls/certificate.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <time.h>
 
 #include "base/file.h"
-#include "edge/tls/tls_error.h"
+#include "tls/tls_error.h"
 
 enum { CHAIN_MAX = 16, RSA_BITS_MIN = 2048, FILE_MAX = 4 * 1024 * 1024 };
 

@@ -9,8 +9,8 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "edge/tls/certificate.h"
-#include "edge/tls/tls_error.h"
+#include "tls/certificate.h"
+#include "tls/tls_error.h"
 
 enum { SERIAL_BYTES = 16, CHALLENGE_DAYS = 7, CLOCK_SKEW_S = 3600 };
 

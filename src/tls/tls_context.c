@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge/tls/tls_context.h"
+#include "tls/tls_context.h"
 
 /* Those of TLS 1.3 are OpenSSL's own three, which are Mozilla's. */
 #define CIPHERS                                                                                    \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge/manager/token.h"
+#include "rest/token.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  * (self-signed, and for a TLS-ALPN-01 challenge). Immutable; a copy shares OpenSSL's counted
  * objects, so copies may be used and freed by different threads. Reading blocks: not on a loop.
  */
-#ifndef EDGE_TLS_CERTIFICATE_H
-#define EDGE_TLS_CERTIFICATE_H
+#ifndef TLS_CERTIFICATE_H
+#define TLS_CERTIFICATE_H
 
 #include <openssl/ssl.h>
 

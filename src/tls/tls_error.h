@@ -4,8 +4,8 @@
  * something in it confuses the next connection of that thread: after a call that failed one of
  * these empties it. Any thread.
  */
-#ifndef EDGE_TLS_TLS_ERROR_H
-#define EDGE_TLS_TLS_ERROR_H
+#ifndef TLS_TLS_ERROR_H
+#define TLS_TLS_ERROR_H
 
 /* The reason of the error that came last, static text such as "no start line"; empties the queue.
  */

@@ -3,8 +3,8 @@
  * Who asks: bearer tokens and their rights, and the names under which the admin port may be asked.
  * Pure.
  */
-#ifndef EDGE_MANAGER_TOKEN_H
-#define EDGE_MANAGER_TOKEN_H
+#ifndef REST_TOKEN_H
+#define REST_TOKEN_H
 
 #include "config/conf.h"
 
