@@ -37,6 +37,7 @@ extern const struct field conf_deploy_fields[];
 extern const struct field conf_scale_fields[];
 extern const struct field conf_assign_fields[];
 extern const struct field conf_provider_fields[];
+extern const struct field conf_fly_fields[];
 extern const struct field conf_network_element; /* of a list of networks: struct cidr */
 extern const struct field conf_target_element;  /* of a list of targets */
 

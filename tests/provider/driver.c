@@ -303,7 +303,9 @@ static void on_term(uv_signal_t *watch, int number)
 
 static int control(const char *file)
 {
-    const struct conf_world world = {.env = get_env, .filters = filter_registry};
+    const struct conf_world world = {.env = get_env,
+                                     .filters = filter_registry,
+                                     .expands_provider_token = true};
     struct driver *driver = calloc(1, sizeof(*driver));
     uv_signal_t term;
     struct arena arena;
