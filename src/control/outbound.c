@@ -243,7 +243,7 @@ struct outbound *outbound_new(uv_loop_t *loop)
     return outbound;
 }
 
-uv_loop_t *outbound_loop(const struct outbound *outbound)
+uv_loop_t *outbound_loop(struct outbound *outbound)
 {
     return outbound->loop;
 }

@@ -42,7 +42,7 @@ struct outbound_request {
 /* NULL: no memory. */
 struct outbound *outbound_new(uv_loop_t *loop);
 /* That of outbound_new(), for who works with this. */
-uv_loop_t *outbound_loop(const struct outbound *outbound);
+uv_loop_t *outbound_loop(struct outbound *outbound);
 /* Starts a call; `done` comes later from the loop. NULL: no memory. */
 struct outbound_call *outbound_send(struct outbound *outbound,
                                     const struct outbound_request *request);

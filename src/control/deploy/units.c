@@ -439,7 +439,7 @@ void units_tick(struct managed *managed, int64_t now_ms)
         return;
     if (!units_open(managed))
         return;
-    managed->instances = conf->provider.process.instances;
+    managed->instances = conf_provider_instances(&conf->provider);
     if (!managed->is_listing && now_ms >= managed->list_ms) {
         managed->is_listing = true;
         managed->provider->list(managed->self, (struct provider_call){on_listed, managed});
