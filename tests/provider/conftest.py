@@ -37,6 +37,8 @@ def is_alive(pid):
 class Desk:
     """The control process: `call` waits for the completion, `begin` and `end` take it apart."""
 
+    patience = WAIT
+
     def __init__(self, bench, connection):
         self.bench, self.connection, self.pid = bench, connection, None
         self.numbers = itertools.count(1)
@@ -81,7 +83,7 @@ class Desk:
 
     def end(self, number):
         with self.has_done:
-            assert self.has_done.wait_for(lambda: number in self.done or self.is_gone, WAIT), self.bench.text()
+            assert self.has_done.wait_for(lambda: number in self.done or self.is_gone, self.patience), self.bench.text()
             assert not self.is_twice, "a call was completed twice"
             return self.done[number]
 
@@ -202,6 +204,11 @@ class FlyBench(Bench):
     @staticmethod
     def provider_of(keys):
         return {"fly": keys}
+
+    def next_desk(self):
+        desk = super().next_desk()
+        desk.patience = 5 * WAIT  # requests take their turn, one a second
+        return desk
 
     def start(self, **env):
         return super().start(FLY_TOKEN=self.fly.token, **env)

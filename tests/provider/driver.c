@@ -127,9 +127,9 @@ static void on_done(void *owner, const struct provider_result *result)
 {
     struct pending *pending = owner;
     json_t *units = json_array();
-    json_t *json = json_pack("{s:I,s:s,s:s?,s:s?,s:o}", "n", pending->n, "fault",
-                             faults[result->fault], "reason", result->reason, "warning",
-                             result->warning, "units", units);
+    json_t *json =
+        json_pack("{s:I,s:s,s:s?,s:s?,s:o}", "n", pending->n, "fault", faults[result->fault],
+                  "reason", result->reason, "warning", result->warning, "units", units);
 
     for (uint32_t i = 0; i < result->unit_count; i++)
         json_array_append_new(units, unit_json(&result->units[i]));

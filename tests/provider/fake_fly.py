@@ -52,16 +52,16 @@ class Cue:
     and the answer is `lost`; or the connection ends before anything is done (`cut`)."""
     action: str
     status: int = 0
-    body: dict = field(default_factory=dict)
+    body: object = None
     headers: dict = field(default_factory=dict)
     kind: str = "refuse"
     times: int = 1
 
 
 class Refusal(Exception):
-    def __init__(self, status, error, **body):
+    def __init__(self, code, error, **body):
         super().__init__(error)
-        self.status, self.body = status, {"error": error, **body}
+        self.code, self.body = code, {"error": error, **body}
 
 
 @dataclass
@@ -196,7 +196,7 @@ class Fly:
         self.machines[machine.id] = machine
         return machine
 
-    def cue(self, action, status=0, times=1, kind="refuse", headers=None, **body):
+    def cue(self, action, status=0, body=None, times=1, kind="refuse", headers=None):
         with self.change:
             self.cues.append(Cue(action, status, body, headers or {}, kind, times))
 
@@ -323,7 +323,7 @@ class Fly:
                     self.mind_lease(machine, request)
             status, answer, headers = getattr(self, f"do_{action}")(machine, query, sent, request)
         except Refusal as refusal:
-            status, answer, headers = refusal.status, refusal.body, {}
+            status, answer, headers = refusal.code, refusal.body, {}
         if cue and cue.kind == "lost":
             request.close_connection = True
             return
