@@ -78,7 +78,7 @@ class Machine:
         self.region, self.config = body.get("region", "cdg"), body["config"]
         self.state, self.events, self.lease = "created", [], None
         self.host_status, self.instance, self.created = "ok", f"01J{number:05d}", time.time()
-        self.ip = f"fdaa:0:1:a7b:1::{number:x}"
+        self.ip = fake.address(number)
         self.app = None  # what answers at its address
         self.tell("launch", "created", "user")
 
@@ -164,10 +164,11 @@ class Machine:
 
 
 class Fly:
-    """One app with its machines. `live`: the configuration of the one that fly deployed; None: there is none."""
+    """One app with its machines. `live`: the configuration of the one that fly deployed; None: there is none.
+    `on_start(machine)` is what answers at its address, until it is closed."""
 
-    def __init__(self, app="shop", token="fm2_secret", live=None, on_start=None, page=0):
-        self.app, self.token, self.on_start, self.page = app, token, on_start, page
+    def __init__(self, app="shop", token="fm2_secret", live=None, on_start=None, page=0, address="fdaa:0:1:a7b:1::{:x}".format):
+        self.app, self.token, self.on_start, self.page, self.address = app, token, on_start, page, address
         self.change = threading.Condition(threading.RLock())
         self.numbers = itertools.count(1)
         self.machines, self.cues, self.wrong, self.requests = {}, [], [], []
