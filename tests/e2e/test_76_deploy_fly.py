@@ -124,7 +124,7 @@ def test_releases_follow_each_other(shop):
     assert not load.wrong, load.wrong[:3]
     s.serves("v2")
     log = [line["text"] for line in s.show("d1")["log"]]
-    assert any("services: 1 entry is left out" in line for line in log), log
+    assert any("services: left out: 1 entry" in line for line in log), log
     assert TOKEN not in s.gw.admin("GET", "/api/v1/config").text + s.gw.admin("GET", "/api/v1/status").text
 
 

@@ -102,7 +102,7 @@ def test_a_plan_shows_what_differs(desk, bench):
     assert answer["fault"] == "ok" and not bench.fly.ours()
     lines = answer["log"].splitlines()
     assert f"image: {IMAGE}good -> {IMAGE}new" in lines
-    assert "services: 1 entry is left out" in lines
+    assert "services: left out: 1 entry" in lines
     assert "restart.policy: on-failure -> no" in lines
     assert "dns.skip_registration: set to true" in lines
     assert "production" not in answer["log"]

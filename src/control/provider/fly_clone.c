@@ -287,10 +287,11 @@ static void compare(struct lines *lines, const char *path, const json_t *old, co
         compare_maps(lines, path, old, new);
         return;
     }
-    add(lines, "%s: ", path);
+    add(lines, "%s: %s", path, !old ? "set to " : !new ? "left out: " : "");
     if (old)
         add_value(lines, path, old);
-    add(lines, old && new ? " -> " : old ? " is left out" : "set to ");
+    if (old && new)
+        add(lines, " -> ");
     if (new)
         add_value(lines, path, new);
     add(lines, "\n");
