@@ -173,6 +173,7 @@ class Fly:
         self.numbers = itertools.count(1)
         self.machines, self.cues, self.wrong, self.requests = {}, [], [], []
         self.buckets, self.full, self.stop_after = {}, set(), None
+        self.on_request = None  # called before each is done
         self.boot_s, self.stop_s, self.keeps_destroying = 0.1, 0.05, False
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.server.daemon_threads = True
@@ -310,6 +311,8 @@ class Fly:
             with self.change:
                 action, app, ident, query, sent = self.read(request, body)
                 self.requests.append(action)
+                if self.on_request:
+                    self.on_request()
                 self.measure(action, ident or app)
                 cue = self.take_cue(action)
                 self.admit(request, app)

@@ -191,6 +191,38 @@ def test_a_removal_whose_answers_are_lost_leaves_none(desk, bench, action, kind)
     is_settled(bench, [])
 
 
+def kill_at(bench, desk, number, call, **more):
+    """Control is killed at a request of a call, which is done all the same; another one takes its place."""
+    left = [number]
+
+    def on_request():
+        left[0] -= 1
+        if not left[0]:
+            bench.fly.on_request = None
+            os.kill(desk.pid, signal.SIGKILL)
+
+    bench.fly.on_request = on_request
+    with pytest.raises(KeyError):
+        desk.end(desk.begin(call, **more))
+    return bench.next_desk()
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_a_start_is_one_whenever_control_is_killed(desk, bench, number):
+    desk = kill_at(bench, desk, number, "start", id="u1", release="r1")
+    assert only(desk.start())["state"] == "running"
+    is_settled(bench, ["u1"])
+
+
+@pytest.mark.parametrize("number", range(1, 11))
+def test_a_removal_is_whole_whenever_control_is_killed(desk, bench, number):
+    desk.start()
+    desk = kill_at(bench, desk, number, "stop", id="u1", grace_ms=2000, remove=True)
+    desk.patience = 60 * SLOW  # the lease of the one that was killed ends by itself
+    assert desk.stop(remove=True)["fault"] == "ok"
+    is_settled(bench, [])
+
+
 def test_a_server_that_is_down_for_a_while(desk, bench):
     bench.fly.cue("list", 503, {"error": "try later"}, times=3)
     assert desk.list() == {}
