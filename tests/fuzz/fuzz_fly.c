@@ -48,8 +48,10 @@ static void look(json_t *machines, json_t *machine)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct fly_clone clone = {
-        .service = "app", .unit = "u1", .release = "r1", .grace_ms = 1000};
+    static const struct fly_clone clone = {.service = "app",
+                                           .unit = "u1",
+                                           .release = "r1",
+                                           .grace_ms = 1000};
     json_t *body = json_loadb((const char *)data, size, JSON_DECODE_ANY, NULL), *machine;
     const json_t *model = fly_clone_pick(body, &conf, &clone);
     char name[FLY_CLONE_NAME_SIZE];

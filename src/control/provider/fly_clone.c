@@ -277,16 +277,8 @@ static void compare_maps(struct lines *lines, const char *path, const json_t *ol
     }
 }
 
-/* Recursion: as deep as `old` and `new` both are, which the parser bounds. */
-static void compare(struct lines *lines, const char *path, const json_t *old, const json_t *new)
+static void add_change(struct lines *lines, const char *path, const json_t *old, const json_t *new)
 {
-    if ((old && new &&json_equal(old, new)) || !strncmp(path, "env.SLUICE_", 11) ||
-        !strncmp(path, "metadata.sluice_", 16))
-        return;
-    if ((!old || json_is_object(old)) && (!new || json_is_object(new))) {
-        compare_maps(lines, path, old, new);
-        return;
-    }
     add(lines, "%s: %s", path, !old ? "set to " : !new ? "left out: " : "");
     if (old)
         add_value(lines, path, old);
@@ -295,6 +287,18 @@ static void compare(struct lines *lines, const char *path, const json_t *old, co
     if (new)
         add_value(lines, path, new);
     add(lines, "\n");
+}
+
+/* Recursion: as deep as `old` and `new` both are, which the parser bounds. */
+static void compare(struct lines *lines, const char *path, const json_t *old, const json_t *new)
+{
+    if ((old && new &&json_equal(old, new)) || !strncmp(path, "env.SLUICE_", 11) ||
+        !strncmp(path, "metadata.sluice_", 16))
+        return;
+    if ((!old || json_is_object(old)) && (!new || json_is_object(new)))
+        compare_maps(lines, path, old, new);
+    else
+        add_change(lines, path, old, new);
 }
 
 size_t fly_clone_differences(const json_t *machine, const json_t *config, char *text, size_t size)
