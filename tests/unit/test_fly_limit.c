@@ -68,6 +68,24 @@ static void machines_and_actions_are_apart(void **state)
     assert_int_equal(burst(&limit, FLY_START, "a", LATER_MS), 0);
 }
 
+/* What was long on its way counts from when it may have come. */
+static void a_late_one_counts_from_its_answer(void **state)
+{
+    struct fly_limit limit;
+    int64_t now_ms = LATER_MS;
+
+    (void)state;
+    fly_limit_init(&limit, OPENED_MS);
+    assert_int_equal(fly_limit_take(&limit, FLY_LIST, "", now_ms), 0);
+    now_ms += 5000;
+    fly_limit_done(&limit, FLY_LIST, "", now_ms);
+    assert_int_equal(burst(&limit, FLY_LIST, "", now_ms), 2);
+    fly_limit_done(&limit, FLY_LIST, "", now_ms); // as they were counted
+    assert_in_range(fly_limit_take(&limit, FLY_LIST, "", now_ms), 1000, 1100);
+    fly_limit_done(&limit, FLY_LIST, "of nobody", now_ms);
+    assert_int_equal(burst(&limit, FLY_LIST, "of nobody", now_ms), 3);
+}
+
 static void what_does_not_fit_the_table_waits(void **state)
 {
     struct fly_limit limit;
@@ -90,6 +108,7 @@ int main(void)
         cmocka_unit_test(it_begins_as_if_all_had_been_used),
         cmocka_unit_test(three_at_once_and_one_a_second),
         cmocka_unit_test(machines_and_actions_are_apart),
+        cmocka_unit_test(a_late_one_counts_from_its_answer),
         cmocka_unit_test(what_does_not_fit_the_table_waits),
     };
 

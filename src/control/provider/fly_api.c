@@ -168,6 +168,8 @@ static void on_reply(void *owner, const struct outbound_reply *from)
                    ask->request.action == FLY_CREATE || ask->request.action == FLY_LEASE;
 
     ask->call = NULL;
+    fly_limit_done(&ask->api->limit, ask->request.action,
+                   ask->request.machine ? ask->request.machine : "", now());
     reply.fault = fly_api_fault(from->status, body);
     reply.is_lost = reply.fault == PROVIDER_TRANSIENT && (!from->status || from->status >= 500);
     explain(ask, from, &reply, reason);

@@ -67,3 +67,13 @@ int64_t fly_limit_take(struct fly_limit *limit, enum fly_action action, const ch
     row->next_ms = next_ms + period_ms;
     return 0;
 }
+
+void fly_limit_done(struct fly_limit *limit, enum fly_action action, const char *subject,
+                    int64_t now_ms)
+{
+    uint64_t key = key_of(action, subject);
+    struct fly_limit_row *row = find(limit, key, now_ms);
+
+    if (row && row->key == key && row->next_ms < now_ms + period_of(action))
+        row->next_ms = now_ms + period_of(action);
+}

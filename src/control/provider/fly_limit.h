@@ -42,5 +42,8 @@ void fly_limit_init(struct fly_limit *limit, int64_t now_ms);
  * machine's id, or empty for the app. */
 int64_t fly_limit_take(struct fly_limit *limit, enum fly_action action, const char *subject,
                        int64_t now_ms);
+/* Its answer came: it may have been on its way until now, and the API counts from when it came. */
+void fly_limit_done(struct fly_limit *limit, enum fly_action action, const char *subject,
+                    int64_t now_ms);
 
 #endif
