@@ -62,7 +62,8 @@ struct conf_world {
     /* ${env:} and ${file:} in `env` of `provider: {process}` are put in. What starts apps needs
      * them, nobody else does: the process that parses requests must not hold their secrets. */
     bool expands_process_env;
-    /* The same of `notices` and of `backup` of `control`: only the control process needs them. */
+    /* The same of `notices`, of `backup` of `control`, and of `token` of a provider: only the
+     * control process needs them. */
     bool expands_control;
 };
 

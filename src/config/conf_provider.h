@@ -24,10 +24,29 @@ struct conf_process {
     uint32_t instances; /* where nothing else says how many */
 };
 
+/* Instances are machines of one app at Fly.io, reached over its private network (6PN). */
+struct conf_fly {
+    bool is_set;
+    struct span at;
+    struct conf_text app;
+    struct conf_texts regions; /* none: that of the machine that is cloned */
+    struct conf_text token;    /* expanded only where conf_world says so; else as written */
+    struct conf_text api;      /* URL without a slash at its end */
+    struct conf_text like;     /* "live" */
+    struct conf_text group;    /* process group that is cloned */
+    uint16_t port;             /* where a machine answers */
+    uint32_t grace_ms;         /* from the signal to the kill */
+    uint32_t instances;        /* where nothing else says how many */
+};
+
 struct conf_provider {
     bool is_set;
     struct span at;
     struct conf_process process;
+    struct conf_fly fly;
 };
+
+/* How many instances run where nothing else says so; 0: it has none. */
+uint32_t conf_provider_instances(const struct conf_provider *provider);
 
 #endif

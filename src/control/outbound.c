@@ -116,6 +116,7 @@ static void finish(struct outbound_call *call, CURLcode code)
         curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &reply.status);
         reply.nonce = field(call->easy, "Replay-Nonce");
         reply.location = field(call->easy, "Location");
+        reply.cursor = field(call->easy, "Fly-Next-Cursor");
         reply.date_ms = unix_ms(field(call->easy, "Date"));
         reply.retry_ms = retry_ms(field(call->easy, "Retry-After"), reply.date_ms);
         reply.body = call->body ? (struct str){call->body, call->len} : STR("");
@@ -246,6 +247,11 @@ struct outbound *outbound_new(uv_loop_t *loop)
     curl_multi_setopt(outbound->multi, CURLMOPT_TIMERDATA, outbound);
     curl_multi_setopt(outbound->multi, CURLMOPT_MAXCONNECTS, (long)HOSTS_MAX);
     return outbound;
+}
+
+uv_loop_t *outbound_loop(struct outbound *outbound)
+{
+    return outbound->loop;
 }
 
 static void on_timer_closed(uv_handle_t *handle)

@@ -21,6 +21,7 @@ struct outbound_reply {
     const char *error;   /* a sentence without full stop */
     struct str nonce;    /* Replay-Nonce; absent: none. As the next two */
     struct str location; /* as sent */
+    struct str cursor;   /* Fly-Next-Cursor */
     int64_t retry_ms;    /* Retry-After from now; 0: none */
     int64_t date_ms;     /* Date, Unix; 0: none */
 };
@@ -55,6 +56,8 @@ struct outbound_request {
 
 /* NULL: no memory. */
 struct outbound *outbound_new(uv_loop_t *loop);
+/* That of outbound_new(), for who works with this. */
+uv_loop_t *outbound_loop(struct outbound *outbound);
 /* Starts a call; `done` comes later from the loop. NULL: no memory. */
 struct outbound_call *outbound_send(struct outbound *outbound,
                                     const struct outbound_request *request);

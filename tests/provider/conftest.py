@@ -13,6 +13,8 @@ import threading
 
 import pytest
 
+from fake_fly import Fly, live_config
+
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "tests/e2e"))
@@ -34,6 +36,8 @@ def is_alive(pid):
 
 class Desk:
     """The control process: `call` waits for the completion, `begin` and `end` take it apart."""
+
+    patience = WAIT
 
     def __init__(self, bench, connection):
         self.bench, self.connection, self.pid = bench, connection, None
@@ -79,7 +83,7 @@ class Desk:
 
     def end(self, number):
         with self.has_done:
-            assert self.has_done.wait_for(lambda: number in self.done or self.is_gone, WAIT), self.bench.text()
+            assert self.has_done.wait_for(lambda: number in self.done or self.is_gone, self.patience), self.bench.text()
             assert not self.is_twice, "a call was completed twice"
             return self.done[number]
 
@@ -128,13 +132,16 @@ class Bench:
     def configure(self, services, **more):
         conf = {"state": str(self.folder / "state"), **more,
                 "routes": [{"paths": [f"/{name}"], "service": name} for name in services],
-                "services": {name: {"provider": {"process": process}} for name, process in services.items()}}
-        if os.getuid() == 0:
-            for process in services.values():
-                process.setdefault("user", "root")
+                "services": {name: {"provider": self.provider_of(keys)} for name, keys in services.items()}}
         temporary = self.file.with_suffix(".new")
         temporary.write_text(json.dumps(conf))
         temporary.rename(self.file)
+
+    @staticmethod
+    def provider_of(keys):
+        if os.getuid() == 0:
+            keys.setdefault("user", "root")
+        return {"process": keys}
 
     def start(self, **env):
         """The supervisor, and its control."""
@@ -185,6 +192,49 @@ class Bench:
             self.process.wait(WAIT)
         self.listener.close()
         assert "Sanitizer" not in self.text() and "runtime error" not in self.text(), self.text()
+
+
+class FlyBench(Bench):
+    """Its service's machines are those of `fly`, a fake; `services` are the maps below `fly`."""
+
+    def __init__(self, folder, fly, **keys):
+        self.fly = fly
+        super().__init__(folder, {"app": {"app": fly.app, "api": fly.url, "token": "${env:FLY_TOKEN}", **keys}})
+
+    @staticmethod
+    def provider_of(keys):
+        return {"fly": keys}
+
+    def next_desk(self):
+        desk = super().next_desk()
+        desk.patience = 5 * WAIT  # requests take their turn, one a second
+        return desk
+
+    def start(self, **env):
+        return super().start(FLY_TOKEN=self.fly.token, **env)
+
+    def close(self):
+        super().close()
+        assert self.fly.token is None or self.fly.token not in self.text()
+
+
+@pytest.fixture
+def make_fly(tmp_path):
+    """A bench whose fake, with machines as `fly` says, has seen nothing wrong in the end; `keys` go to the provider."""
+    made = []
+
+    def new(fly=None, **keys):
+        folder = tmp_path / f"fly{len(made)}"
+        folder.mkdir()
+        fake = Fly(**{"live": live_config(), **(fly or {})})
+        made.append(FlyBench(folder, fake, **keys))
+        return made[-1]
+
+    yield new
+    for bench in made:
+        bench.close()
+        bench.fly.close()
+        assert not bench.fly.wrong, bench.fly.wrong
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import signal
 
 import pytest
 
-PROVIDERS = ["process"]
+PROVIDERS = ["process", "fly"]
 
 
 @pytest.fixture(params=PROVIDERS)
-def bench(request, make):
-    return {"process": lambda: make("listen")}[request.param]()
+def bench(request, make, make_fly):
+    return {"process": lambda: make("listen"), "fly": make_fly}[request.param]()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ struct unit {
     char id[PROVIDER_ID_MAX + 1], release[PROVIDER_ID_MAX + 1], address[64], why[160];
     enum provider_state state;
     bool is_listed, is_wanted, is_busy;
+    bool is_tried;               /* a start of it ended, and not for a passing reason */
     bool is_left;                /* neither started nor stopped: the platform does it */
     int64_t started_ms, next_ms; /* wall clock; monotonic: not before it */
     int64_t leaving_ms;          /* monotonic: no edge has it since; 0: it stays */
@@ -220,6 +221,7 @@ static void on_done(void *owner, const struct provider_result *result)
     unit->is_busy = false;
     managed->list_ms = 0;
     managed->is_listed = false; // what was listed before is not so any more
+    unit->is_tried |= result->fault != PROVIDER_TRANSIENT;
     if (!result->fault) {
         scaler_kick(managed->deploys->scaler, 0);
         return;
@@ -346,7 +348,7 @@ static void tend(struct unit *unit, bool is_live)
     else if (runs(unit) && has_to_restart(unit))
         stop(unit, false);
     else if (!runs(unit) && now() >= unit->next_ms && unit->state != PROVIDER_STOPPING &&
-             !(is_on_probation(unit) && unit->failures))
+             !(is_on_probation(unit) && unit->is_tried))
         start(unit);
 }
 
@@ -462,7 +464,7 @@ static bool is_gone(const struct managed *managed, const char *release)
 /* A new one has ended before anybody used it. */
 static bool has_failed(const struct unit *unit)
 {
-    return is_on_probation(unit) && unit->failures && !unit->is_busy && !runs(unit) &&
+    return is_on_probation(unit) && unit->is_tried && !unit->is_busy && !runs(unit) &&
            (unit->state == PROVIDER_FAILED || unit->state == PROVIDER_STOPPED);
 }
 
@@ -551,7 +553,7 @@ void units_tick(struct managed *managed, int64_t now_ms)
         return;
     if (!units_open(managed))
         return;
-    managed->instances = scaler_count(managed, conf->provider.process.instances);
+    managed->instances = scaler_count(managed, conf_provider_instances(&conf->provider));
     if (!managed->is_listing && now_ms >= managed->list_ms) {
         managed->is_listing = true;
         managed->provider->list(managed->self, (struct provider_call){on_listed, managed});

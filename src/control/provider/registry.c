@@ -4,11 +4,14 @@
  * service's `provider`.
  */
 #include "config/conf.h"
+#include "control/provider/fly.h"
 #include "control/provider/process.h"
 
-const struct provider *const provider_registry[] = {&provider_process, NULL};
+const struct provider *const provider_registry[] = {&provider_process, &provider_fly, NULL};
 
 const struct provider *provider_of(const struct conf_service *service)
 {
-    return service->provider.process.is_set ? &provider_process : NULL;
+    if (service->provider.process.is_set)
+        return &provider_process;
+    return service->provider.fly.is_set ? &provider_fly : NULL;
 }

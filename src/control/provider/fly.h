@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The provider `fly`: units are machines of an app at Fly.io, by its Machines API. They are reached
+ * over the private network (6PN), where Fly sees no traffic, so that none of them has a service
+ * that Fly Proxy would serve, start or stop. What a machine printed the API does not tell: a log
+ * has its events. One that rests is stopped, not suspended, as a stop is also how a machine is
+ * restarted. Control's one thread.
+ */
+#ifndef CONTROL_PROVIDER_FLY_H
+#define CONTROL_PROVIDER_FLY_H
+
+#include "sluice/provider.h"
+
+extern const struct provider provider_fly;
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A unit gets up: as a new machine, or as the one that it had. The API has no key that makes a
+ * create idempotent: what machines there are is looked at before each, also after one whose answer
+ * was lost, and the name, which is the same each time, can be had once.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/conf.h"
+#include "control/provider/fly_impl.h"
+
+enum {
+    WAIT_S = 20,
+    STARTED_MS = 60 * 1000, /* as long as one call waits; big images take longer, in several */
+    RETRY_MS = 500,
+    REFUSED_MAX = 20, /* starts, while it is not quite down yet */
+    CREATES_MAX = 3,
+    CREATE_MS = 60 * 1000,
+};
+
+static void look(struct fly_job *job);
+
+static void look_again(struct fly_job *job)
+{
+    fly_survey(job, look);
+}
+
+/* --- waiting until it has started */
+
+static void wait(struct fly_job *job);
+
+static void finish_lost(struct fly_job *job)
+{
+    char why[FLY_REASON_MAX];
+
+    snprintf(why, sizeof(why), "machine %s was destroyed before it had started", job->handle);
+    fly_finish_fault(job, PROVIDER_TRANSIENT, why);
+}
+
+static void wait_more(struct fly_job *job)
+{
+    char why[FLY_REASON_MAX];
+
+    if (fly_now() < job->until_ms) {
+        fly_pause(job, RETRY_MS, wait);
+        return;
+    }
+    snprintf(why, sizeof(why), "machine %s is %.40s after %d seconds still", job->handle,
+             fly_machine_text(job->machine, "state"), STARTED_MS / 1000);
+    fly_finish_fault(job, PROVIDER_TRANSIENT, why);
+}
+
+static void judge(struct fly_job *job)
+{
+    switch (fly_machine_phase(job->machine)) {
+    case FLY_UP:
+    case FLY_BROKEN:
+        fly_finish_unit(job);
+        return;
+    case FLY_DOWN:
+        // It ended, unless that was before it was started now.
+        if (fly_machine_ended_ms(job->machine) > job->ended_ms)
+            fly_finish_unit(job);
+        else
+            wait_more(job);
+        return;
+    case FLY_ENDING:
+    case FLY_GONE:
+        finish_lost(job);
+        return;
+    default:
+        wait_more(job);
+    }
+}
+
+static void on_seen(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+
+    if (reply->status == 404) {
+        finish_lost(job);
+    } else if (reply->fault) {
+        fly_finish_reply(job, reply);
+    } else {
+        fly_take(job, reply->body);
+        judge(job);
+    }
+}
+
+/* Whatever a wait ends with, the machine itself says how it stands. */
+static void on_waited(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+
+    if (reply->fault == PROVIDER_UNAUTHORIZED)
+        fly_finish_reply(job, reply);
+    else
+        fly_send(job, &(struct fly_request){.action = FLY_GET, .done = on_seen});
+}
+
+static void wait(struct fly_job *job)
+{
+    snprintf(job->query, sizeof(job->query),
+             "state=started&state=stopped&state=failed&state=destroyed&timeout=%d", WAIT_S);
+    fly_send(job, &(struct fly_request){.action = FLY_WAIT,
+                                        .query = job->query,
+                                        .ms = (WAIT_S + 10) * 1000,
+                                        .done = on_waited});
+}
+
+/* --- one that rests */
+
+static void rouse(struct fly_job *job);
+
+static void on_roused(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+
+    if (reply->status == 412 && ++job->tries < REFUSED_MAX)
+        fly_pause(job, RETRY_MS, rouse); // "machine still active, refusing to start"
+    else if (reply->fault && !reply->is_lost && reply->status != 412 && reply->status != 404)
+        fly_finish_reply(job, reply);
+    else
+        fly_lease_give(job, wait);
+}
+
+static void rouse(struct fly_job *job)
+{
+    fly_send(job, &(struct fly_request){.action = FLY_START, .done = on_roused});
+}
+
+/* --- a new one */
+
+static const char *region_of(const struct fly_job *job, const json_t *model)
+{
+    const struct conf_texts *regions = &job->fly->conf->regions;
+    uint32_t first = 0;
+
+    if (job->region)
+        return job->region;
+    if (!regions->count)
+        return fly_machine_text(model, "region");
+    for (const char *c = job->id; *c; c++) // their numbers follow each other
+        first = first * 10 + (uint32_t)(unsigned char)*c;
+    return regions->items[(first + job->region_at) % regions->count].s.p;
+}
+
+static bool has_other_region(const struct fly_job *job)
+{
+    return !job->region && job->region_at + 1 < job->fly->conf->regions.count;
+}
+
+static bool is_name_taken(const struct fly_reply *reply)
+{
+    const char *text = fly_api_error(reply->body);
+
+    return !strcmp(fly_machine_text(reply->body, "status"), "name_taken") ||
+           (reply->status == 409 && text && strstr(text, "name"));
+}
+
+static void on_created(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+
+    if (!reply->fault && *fly_machine_text(reply->body, "id")) {
+        fly_take(job, reply->body);
+        wait(job);
+    } else if ((!reply->fault || reply->is_lost || is_name_taken(reply)) &&
+               ++job->tries < CREATES_MAX) {
+        fly_pause(job, RETRY_MS, look_again);
+    } else if (reply->fault == PROVIDER_CAPACITY && has_other_region(job)) {
+        job->region_at++;
+        fly_pause(job, RETRY_MS, look_again);
+    } else {
+        fly_finish_reply(job, reply);
+    }
+}
+
+static bool write_body(struct fly_job *job, const json_t *model)
+{
+    char name[FLY_CLONE_NAME_SIZE];
+
+    fly_clone_name(job->machines, &job->clone, name);
+    json_decref(job->body);
+    job->body =
+        json_pack("{s:s,s:s,s:b,s:o}", "name", name, "region", region_of(job, model),
+                  "skip_service_registration", 1, "config", fly_clone_config(model, &job->clone));
+    return job->body != NULL;
+}
+
+static void create(struct fly_job *job)
+{
+    const json_t *model = fly_clone_pick(job->machines, job->fly->conf, &job->clone);
+    char why[FLY_CLONE_WHY_SIZE];
+    enum provider_fault fault;
+
+    if (!model) {
+        snprintf(why, sizeof(why),
+                 "app %s has no machine of group %s to be cloned: deploy it once with fly",
+                 job->fly->conf->app.s.p, job->fly->conf->group.s.p);
+        fly_finish_fault(job, PROVIDER_PERMANENT, why);
+        return;
+    }
+    fault = fly_clone_check(model, &job->clone, why);
+    if (fault) {
+        fly_finish_fault(job, fault, why);
+    } else if (!write_body(job, model)) {
+        fly_finish_fault(job, PROVIDER_TRANSIENT, "out of memory");
+    } else {
+        *job->handle = '\0';
+        fly_send(job, &(struct fly_request){.action = FLY_CREATE,
+                                            .body = job->body,
+                                            .ms = CREATE_MS,
+                                            .done = on_created});
+    }
+}
+
+/* --- which it is */
+
+static void replace(struct fly_job *job)
+{
+    fly_stop_destroy(job, look_again);
+}
+
+static void go_on(struct fly_job *job)
+{
+    job->ended_ms = fly_machine_ended_ms(job->machine);
+    switch (fly_machine_phase(job->machine)) {
+    case FLY_UP:
+        fly_finish_unit(job);
+        return;
+    case FLY_DOWN:
+        job->tries = 0;
+        fly_lease_take(job, rouse);
+        return;
+    case FLY_BROKEN:
+        replace(job);
+        return;
+    case FLY_GOING_DOWN:
+        fly_finish_fault(job, PROVIDER_TRANSIENT, "its machine is stopping");
+        return;
+    default:
+        wait(job);
+    }
+}
+
+static void look(struct fly_job *job)
+{
+    json_t *machine = fly_machine_find(job->machines, job->fly->service, job->id, false);
+
+    fly_take(job, machine);
+    if (!machine) {
+        create(job);
+    } else if (strcmp(fly_machine_metadata(machine, FLY_MACHINE_RELEASE), job->release) != 0) {
+        fly_finish_fault(job, PROVIDER_PERMANENT, "this id is that of another release's unit");
+    } else {
+        go_on(job);
+    }
+}
+
+void fly_start(struct fly_job *job)
+{
+    job->until_ms = fly_now() + STARTED_MS;
+    look_again(job);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A unit ends: told, waited for, and, if it is to leave no trace, destroyed, with all machines that
+ * may have been made in its name.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/provider/fly_impl.h"
+
+enum {
+    WAIT_S = 20,
+    SLACK_MS = 30 * 1000, /* past its grace; Fly kills it then */
+    GONE_MS = 60 * 1000,
+    RETRY_MS = 500,
+    ROUNDS_MAX = 8, /* machines of one unit */
+};
+
+static void look_again(struct fly_job *job);
+
+/* --- destroying */
+
+static void wait_gone(struct fly_job *job);
+
+static void on_seen_ending(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+    char why[FLY_REASON_MAX];
+
+    if (!reply->fault)
+        fly_take(job, reply->body);
+    if (reply->status == 404 || (!reply->fault && fly_machine_phase(reply->body) == FLY_GONE)) {
+        job->after(job);
+    } else if (reply->fault) {
+        fly_finish_reply(job, reply);
+    } else if (fly_now() < job->until_ms) {
+        wait_gone(job);
+    } else {
+        snprintf(why, sizeof(why), "machine %s is %.40s still", job->handle,
+                 fly_machine_text(job->machine, "state"));
+        fly_finish_fault(job, PROVIDER_TRANSIENT, why);
+    }
+}
+
+static void on_waited_gone(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+
+    if (reply->fault == PROVIDER_UNAUTHORIZED)
+        fly_finish_reply(job, reply);
+    else
+        fly_send(job, &(struct fly_request){.action = FLY_GET, .done = on_seen_ending});
+}
+
+static void wait_gone(struct fly_job *job)
+{
+    snprintf(job->query, sizeof(job->query), "state=destroyed&timeout=%d", WAIT_S);
+    fly_send(job, &(struct fly_request){.action = FLY_WAIT,
+                                        .query = job->query,
+                                        .ms = (WAIT_S + 10) * 1000,
+                                        .done = on_waited_gone});
+}
+
+static void on_destroyed(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+
+    if (reply->status == 404) {
+        job->after(job);
+    } else if (reply->fault && !reply->is_lost) {
+        fly_finish_reply(job, reply);
+    } else {
+        *job->nonce = '\0';
+        job->until_ms = fly_now() + GONE_MS;
+        wait_gone(job);
+    }
+}
+
+static void destroy(struct fly_job *job)
+{
+    fly_send(job, &(struct fly_request){.action = FLY_DELETE,
+                                        .query = "force=true",
+                                        .done = on_destroyed});
+}
+
+void fly_stop_destroy(struct fly_job *job, fly_step *then)
+{
+    job->after = then;
+    fly_lease_take(job, destroy);
+}
+
+/* --- stopping */
+
+static void wait_down(struct fly_job *job);
+
+static void end(struct fly_job *job)
+{
+    char why[FLY_REASON_MAX];
+
+    if (job->is_removed) {
+        fly_stop_destroy(job, look_again);
+    } else if (fly_machine_phase(job->machine) == FLY_DOWN ||
+               fly_machine_phase(job->machine) == FLY_BROKEN) {
+        fly_finish_unit(job);
+    } else {
+        snprintf(why, sizeof(why), "machine %s is %.40s still", job->handle,
+                 fly_machine_text(job->machine, "state"));
+        fly_finish_fault(job, PROVIDER_TRANSIENT, why);
+    }
+}
+
+static void judge(struct fly_job *job)
+{
+    switch (fly_machine_phase(job->machine)) {
+    case FLY_ENDING:
+    case FLY_GONE:
+        look_again(job);
+        return;
+    case FLY_DOWN:
+    case FLY_BROKEN:
+        end(job);
+        return;
+    default:
+        if (fly_now() < job->until_ms)
+            fly_pause(job, RETRY_MS, wait_down);
+        else
+            end(job);
+    }
+}
+
+static void on_seen(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+
+    if (reply->status == 404) {
+        look_again(job);
+    } else if (reply->fault) {
+        fly_finish_reply(job, reply);
+    } else {
+        fly_take(job, reply->body);
+        judge(job);
+    }
+}
+
+static void on_waited(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+
+    if (reply->fault == PROVIDER_UNAUTHORIZED)
+        fly_finish_reply(job, reply);
+    else
+        fly_send(job, &(struct fly_request){.action = FLY_GET, .done = on_seen});
+}
+
+static void wait_down(struct fly_job *job)
+{
+    snprintf(job->query, sizeof(job->query),
+             "state=stopped&state=failed&state=destroyed&version=%.40s&timeout=%d",
+             fly_machine_text(job->machine, "instance_id"), WAIT_S);
+    fly_send(job, &(struct fly_request){.action = FLY_WAIT,
+                                        .query = job->query,
+                                        .ms = (WAIT_S + 10) * 1000,
+                                        .done = on_waited});
+}
+
+static void on_told(void *owner, const struct fly_reply *reply)
+{
+    struct fly_job *job = owner;
+
+    // 404 and 412: it is gone or down already, which a look will say.
+    if (reply->fault && !reply->is_lost && reply->status != 404 && reply->status != 412)
+        fly_finish_reply(job, reply);
+    else
+        fly_lease_give(job, wait_down);
+}
+
+static void tell(struct fly_job *job)
+{
+    const json_t *stop = json_object_get(fly_machine_config(job->machine), "stop_config");
+    const char *signal = fly_machine_text(stop, "signal");
+
+    json_decref(job->body);
+    job->body = json_pack("{s:s,s:o}", "signal", *signal ? signal : "SIGTERM", "timeout",
+                          json_sprintf("%us", (job->grace_ms + 999) / 1000));
+    job->until_ms = fly_now() + job->grace_ms + SLACK_MS;
+    fly_send(job, &(struct fly_request){.action = FLY_STOP, .body = job->body, .done = on_told});
+}
+
+/* --- which it is */
+
+static void look(struct fly_job *job)
+{
+    json_t *machine = fly_machine_find(job->machines, job->fly->service, job->id, job->is_removed);
+    enum fly_phase phase = machine ? fly_machine_phase(machine) : FLY_GONE;
+
+    fly_take(job, machine);
+    if (!machine) {
+        fly_finish(job, &(struct provider_result){.fault = PROVIDER_OK});
+    } else if (++job->tries > ROUNDS_MAX) {
+        fly_finish_fault(job, PROVIDER_TRANSIENT, "its machines do not go away");
+    } else if (phase == FLY_ENDING) {
+        job->after = look_again;
+        job->until_ms = fly_now() + GONE_MS;
+        wait_gone(job);
+    } else if (phase == FLY_UP || (phase == FLY_GOING_UP && !job->is_removed)) {
+        fly_lease_take(job, tell);
+    } else if (phase == FLY_GOING_DOWN) {
+        job->until_ms = fly_now() + job->grace_ms + SLACK_MS;
+        wait_down(job);
+    } else {
+        end(job);
+    }
+}
+
+static void look_again(struct fly_job *job)
+{
+    fly_survey(job, look);
+}
+
+void fly_stop(struct fly_job *job)
+{
+    look_again(job);
+}

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deploys of a service whose instances are machines at Fly.io, by a fake of its API (tests/provider/fake_fly.py) whose
+machines answer on loopback addresses: no fault leaves a machine too many, and the published rates are kept to."""
+
+import http.server
+import os
+import random
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from lib.wait import SLOW, until
+from test_74_deploy import HEALTH, QUICK, WAIT, Load
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "provider"))
+from fake_fly import Fly, live_config  # noqa: E402
+
+IMAGE = "registry.fly.io/shop:"
+TOKEN = "fm2_very-secret"
+
+
+class App:
+    """What a machine runs: it answers with its release. `never` does not listen, `bad` fails 30 % of its requests."""
+
+    def __init__(self, machine, port):
+        release, share = machine.metadata["sluice_release"].encode(), 0.3 if machine.kind == "bad" else 0
+        self.server = None
+        if machine.kind == "never":
+            return
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self.send_response(500 if random.random() < share else 200)
+                self.send_header("Content-Length", str(len(release)))
+                self.end_headers()
+                self.wfile.write(release)
+
+            def log_message(self, *words):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((machine.ip, port), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=[0.02], daemon=True).start()
+
+    def close(self):
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+
+
+class Shop:
+    def __init__(self, gateway, ports, deploy, live=None):
+        port = ports.take()
+        block = random.randrange(1, 250)
+        self.fly = Fly(token=TOKEN, live=live or live_config(), on_start=lambda machine: App(machine, port),
+                       address=lambda number: f"127.{block}.0.{number}")
+        self.gw = gateway(run=False)
+        fly = {"app": "shop", "api": self.fly.url, "token": "${env:FLY_API_TOKEN}", "port": port, "instances": 2, "grace": "2s"}
+        self.gw.change(services={"shop": {"provider": {"fly": fly}, "health": HEALTH, "assign": {"by": "cookie"},
+                                          "deploy": {**QUICK, "start": "60s", "healthy": "20s", **deploy}}},
+                       admin={"bind": f"127.0.0.1:{self.gw.admin_port}"})
+        self.gw.start(env={"FLY_API_TOKEN": TOKEN})
+        until(self.has_control, "control answers", 30 * SLOW)
+
+    def has_control(self):
+        return self.gw.admin("GET", "/api/v1/deploys").status == 200
+
+    def deploy(self, release, *words, image="good", timeout=WAIT):
+        return self.gw.cli("deploy", "shop", "--release", release, "--image", IMAGE + image, *words, timeout=timeout)
+
+    def show(self, ident):
+        return self.gw.admin("GET", f"/api/v1/deploys/{ident}").json()
+
+    def serves(self, name):
+        got = {self.gw.get("/").text for _ in range(20)}
+        assert got == {name}, got
+
+    def releases(self):
+        return sorted(m.metadata["sluice_release"] for m in self.fly.ours().values())
+
+    def runs(self, *releases):
+        """Those and no others, and the edge knows where."""
+        until(lambda: self.releases() == sorted(releases), f"{releases} run", WAIT, lambda: str(self.releases()))
+        addresses = {f"{m.ip}:{self.gw.config['services']['shop']['provider']['fly']['port']}" for m in self.fly.ours().values()}
+        until(lambda: {t["address"] for t in self.gw.targets("shop").values()} == addresses, "the edge knows them", WAIT,
+              lambda: str((self.gw.targets("shop"), addresses)))
+
+    def kill_control(self):
+        before = next(pid for pid, line in self.gw.members() if " control " in line)
+        os.kill(before, signal.SIGKILL)
+        until(lambda: any(" control " in line and pid != before for pid, line in self.gw.members()), "another control", WAIT)
+
+
+@pytest.fixture
+def shop(gateway, ports):
+    made = []
+
+    def new(deploy=None, **options):
+        made.append(Shop(gateway, ports, deploy or {}, **options))
+        return made[-1]
+
+    yield new
+    for each in made:
+        each.gw.stop()
+        each.fly.close()
+        assert not each.fly.wrong, each.fly.wrong
+        assert TOKEN not in each.gw.stderr()
+
+
+def test_releases_follow_each_other(shop):
+    s = shop({"keep": "300ms"})
+    done = s.deploy("v1")
+    assert done.code == 0, done
+    s.serves("v1")
+    with Load(s.gw, 2) as load:
+        done = s.deploy("v2")
+        assert done.code == 0, done
+        s.runs("v2", "v2")
+    assert not load.wrong, load.wrong[:3]
+    s.serves("v2")
+    log = [line["text"] for line in s.show("d1")["log"]]
+    assert any("services: left out: 1 entry" in line for line in log), log
+    assert TOKEN not in s.gw.admin("GET", "/api/v1/config").text + s.gw.admin("GET", "/api/v1/status").text
+
+
+@pytest.mark.parametrize("image, why", [
+    ("crash", "it exited with 3"), ("oom", "it had no memory left"), ("broken", "failed (launch_failed)"),
+    ("never", "did not become healthy in time")])
+def test_one_that_does_not_come_up(shop, image, why):
+    s = shop({"healthy": "3s"})
+    assert s.deploy("v1").code == 0
+    with Load(s.gw, 2) as load:
+        done = s.deploy("v2", image=image)
+    assert done.code == 1 and why in done.err and "release v1 serves" in done.err, done
+    assert not load.wrong and set(load.counts) == {"v1"}
+    s.runs("v1", "v1")
+
+
+def test_one_that_fails_its_requests(shop):
+    s = shop({"strategy": "canary", "steps": [{"share": "30%", "for": "1s"}]})
+    assert s.deploy("v1").code == 0
+    with Load(s.gw) as load:
+        done = s.deploy("v2", image="bad")
+    assert done.code == 1 and "release v1 serves" in done.err, done
+    assert not load.wrong
+    s.runs("v1", "v1")
+
+
+FAULTS = {
+    "the answer to a create is lost": [("create", 0, None, 1, "lost")],
+    "both are": [("create", 0, None, 2, "lost")],
+    "a create fails": [("create", 500, {"error": "internal"}, 1, "refuse")],
+    "a throttle": [("create", 429, {"error": "rate limit exceeded"}, 2, "refuse"), ("list", 429, None, 2, "refuse")],
+    "the API is away": [("any", 503, None, 3, "refuse")],
+    "a stop is lost": [("stop", 0, None, 1, "lost"), ("delete", 0, None, 1, "lost")],
+    "a removal fails": [("delete", 500, {"error": "internal"}, 2, "refuse")],
+    "waits end early": [("wait", 408, {"error": "deadline_exceeded: currently starting"}, 3, "refuse")],
+}
+
+
+@pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
+def test_faults_of_the_platform(shop, faults):
+    s = shop({"keep": "300ms"})
+    assert s.deploy("v1").code == 0
+    for fault in faults:
+        s.fly.cue(fault[0], fault[1], fault[2], fault[3], fault[4])
+    with Load(s.gw, 2) as load:
+        done = s.deploy("v2", timeout=2 * WAIT)
+        assert done.code == 0, done
+        s.runs("v2", "v2")
+    assert not load.wrong, load.wrong[:3]
+
+
+def test_no_room(shop):
+    s = shop()
+    assert s.deploy("v1").code == 0
+    s.fly.full = {"cdg"}
+    done = s.deploy("v2")
+    assert done.code == 1 and "insufficient resources in cdg" in done.err and "release v1 serves" in done.err, done
+    s.runs("v1", "v1")
+    s.serves("v1")
+
+
+@pytest.mark.parametrize("at", ["create", "wait"])
+def test_control_is_killed_on_the_way(shop, at):
+    s = shop({"keep": "300ms"})
+    assert s.deploy("v1").code == 0
+    before = s.fly.count(at)
+    assert s.deploy("v2", "--detach").code == 0
+    until(lambda: s.fly.count(at) > before, f"a {at}", WAIT)
+    s.kill_control()
+    with Load(s.gw, 2) as load:
+        s.runs("v2", "v2")
+    assert not load.wrong, load.wrong[:3]
+
+
+def test_a_token_that_is_revoked_half_way(shop):
+    s = shop()
+    assert s.deploy("v1").code == 0
+    before = s.fly.count("create")
+    assert s.deploy("v2", "--detach").code == 0
+    until(lambda: s.fly.count("create") > before, "a create", WAIT)
+    s.fly.token = None
+    until(lambda: "refuses the token" in s.show("d2")["why"], "it says why", WAIT, lambda: str(s.show("d2")))
+    s.serves("v1")
+    s.fly.token = TOKEN
+    until(lambda: s.show("d2")["outcome"] == "failed", "it is over", WAIT, lambda: str(s.show("d2")))
+    s.runs("v1", "v1")  # what had been made of v2 goes
+
+
+@pytest.mark.parametrize("more, why", [
+    ({"mounts": [{"path": "/data", "volume": "vol_1"}]}, "has a volume at /data"),
+    ({"services": [{"internal_port": 8080, "autostop": True, "autostart": True}]}, "autostop or autostart on")])
+def test_a_plan_that_is_refused(shop, more, why):
+    s = shop(live=live_config(**more))
+    done = s.deploy("v1")
+    assert done.code == 1 and why in done.err, done
+    assert not s.fly.ours() and s.gw.admin("GET", "/api/v1/deploys").json()["deploys"] == []
