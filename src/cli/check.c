@@ -93,7 +93,8 @@ static bool check_file(const char *path, json_t *list)
                                      .filters = filter_registry,
                                      .check_pattern = route_check_pattern,
                                      .check_tls = tls_check,
-                                     .expands_process_env = true};
+                                     .expands_process_env = true,
+                                     .expands_provider_token = true};
     struct route_table *table = NULL;
     const struct conf *conf;
     struct arena arena;

@@ -17,7 +17,9 @@ static const char *get_env(void *owner, const char *name)
 
 int cli_control(int argc, char **argv)
 {
-    const struct conf_world world = {.env = get_env, .filters = filter_registry};
+    const struct conf_world world = {.env = get_env,
+                                     .filters = filter_registry,
+                                     .expands_provider_token = true};
 
     if (argc != 2) {
         fprintf(stderr, "sluice control: started by `sluice run`, not by hand\n");

@@ -60,6 +60,8 @@ struct conf_world {
     /* ${env:} and ${file:} in `env` of `provider: {process}` are put in. What starts apps needs
      * them, nobody else does: the process that parses requests must not hold their secrets. */
     bool expands_process_env;
+    /* The same of `token` of a provider: for what speaks to platforms. */
+    bool expands_provider_token;
 };
 
 /* Reads, expands and checks `path` and its includes. All that is wrong goes to `diag`, with a span;

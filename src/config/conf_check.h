@@ -24,6 +24,12 @@ void conf_check_control(struct decoder *decoder);
 /* `provider` of a service, and what goes with it. */
 void conf_check_provider(struct diag *diag, const struct conf_service *service);
 
+/* `provider: {railway}` of a service, and what goes together in it. */
+void conf_check_railway(struct diag *diag, const struct conf *conf,
+                        const struct conf_service *service);
+/* Whether a URL that begins with "http://" leads to this machine. */
+bool conf_url_is_loopback(struct str url);
+
 /* --- conf_check_service.c */
 void conf_check_services(struct decoder *decoder);
 /* That there are not too many targets, and that they are told apart; `at`: of the whole. */

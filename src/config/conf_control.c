@@ -45,7 +45,7 @@ static bool begins(struct str s, const char *prefix)
 }
 
 /* http:// alone would show the token, and private keys, to whoever listens on the way. */
-static bool is_loopback(struct str url)
+bool conf_url_is_loopback(struct str url)
 {
     const char *host = url.p + strlen("http://");
     size_t rest = url.len - strlen("http://");
@@ -69,7 +69,7 @@ static void check_url(struct diag *diag, const struct conf_text *url)
                    SOCKET_MAX);
     } else if (!is_unix && !begins(url->s, "https://") && !begins(url->s, "http://")) {
         diag_error(diag, url->at, "an edge's url begins with https://, http:// or unix:/");
-    } else if (begins(url->s, "http://") && !is_loopback(url->s)) {
+    } else if (begins(url->s, "http://") && !conf_url_is_loopback(url->s)) {
         diag_error(diag, url->at, "private keys go to an edge: without TLS only on loopback");
         diag_hint(diag, "write https://");
     }

@@ -93,7 +93,14 @@ const struct field conf_provider_fields[] = {
      .fields = process_fields,
      FIELD_AT(struct conf_provider, process)},
     {.name = "fly", .type = FIELD_LATER},
-    {.name = "railway", .type = FIELD_LATER},
+    {.name = "railway",
+     .doc = "A release is a deployment of a service at Railway, which is reached over its private "
+            "network.",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_PRESENT,
+     .count_offset = offsetof(struct conf_provider, railway.is_set),
+     .fields = conf_railway_fields,
+     FIELD_AT(struct conf_provider, railway)},
     FIELD_END,
 };
 
@@ -163,13 +170,23 @@ void conf_check_provider(struct diag *diag, const struct conf_service *service)
         return;
     if (service->discover.is_set)
         diag_error(diag, service->discover.at, "\"discover\" does not go with a provider");
-    if (!provider->process.is_set) {
+    if (provider->process.is_set && provider->railway.is_set) {
+        diag_error(diag, provider->at, "a service has one provider");
+    } else if (!provider->process.is_set && !provider->railway.is_set) {
         diag_error(diag, provider->at, "the provider is not named");
         diag_hint(diag, "write provider: {process: {command: [...]}}");
-        return;
     }
+    if (!provider->process.is_set)
+        return;
     check_command(diag, &provider->process);
     check_env(diag, &provider->process);
     conf_check_text(diag, &provider->process.directory);
     check_user(diag, &provider->process.user);
+}
+
+uint32_t conf_provider_instances(const struct conf_provider *provider)
+{
+    if (provider->process.is_set)
+        return provider->process.instances;
+    return provider->railway.is_set ? 1 : 0;
 }

@@ -182,7 +182,7 @@ static void expand_node(struct expander *e, struct node *node)
     struct node *child;
 
     if (node->kind == NODE_SCALAR) {
-        if (!node->is_broken)
+        if (!node->is_broken && !node->is_secret)
             expand_scalar(e, node);
         return;
     }
@@ -211,12 +211,28 @@ static struct node *map_at(const struct node *map, struct str key)
     return value && value->kind == NODE_MAP ? value : NULL;
 }
 
+/* Only what speaks to platforms needs their tokens. */
+static void keep_tokens(const struct expander *e, struct node *provider)
+{
+    if (e->world->expands_provider_token || !provider)
+        return;
+    for (struct node *key = provider->child.first; key; key = key->next->next) {
+        struct node *platform = key->next;
+        struct node *token = platform->kind == NODE_MAP ? tree_get(platform, STR("token")) : NULL;
+
+        if (token && token->kind == NODE_SCALAR)
+            token->is_secret = true;
+    }
+}
+
 /* What the world does not need stays as it is written: it is taken out of the way meanwhile. */
 static void expand_service(struct expander *e, struct node *service)
 {
-    const struct node *process = map_at(map_at(service, STR("provider")), STR("process"));
+    struct node *provider = map_at(service, STR("provider"));
+    const struct node *process = map_at(provider, STR("process"));
     struct node *env = e->world->expands_process_env ? NULL : map_at(process, STR("env")), *first;
 
+    keep_tokens(e, provider);
     if (!env) {
         expand_node(e, service);
         return;

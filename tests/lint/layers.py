@@ -15,9 +15,9 @@ DEFINES_ONE = re.compile(r"^const struct (?:filter|balancer|provider) \w+ =", re
 LIBRARIES = {
     r"yaml\.h": [r"src/config/(yaml|tree)\w*\.c"],
     r"jansson\.h": [r"src/config/schema\.c", r"src/cli/\w+\.[ch]", r"src/edge/manager/\w+\.[ch]",
-                   r"src/edge/auth/\w+\.c", r"src/control/((deploy|scale)/)?\w+\.[ch]", r"src/rest/\w+\.[ch]"],
+                   r"src/edge/auth/\w+\.c", r"src/control/((deploy|provider|scale)/)?\w+\.[ch]", r"src/rest/\w+\.[ch]"],
     r"uv\.h": [r"src/edge/\w+\.[ch]", r"src/edge/(upstream|filter|manager)/\w+\.[ch]", r"src/cli/\w+\.[ch]",
-              r"src/control/(deploy/)?\w+\.[ch]", r"src/rest/\w+\.[ch]"],
+              r"src/control/((deploy|provider)/)?\w+\.[ch]", r"src/rest/\w+\.[ch]"],
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]", r"src/edge/validate/ecma\.c"],
     r"curl/curl\.h": [r"src/edge/manager/keys\.c", r"src/cli/\w+\.[ch]", r"src/control/\w+\.[ch]"],
     r"ares\.h": [r"src/edge/upstream/resolver\w*\.c"],

@@ -5,10 +5,13 @@
  */
 #include "config/conf.h"
 #include "control/provider/process.h"
+#include "control/provider/railway.h"
 
-const struct provider *const provider_registry[] = {&provider_process, NULL};
+const struct provider *const provider_registry[] = {&provider_process, &provider_railway, NULL};
 
 const struct provider *provider_of(const struct conf_service *service)
 {
-    return service->provider.process.is_set ? &provider_process : NULL;
+    if (service->provider.process.is_set)
+        return &provider_process;
+    return service->provider.railway.is_set ? &provider_railway : NULL;
 }
