@@ -25,6 +25,7 @@ struct unit {
     char id[PROVIDER_ID_MAX + 1], release[PROVIDER_ID_MAX + 1], address[64], why[160];
     enum provider_state state;
     bool is_listed, is_wanted, is_busy;
+    bool is_tried;               /* a start of it ended, and not for a passing reason */
     bool is_left;                /* neither started nor stopped: the platform does it */
     int64_t started_ms, next_ms; /* wall clock; monotonic: not before it */
     int64_t leaving_ms;          /* monotonic: no edge has it since; 0: it stays */
@@ -128,12 +129,25 @@ static void drop_gone(struct managed *managed)
     }
 }
 
+/* Said once, for as long as it lasts. */
+static void note_trouble(struct managed *managed, const char *trouble)
+{
+    char text[sizeof(managed->trouble)];
+
+    snprintf(text, sizeof(text), "%s", trouble ? trouble : "");
+    if (*text && strcmp(text, managed->trouble) != 0)
+        say_line("units of %s: %s", managed->name, text);
+    memcpy(managed->trouble, text, sizeof(text));
+}
+
 static void on_listed(void *owner, const struct provider_result *result)
 {
     struct managed *managed = owner;
 
     managed->is_listing = false;
     managed->list_ms = now() + (managed->deploy ? LIST_MS : scaler_pause(managed, IDLE_MS));
+    note_trouble(managed, result->fault ? result->reason : result->warning);
+    managed->is_unlisted = result->fault != PROVIDER_OK;
     if (result->fault) {
         managed->is_listed = false;
         return;
@@ -220,6 +234,7 @@ static void on_done(void *owner, const struct provider_result *result)
     unit->is_busy = false;
     managed->list_ms = 0;
     managed->is_listed = false; // what was listed before is not so any more
+    unit->is_tried |= result->fault != PROVIDER_TRANSIENT;
     if (!result->fault) {
         scaler_kick(managed->deploys->scaler, 0);
         return;
@@ -346,7 +361,7 @@ static void tend(struct unit *unit, bool is_live)
     else if (runs(unit) && has_to_restart(unit))
         stop(unit, false);
     else if (!runs(unit) && now() >= unit->next_ms && unit->state != PROVIDER_STOPPING &&
-             !(is_on_probation(unit) && unit->failures))
+             !(is_on_probation(unit) && unit->is_tried))
         start(unit);
 }
 
@@ -462,8 +477,14 @@ static bool is_gone(const struct managed *managed, const char *release)
 /* A new one has ended before anybody used it. */
 static bool has_failed(const struct unit *unit)
 {
-    return is_on_probation(unit) && unit->failures && !unit->is_busy && !runs(unit) &&
+    return is_on_probation(unit) && unit->is_tried && !unit->is_busy && !runs(unit) &&
            (unit->state == PROVIDER_FAILED || unit->state == PROVIDER_STOPPED);
+}
+
+/* What is wrong with the platform, if nothing else is. */
+static const char *trouble_of(const struct managed *managed, const char *why)
+{
+    return !why && managed->is_unlisted && *managed->trouble ? managed->trouble : why;
 }
 
 void units_see(struct deploy *deploy, struct deploy_seen *seen)
@@ -475,6 +496,7 @@ void units_see(struct deploy *deploy, struct deploy_seen *seen)
     if (!deploy->plan.has_units)
         return;
     seen->units = DEPLOY_RUNS;
+    seen->why = trouble_of(managed, seen->why);
     seen->is_new_gone &= managed->is_listed && is_gone(managed, deploy->release);
     seen->is_old_gone &= managed->is_listed && is_gone(managed, deploy->old);
     for (const struct unit *unit = managed->units; unit; unit = unit->next) {
@@ -551,7 +573,7 @@ void units_tick(struct managed *managed, int64_t now_ms)
         return;
     if (!units_open(managed))
         return;
-    managed->instances = scaler_count(managed, conf->provider.process.instances);
+    managed->instances = scaler_count(managed, conf_provider_instances(&conf->provider));
     if (!managed->is_listing && now_ms >= managed->list_ms) {
         managed->is_listing = true;
         managed->provider->list(managed->self, (struct provider_call){on_listed, managed});
