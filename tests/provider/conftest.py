@@ -128,13 +128,16 @@ class Bench:
     def configure(self, services, **more):
         conf = {"state": str(self.folder / "state"), **more,
                 "routes": [{"paths": [f"/{name}"], "service": name} for name in services],
-                "services": {name: {"provider": {"process": process}} for name, process in services.items()}}
-        if os.getuid() == 0:
-            for process in services.values():
-                process.setdefault("user", "root")
+                "services": {name: {"provider": self.provider_of(keys)} for name, keys in services.items()}}
         temporary = self.file.with_suffix(".new")
         temporary.write_text(json.dumps(conf))
         temporary.rename(self.file)
+
+    @staticmethod
+    def provider_of(keys):
+        if os.getuid() == 0:
+            keys.setdefault("user", "root")
+        return {"process": keys}
 
     def start(self, **env):
         """The supervisor, and its control."""

@@ -6,10 +6,12 @@
  *   {"n": 1, "call": "start", "service": S, "id": I, "release": R, "env": {}, "image": null}
  *   {"n": 2, "call": "stop", "service": S, "id": I, "grace_ms": G, "remove": false}
  *   {"n": 3, "call": "list", "service": S}   {"n": 4, "call": "log", "service": S, "id": I}
+ *   {"n": 5, "call": "plan", "service": S, "release": R, "old": R, "image": null, "units": 1,
+ *    "is_side_by_side": false, "is_warm": false, "is_platform": false}
  *   {"call": "raw", "text": T, "size": N}: N bytes on the link, of T and then of zeros
  *   {"call": "cut"}: the end of the link   {"call": "close", "service": S}
- * and back: {"n": 1, "fault": F, "reason": T, "units": [...], "log": T}, {"event": "unit", "unit":
- * U}.
+ * and back: {"n": 1, "fault": F, "reason": T, "units": [...], "log": T, "warning": T},
+ * {"event": "unit", "unit": U}.
  */
 #include <jansson.h>
 #include <poll.h>
@@ -126,8 +128,9 @@ static void on_done(void *owner, const struct provider_result *result)
 {
     struct pending *pending = owner;
     json_t *units = json_array();
-    json_t *json = json_pack("{s:I,s:s,s:s?,s:o}", "n", pending->n, "fault", faults[result->fault],
-                             "reason", result->reason, "units", units);
+    json_t *json =
+        json_pack("{s:I,s:s,s:s?,s:s?,s:o}", "n", pending->n, "fault", faults[result->fault],
+                  "reason", result->reason, "warning", result->warning, "units", units);
 
     for (uint32_t i = 0; i < result->unit_count; i++)
         json_array_append_new(units, unit_json(&result->units[i]));
@@ -164,6 +167,21 @@ static void start(struct desk *desk, const json_t *ask, struct provider_call cal
     desk->provider->start(desk->self, &spec, call);
 }
 
+static void plan(struct desk *desk, const json_t *ask, struct provider_call call)
+{
+    struct provider_intent intent = {
+        .release = word(ask, "release"),
+        .image = word(ask, "image"),
+        .old = word(ask, "old"),
+        .units = (uint32_t)json_integer_value(json_object_get(ask, "units")),
+        .is_side_by_side = json_is_true(json_object_get(ask, "is_side_by_side")),
+        .is_warm = json_is_true(json_object_get(ask, "is_warm")),
+        .is_platform = json_is_true(json_object_get(ask, "is_platform")),
+    };
+
+    desk->provider->plan(desk->self, &intent, call);
+}
+
 static void raw(const struct driver *driver, const json_t *ask)
 {
     char bytes[RAW_MAX] = "";
@@ -191,6 +209,8 @@ static void obey_desk(struct driver *driver, struct desk *desk, const json_t *as
         desk->provider->stop(desk->self, &stop, call);
     else if (!strcmp(verb, "list"))
         desk->provider->list(desk->self, call);
+    else if (!strcmp(verb, "plan"))
+        plan(desk, ask, call);
     else
         desk->provider->log(desk->self, word(ask, "id"), call);
 }
@@ -303,7 +323,9 @@ static void on_term(uv_signal_t *watch, int number)
 
 static int control(const char *file)
 {
-    const struct conf_world world = {.env = get_env, .filters = filter_registry};
+    const struct conf_world world = {.env = get_env,
+                                     .filters = filter_registry,
+                                     .expands_provider_token = true};
     struct driver *driver = calloc(1, sizeof(*driver));
     uv_signal_t term;
     struct arena arena;
