@@ -226,6 +226,21 @@ static void check_regions(struct diag *diag, const struct conf_railway *railway)
         diag_error(diag, railway->at, "more than %d replicas in all", REPLICAS_MAX);
 }
 
+/* A unit more would take the service that the next release needs. */
+static void check_scale(struct diag *diag, const struct conf_scale *scale)
+{
+    uint32_t max = scale->max;
+
+    if (!scale->is_set)
+        return;
+    for (uint32_t i = 0; i < scale->window_count; i++)
+        max = scale->windows[i].max > max ? scale->windows[i].max : max;
+    if (max <= 1)
+        return;
+    diag_error(diag, scale->at, "at Railway a release is one deployment, not up to %u", max);
+    diag_hint(diag, "write max: 1, and how many replicas it has in `regions`");
+}
+
 void conf_check_railway(struct diag *diag, const struct conf *conf,
                         const struct conf_service *service)
 {
@@ -238,6 +253,7 @@ void conf_check_railway(struct diag *diag, const struct conf *conf,
     check_services(diag, conf, service);
     check_api(diag, &railway->api);
     check_regions(diag, railway);
+    check_scale(diag, &service->scale);
     conf_check_text(diag, &railway->token);
     conf_check_text(diag, &railway->image);
     if (conf_check_text(diag, &railway->health_path) && railway->health_path.s.len &&
