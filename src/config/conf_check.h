@@ -25,9 +25,10 @@ void conf_check_notices(struct decoder *decoder);
 /* `provider` of a service, and what goes with it. */
 void conf_check_provider(struct diag *diag, const struct conf_service *service);
 
-/* `provider: {fly}` of a service, and what goes together in it. */
+/* `provider: {fly}` and `{railway}` of a service, and what goes together in them. */
 void conf_check_fly(struct diag *diag, const struct conf *conf, const struct conf_service *service);
-/* Whether a URL that begins with "http://" leads to this machine. */
+void conf_check_railway(struct diag *diag, const struct conf *conf,
+                        const struct conf_service *service);
 
 /* --- conf_check_service.c */
 void conf_check_services(struct decoder *decoder);

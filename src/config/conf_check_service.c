@@ -179,6 +179,7 @@ static void check_service(const struct review *review, uint32_t i)
     conf_check_provider(diag, service);
     conf_check_scale(diag, service);
     conf_check_fly(diag, review->conf, service);
+    conf_check_railway(diag, review->conf, service);
     check_sticky(diag, &service->sticky);
     check_fallback(review, i);
     check_staging(review, i);

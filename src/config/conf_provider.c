@@ -100,7 +100,14 @@ const struct field conf_provider_fields[] = {
      .count_offset = offsetof(struct conf_provider, fly.is_set),
      .fields = conf_fly_fields,
      FIELD_AT(struct conf_provider, fly)},
-    {.name = "railway", .type = FIELD_LATER},
+    {.name = "railway",
+     .doc = "A release is a deployment of a service at Railway, which is reached over its private "
+            "network.",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_PRESENT,
+     .count_offset = offsetof(struct conf_provider, railway.is_set),
+     .fields = conf_railway_fields,
+     FIELD_AT(struct conf_provider, railway)},
     FIELD_END,
 };
 
@@ -170,9 +177,9 @@ void conf_check_provider(struct diag *diag, const struct conf_service *service)
         return;
     if (service->discover.is_set)
         diag_error(diag, service->discover.at, "\"discover\" does not go with a provider");
-    if (provider->process.is_set && provider->fly.is_set) {
+    if (provider->process.is_set + provider->fly.is_set + provider->railway.is_set > 1) {
         diag_error(diag, provider->at, "a service has one provider");
-    } else if (!provider->process.is_set && !provider->fly.is_set) {
+    } else if (!provider->process.is_set && !provider->fly.is_set && !provider->railway.is_set) {
         diag_error(diag, provider->at, "the provider is not named");
         diag_hint(diag, "write provider: {process: {command: [...]}}");
     }
@@ -188,5 +195,7 @@ uint32_t conf_provider_instances(const struct conf_provider *provider)
 {
     if (provider->process.is_set)
         return provider->process.instances;
-    return provider->fly.is_set ? provider->fly.instances : 0;
+    if (provider->fly.is_set)
+        return provider->fly.instances;
+    return provider->railway.is_set ? 1 : 0;
 }

@@ -39,11 +39,41 @@ struct conf_fly {
     uint32_t instances;        /* where nothing else says how many */
 };
 
+enum { CONF_RAILWAY_SERVICES = 2 };
+
+struct conf_railway_region {
+    struct conf_text name;
+    uint32_t replicas;
+};
+
+/* A release is a deployment of one of the services, at Railway. */
+struct conf_railway {
+    bool is_set;
+    struct span at;
+    struct conf_text project, environment; /* ids */
+    struct conf_texts services;            /* one, or a pair that releases take in turn */
+    struct conf_text token; /* expanded only where conf_world says so; else as written */
+    enum { CONF_TOKEN_PROJECT, CONF_TOKEN_ACCOUNT } token_type;
+    enum { CONF_PLAN_FREE, CONF_PLAN_HOBBY, CONF_PLAN_PRO } plan;
+    struct conf_text api;
+    struct conf_text image; /* empty: each deploy names one; ${release} stands for the id */
+    uint16_t port;
+    struct conf_railway_region *regions; /* none: as it is set there */
+    uint32_t region_count;
+    struct conf_text health_path; /* empty: off */
+    uint32_t health_ms, overlap_ms, drain_ms;
+    enum { CONF_RESTART_ON_FAILURE, CONF_RESTART_ALWAYS, CONF_RESTART_NEVER } restart;
+    uint32_t restarts;    /* with on_failure */
+    uint32_t deadline_ms; /* of a deployment */
+    uint32_t timeout_ms;  /* of a call */
+};
+
 struct conf_provider {
     bool is_set;
     struct span at;
     struct conf_process process;
     struct conf_fly fly;
+    struct conf_railway railway;
 };
 
 /* How many instances run where nothing else says so; 0: it has none. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/conf_check.h"
+#include "config/conf_url.h"
 
 enum { APP_LEN_MAX = 63, REGION_LEN_MAX = 31, REGIONS_MAX = 32, GRACE_MAX_S = 300 };
 

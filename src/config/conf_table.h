@@ -42,6 +42,7 @@ extern const struct field conf_wake_fields[];
 extern const struct field conf_assign_fields[];
 extern const struct field conf_provider_fields[];
 extern const struct field conf_fly_fields[];
+extern const struct field conf_railway_fields[];
 extern const struct field conf_network_element; /* of a list of networks: struct cidr */
 extern const struct field conf_target_element;  /* of a list of targets */
 

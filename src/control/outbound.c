@@ -12,11 +12,19 @@
 
 enum { CONNECT_MS = 5000, HOSTS_MAX = 16 };
 
+/* One account's at a platform. */
+struct account {
+    struct account *next;
+    uint64_t key;
+    struct pace pace;
+};
+
 struct outbound {
     uv_loop_t *loop;
     uv_timer_t timer;
     CURLM *multi;
     struct outbound_call *calls;
+    struct account *accounts;
     bool is_closing;
 };
 
@@ -249,7 +257,7 @@ struct outbound *outbound_new(uv_loop_t *loop)
     return outbound;
 }
 
-uv_loop_t *outbound_loop(struct outbound *outbound)
+uv_loop_t *outbound_loop(const struct outbound *outbound)
 {
     return outbound->loop;
 }
@@ -272,9 +280,33 @@ void outbound_close(struct outbound **outbound)
 
         outbound_cancel(&call);
     }
+    while (gone->accounts) {
+        struct account *account = gone->accounts;
+
+        gone->accounts = account->next;
+        free(account);
+    }
     curl_multi_cleanup(gone->multi);
     curl_global_cleanup();
     uv_close((uv_handle_t *)&gone->timer, on_timer_closed);
+}
+
+/* --- what goes with calls */
+
+struct pace *outbound_pace(struct outbound *outbound, uint64_t key, const struct pace *fresh)
+{
+    struct account *account = outbound->accounts;
+
+    while (account && account->key != key)
+        account = account->next;
+    if (account)
+        return &account->pace;
+    account = calloc(1, sizeof(*account));
+    if (!account)
+        return NULL;
+    *account = (struct account){.next = outbound->accounts, .key = key, .pace = *fresh};
+    outbound->accounts = account;
+    return &account->pace;
 }
 
 /* --- a new call */
@@ -329,6 +361,9 @@ static bool set_target(CURL *easy, const struct outbound_request *request)
     if (request->ca)
         is_good = is_good && !curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca) &&
                   !curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    // What an old connection lost is sent again by curl; on a new one it never is.
+    if (request->is_once)
+        is_good = is_good && !curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     if (request->is_near)
         is_good = is_good && !curl_easy_setopt(easy, CURLOPT_PROXY, "") &&
                   !curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);

@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "control/pace.h"
 #include "sluice/types.h"
 
 struct outbound;      /* private */
@@ -50,6 +51,7 @@ struct outbound_request {
     const struct outbound_sign *sign; /* NULL: not signed */
     uint32_t timeout_ms, size_max;
     bool is_near; /* an edge of ours: past any proxy, and a connection of its own */
+    bool is_once; /* what it does must not be done twice: it is sent once, whatever happens */
     void (*done)(void *owner, const struct outbound_reply *reply);
     void *owner;
 };
@@ -57,12 +59,15 @@ struct outbound_request {
 /* NULL: no memory. */
 struct outbound *outbound_new(uv_loop_t *loop);
 /* That of outbound_new(), for who works with this. */
-uv_loop_t *outbound_loop(struct outbound *outbound);
+uv_loop_t *outbound_loop(const struct outbound *outbound);
 /* Starts a call; `done` comes later from the loop. NULL: no memory. */
 struct outbound_call *outbound_send(struct outbound *outbound,
                                     const struct outbound_request *request);
 /* Ends *call without `done` and clears it; it may be NULL. */
 void outbound_cancel(struct outbound_call **call);
+/* That of all who have the same key, such as a token's hash; `fresh` is what it is at first. Lives
+ * as long as `outbound`. NULL: no memory. */
+struct pace *outbound_pace(struct outbound *outbound, uint64_t key, const struct pace *fresh);
 /* Ends all calls; the loop must turn once more for the memory to go. */
 void outbound_close(struct outbound **outbound);
 

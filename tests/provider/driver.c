@@ -6,7 +6,8 @@
  *   {"n": 1, "call": "start", "service": S, "id": I, "release": R, "env": {}, "image": null}
  *   {"n": 2, "call": "stop", "service": S, "id": I, "grace_ms": G, "remove": false}
  *   {"n": 3, "call": "list", "service": S}   {"n": 4, "call": "log", "service": S, "id": I}
- *   {"n": 5, "call": "plan", "service": S, "release": R, "old": R, "image": null}
+ *   {"n": 5, "call": "plan", "service": S, "release": R, "old": R, "image": null, "units": 1,
+ *    "is_side_by_side": false, "is_warm": false, "is_platform": false}
  *   {"call": "raw", "text": T, "size": N}: N bytes on the link, of T and then of zeros
  *   {"call": "cut"}: the end of the link   {"call": "close", "service": S}
  * and back: {"n": 1, "fault": F, "reason": T, "units": [...], "log": T, "warning": T},
@@ -168,10 +169,15 @@ static void start(struct desk *desk, const json_t *ask, struct provider_call cal
 
 static void plan(struct desk *desk, const json_t *ask, struct provider_call call)
 {
-    struct provider_intent intent = {.release = word(ask, "release"),
-                                     .image = word(ask, "image"),
-                                     .old = word(ask, "old"),
-                                     .units = 1};
+    struct provider_intent intent = {
+        .release = word(ask, "release"),
+        .image = word(ask, "image"),
+        .old = word(ask, "old"),
+        .units = (uint32_t)json_integer_value(json_object_get(ask, "units")),
+        .is_side_by_side = json_is_true(json_object_get(ask, "is_side_by_side")),
+        .is_warm = json_is_true(json_object_get(ask, "is_warm")),
+        .is_platform = json_is_true(json_object_get(ask, "is_platform")),
+    };
 
     desk->provider->plan(desk->self, &intent, call);
 }

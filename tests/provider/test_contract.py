@@ -6,12 +6,14 @@ import signal
 
 import pytest
 
-PROVIDERS = ["process", "fly"]
+from railway_bench import railway  # noqa: F401 (a fixture)
+
+PROVIDERS = ["process", "fly", "railway"]
 
 
 @pytest.fixture(params=PROVIDERS)
-def bench(request, make, make_fly):
-    return {"process": lambda: make("listen"), "fly": make_fly}[request.param]()
+def bench(request, make, make_fly, railway):  # noqa: F811
+    return {"process": lambda: make("listen"), "fly": make_fly, "railway": railway}[request.param]()
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def test_every_call_has_one_completion(desk):
     numbers = [desk.begin(call, id=f"u{i % 4}", release="r1", grace_ms=2000, remove=i % 3 == 0)
                for i, call in enumerate(["start", "stop", "list", "log"] * 10)]
     for number in numbers:
-        assert desk.end(number)["fault"] in ("ok", "transient", "permanent")
+        assert desk.end(number)["fault"] in ("ok", "transient", "permanent", "capacity")
     assert len(desk.done) == len(numbers)
 
 

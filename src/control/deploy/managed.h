@@ -54,9 +54,11 @@ struct managed {
     uint32_t instances;
     int64_t list_ms;
     bool is_listing, is_listed; /* listed: what is known of units is so */
-    struct store_put put;       /* of the record alone */
-    bool is_saving, is_dirty;   /* dirty: edges and the store are to have what is another */
-    struct scaled *scaled;      /* NULL: it is not */
+    bool is_unlisted;           /* the last time they could not be listed */
+    char trouble[200]; /* why they cannot be listed, or what the platform warns of; empty: none */
+    struct store_put put;     /* of the record alone */
+    bool is_saving, is_dirty; /* dirty: edges and the store are to have what is another */
+    struct scaled *scaled;    /* NULL: it is not */
     struct deploys_waiter *scale_waiters;
 };
 

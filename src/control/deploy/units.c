@@ -129,12 +129,25 @@ static void drop_gone(struct managed *managed)
     }
 }
 
+/* Said once, for as long as it lasts. */
+static void note_trouble(struct managed *managed, const char *trouble)
+{
+    char text[sizeof(managed->trouble)];
+
+    snprintf(text, sizeof(text), "%s", trouble ? trouble : "");
+    if (*text && strcmp(text, managed->trouble) != 0)
+        say_line("units of %s: %s", managed->name, text);
+    memcpy(managed->trouble, text, sizeof(text));
+}
+
 static void on_listed(void *owner, const struct provider_result *result)
 {
     struct managed *managed = owner;
 
     managed->is_listing = false;
     managed->list_ms = now() + (managed->deploy ? LIST_MS : scaler_pause(managed, IDLE_MS));
+    note_trouble(managed, result->fault ? result->reason : result->warning);
+    managed->is_unlisted = result->fault != PROVIDER_OK;
     if (result->fault) {
         managed->is_listed = false;
         return;
@@ -468,6 +481,12 @@ static bool has_failed(const struct unit *unit)
            (unit->state == PROVIDER_FAILED || unit->state == PROVIDER_STOPPED);
 }
 
+/* What is wrong with the platform, if nothing else is. */
+static const char *trouble_of(const struct managed *managed, const char *why)
+{
+    return !why && managed->is_unlisted && *managed->trouble ? managed->trouble : why;
+}
+
 void units_see(struct deploy *deploy, struct deploy_seen *seen)
 {
     struct managed *managed = deploy->managed;
@@ -477,6 +496,7 @@ void units_see(struct deploy *deploy, struct deploy_seen *seen)
     if (!deploy->plan.has_units)
         return;
     seen->units = DEPLOY_RUNS;
+    seen->why = trouble_of(managed, seen->why);
     seen->is_new_gone &= managed->is_listed && is_gone(managed, deploy->release);
     seen->is_old_gone &= managed->is_listed && is_gone(managed, deploy->old);
     for (const struct unit *unit = managed->units; unit; unit = unit->next) {

@@ -6,12 +6,16 @@
 #include "config/conf.h"
 #include "control/provider/fly.h"
 #include "control/provider/process.h"
+#include "control/provider/railway.h"
 
-const struct provider *const provider_registry[] = {&provider_process, &provider_fly, NULL};
+const struct provider *const provider_registry[] = {&provider_process, &provider_fly,
+                                                    &provider_railway, NULL};
 
 const struct provider *provider_of(const struct conf_service *service)
 {
     if (service->provider.process.is_set)
         return &provider_process;
-    return service->provider.fly.is_set ? &provider_fly : NULL;
+    if (service->provider.fly.is_set)
+        return &provider_fly;
+    return service->provider.railway.is_set ? &provider_railway : NULL;
 }
