@@ -247,6 +247,21 @@ static const char *quote(const char *text, char *out, size_t size)
     return out;
 }
 
+/* Where deploys are shown nothing is to come between: what the gateway says of itself goes to a
+ * file. False after saying why not. */
+static bool divert(const struct demo *demo)
+{
+    char path[SCRATCH_PATH_SIZE + 16];
+
+    snprintf(path, sizeof(path), "%s/gateway.log", demo->scratch.path);
+    printf("What the gateway says of itself is in %s.\n", path);
+    fflush(stdout);
+    if (freopen(path, "a", stderr))
+        return true;
+    printf("sluice demo: cannot write %s: %s\n", path, strerror(errno));
+    return false;
+}
+
 int cli_demo(int argc, char **argv)
 {
     struct demo demo = {.program = argv[-1]};
@@ -263,7 +278,7 @@ int cli_demo(int argc, char **argv)
         demo.program = quote(path, quoted, sizeof(quoted));
     if (!scratch_open(&demo.scratch, "demo"))
         return 1;
-    if (demo.scratch.is_inherited || prepare(&demo))
+    if (demo.scratch.is_inherited || (prepare(&demo) && (!demo.plays || divert(&demo))))
         code = cli_supervise(demo.scratch.config, false, argv - 1);
     scratch_close(&demo.scratch);
     return code;
