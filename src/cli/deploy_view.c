@@ -33,24 +33,33 @@ static void print_clean(const char *text)
     putchar('\n');
 }
 
+static void print_line(const json_t *line)
+{
+    time_t seconds = (time_t)(show_number(line, "time_ms") / 1000);
+    struct tm local;
+    char text[16];
+
+    strftime(text, sizeof(text), "%H:%M:%S", localtime_r(&seconds, &local));
+    printf("%s  ", text);
+    print_clean(show_text(line, "text"));
+}
+
 void deploy_view_log(struct deploy_view *view, const json_t *deploy)
 {
+    unsigned known = view->printed; // of the last time, that are met again
+    long long known_ms = view->printed_ms;
     const json_t *line;
     size_t i;
 
     json_array_foreach(json_object_get(deploy, "log"), i, line)
     {
         long long time_ms = show_number(line, "time_ms");
-        time_t seconds = (time_t)(time_ms / 1000);
-        struct tm local;
-        char text[16];
 
-        if (time_ms <= view->printed_ms)
+        if (time_ms < known_ms || (time_ms == known_ms && known && known--))
             continue;
         deploy_view_clear(view);
-        strftime(text, sizeof(text), "%H:%M:%S", localtime_r(&seconds, &local));
-        printf("%s  ", text);
-        print_clean(show_text(line, "text"));
+        print_line(line);
+        view->printed = time_ms == view->printed_ms ? view->printed + 1 : 1;
         view->printed_ms = time_ms;
     }
     fflush(stdout);
@@ -150,7 +159,7 @@ static void put_verdict(struct deploy_view *view, const json_t *deploy, const js
         put(view, "  verdict: not yet; as things go, some %.0f more requests of %s decide it",
             ceil(json_number_value(wanting)), new);
     else
-        put(view, "  verdict: not yet, and as things go it will not be decided");
+        put(view, "  verdict: not yet");
 }
 
 void deploy_view_draw(struct deploy_view *view, const json_t *deploy, const char *question)
@@ -171,8 +180,10 @@ void deploy_view_draw(struct deploy_view *view, const json_t *deploy, const char
         put_verdict(view, deploy, verdict);
     }
     json_array_foreach(json_object_get(deploy, "waiting_for"), i, each)
-        put(view, "  waits for edge %s %s", show_text(each, "edge"),
-            json_is_true(json_object_get(each, "silent")) ? "(silent)" : "");
+    {
+        if (*show_text(each, "error"))
+            put(view, "  waits for edge %s: %s", show_text(each, "edge"), show_text(each, "error"));
+    }
     if (question)
         put(view, "%s", question);
     fflush(stdout);

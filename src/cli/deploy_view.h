@@ -13,6 +13,7 @@ struct deploy_view {
     bool is_live;         /* there is a terminal to draw on */
     unsigned lines;       /* that are drawn and not yet rubbed out */
     long long printed_ms; /* time of the last line of the log that was printed */
+    unsigned printed;     /* lines of that very time */
 };
 
 void deploy_view_init(struct deploy_view *view);
