@@ -11,7 +11,7 @@
 static const struct command commands[] = {
     {"run", cli_run, "[FILE] [--watch]", "serves, by a configuration file"},
     {"proxy", cli_proxy, "--from ADDR --to ADDR [--admin ADDR]", "serves without a file"},
-    {"demo", cli_demo, "", "serves two small apps of its own, to try things on"},
+    {"demo", cli_demo, "[--deploys]", "serves small apps of its own, to try things on"},
     {"check", cli_check, "FILE... [--json]", "says what is wrong with a configuration"},
     {"doctor", cli_doctor, "[FILE] [--service S] [--json] [--timeout 2s]",
      "dials the targets and says what is wrong with them"},
@@ -52,6 +52,7 @@ static const struct command commands[] = {
     {"version", cli_version, "[--json]", "says which version this is"},
     {"control", cli_control, NULL, NULL},
     {"unit", cli_unit, NULL, NULL},
+    {"demo-app", cli_demo_app, NULL, NULL},
 };
 
 static int help(FILE *to)

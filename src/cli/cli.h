@@ -29,9 +29,11 @@ int cli_schema(int argc, char **argv);
 int cli_run(int argc, char **argv);
 /* proxy --from ADDR --to ADDR [--to ADDR ...] [--admin ADDR]: a gateway without a file. */
 int cli_proxy(int argc, char **argv);
-/* demo: a gateway in front of two apps of its own, with what to try printed. argv[-1] is the
- * program. */
+/* demo [--deploys]: a gateway in front of apps of its own, with what to try printed. argv[-1] is
+ * the program. */
 int cli_demo(int argc, char **argv);
+/* demo-app RELEASE: what `demo` has deployed; not for people. */
+int cli_demo_app(int argc, char **argv);
 /* edge FILE: what `run` starts; not for people. */
 int cli_edge(int argc, char **argv);
 /* control FILE: what `run` starts beside the edge; not for people. */

@@ -7,17 +7,16 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/arena.h"
 #include "base/text.h"
+#include "cli/demo_process.h"
 #include "http/h1.h"
 
 enum {
@@ -33,6 +32,7 @@ struct server {
     uv_loop_t loop;
     uv_tcp_t listener;
     const char *name;
+    struct demo_manner manner;
     uint64_t requests;
 };
 
@@ -248,10 +248,22 @@ static void on_delay(uv_timer_t *timer)
     pump(client);
 }
 
+static bool fails(const struct server *server)
+{
+    return server->manner.fails_each && server->requests % server->manner.fails_each == 0;
+}
+
+static struct reply fail(struct client *client)
+{
+    return (struct reply){500, "text/plain; charset=utf-8",
+                          arena_format(&client->arena, "app %s: a fault of this release\n",
+                                       client->server->name)};
+}
+
 static void answer(struct client *client, const struct head *head)
 {
-    struct reply reply = find_reply(client, head);
-    uint64_t ms = delay_ms(head->path, head->query);
+    struct reply reply = fails(client->server) ? fail(client) : find_reply(client, head);
+    uint64_t ms = delay_ms(head->path, head->query) + client->server->manner.delay_ms;
 
     client->phase = PHASE_BODY;
     client->answer = make_answer(client, head, &reply);
@@ -502,9 +514,9 @@ static void on_connection(uv_stream_t *listener, int status)
     pump(client);
 }
 
-static int serve(const struct demo_app *app)
+int demo_app_serve(const struct demo_app *app)
 {
-    struct server server = {.name = app->name};
+    struct server server = {.name = app->name, .manner = app->manner};
 
     if (uv_loop_init(&server.loop) || uv_tcp_init(&server.loop, &server.listener) ||
         uv_tcp_open(&server.listener, app->fd))
@@ -515,9 +527,11 @@ static int serve(const struct demo_app *app)
     return uv_run(&server.loop, UV_RUN_DEFAULT);
 }
 
-enum status demo_app_open(struct demo_app *app, const char *name)
+enum status demo_app_open(struct demo_app *app, const char *name, uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
     int error;
 
@@ -535,30 +549,19 @@ enum status demo_app_open(struct demo_app *app, const char *name)
     return E_IO;
 }
 
-static void ignore_signals(void)
+static int run(void *subject)
 {
-    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
-
-    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
-        signal(ignored[i], SIG_IGN);
+    return demo_app_serve(subject);
 }
 
 enum status demo_app_start(struct demo_app *app)
 {
-    pid_t parent = getpid(), pid;
-    int error;
+    enum status status = demo_process_start(
+        &(struct demo_process){.name = "sluice-demo-app", .run = run, .subject = app});
+    int error = errno;
 
-    fflush(NULL);
-    pid = fork();
-    error = errno;
-    if (!pid) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        prctl(PR_SET_NAME, "sluice-demo-app");
-        ignore_signals();
-        _exit(getppid() == parent ? serve(app) : 0);
-    }
     close(app->fd);
     app->fd = -1;
     errno = error;
-    return pid < 0 ? E_IO : OK;
+    return status;
 }

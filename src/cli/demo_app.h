@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One of the small apps behind `sluice demo`: an HTTP/1.1 server in a process of its own. It
+ * One of the small apps behind `sluice demo`: an HTTP/1.1 server. It
  * answers / (a page), /headers (what it received, as JSON), /slow?ms=N, /status/N, POST /echo (the
  * body comes back as it comes in), and everything else with a line of text.
  */
@@ -9,17 +9,25 @@
 
 #include "sluice/types.h"
 
-struct demo_app {
-    const char *name; /* borrowed; letters */
-    int fd;           /* a listening TCP socket on loopback */
-    uint16_t port;    /* of it */
+/* What is wrong with it, on purpose. */
+struct demo_manner {
+    uint32_t delay_ms;   /* before each answer */
+    uint32_t fails_each; /* each so manyth request is answered by 500; 0: none */
 };
 
-/* Opens the socket on a port that the kernel chooses. E_IO with errno. */
-MUST_USE enum status demo_app_open(struct demo_app *app, const char *name);
-/* Forks the process that serves it, and closes the socket here. The process ends when the thread
- * that called this does, and by SIGKILL: signals that a terminal sends to all are the gateway's to
- * obey. E_IO with errno. */
+struct demo_app {
+    const char *name; /* borrowed; letters, digits and ._- */
+    int fd;           /* a listening TCP socket on loopback */
+    uint16_t port;    /* of it */
+    struct demo_manner manner;
+};
+
+/* Opens the socket, on a port that the kernel chooses where `port` is 0. E_IO with errno. */
+MUST_USE enum status demo_app_open(struct demo_app *app, const char *name, uint16_t port);
+/* Serves it, here and without end; gives an exit status when that cannot be. */
+int demo_app_serve(const struct demo_app *app);
+/* Has it served by a process of its own, see demo_process.h, and closes the socket here. E_IO with
+ * errno. */
 MUST_USE enum status demo_app_start(struct demo_app *app);
 
 #endif

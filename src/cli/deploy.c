@@ -2,7 +2,7 @@
  *
  * `sluice deploy`, and the words to one that is under way. It waits until users are on the new
  * release and safe, or back on the old one, and says why. A gateway or control that restarts
- * meanwhile is waited for; Ctrl-C leaves the deploy to itself.
+ * meanwhile is waited for. Ctrl-C asks, or leaves the deploy to itself; it never ends one half-way.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/deploy_ask.h"
+#include "cli/deploy_view.h"
 #include "cli/show.h"
 
 enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S = 60 };
@@ -20,6 +22,24 @@ enum { ASKS = 4, NEEDS_A_PERSON = 5, POLL_MS = 300, PATIENCE_S = 120, STARTING_S
 static const char usage[] =
     "SERVICE --release R [--image IMAGE | --target ADDRESS ...] [--strategy S] [--breaking] "
     "[--plan] [--detach] [--json]";
+
+static const char help[] =
+    "\n"
+    "Puts a release in the place of the one that serves, by the strategy of the service or by\n"
+    "--strategy (bluegreen, canary, rolling, recreate, platform); with --plan it says what it would\n"
+    "do, and does nothing. It waits until users are on the\n"
+    "new release and safe, or back on the old one, and says why. In a terminal it draws the step,\n"
+    "the shares, requests, failures and latencies of both releases, and the verdict; elsewhere it\n"
+    "prints a line for each thing that happens, and with --json the end alone.\n"
+    "\n"
+    "Ctrl-C in a terminal asks: d leaves the deploy to itself, a aborts it, which takes it back "
+    "to\n"
+    "the old release, and any other key goes on watching. A second Ctrl-C is d; so is the first\n"
+    "where there is no terminal. The deploy is control's: whatever becomes of this command, it\n"
+    "ends on one release or the other. `sluice deploy --follow ID` shows it again.\n"
+    "\n"
+    "Exit: 0 live, or left to itself; 1 refused, or back on the old release; 2 wrong use; 3 no\n"
+    "gateway; 4 a person or an edge is waited for; 5 it failed and cannot be taken back.\n";
 
 static sigset_t ends(void)
 {
@@ -56,66 +76,6 @@ static int code_of(const json_t *deploy)
 static bool is_under_way(const json_t *deploy)
 {
     return !strcmp(show_text(deploy, "outcome"), "runs");
-}
-
-/* Lines that were not printed yet; the time of the last one. */
-static long long print_log(const json_t *deploy, long long since_ms)
-{
-    const json_t *line;
-    size_t i;
-
-    json_array_foreach(json_object_get(deploy, "log"), i, line)
-    {
-        long long time_ms = show_number(line, "time_ms");
-        time_t seconds = (time_t)(time_ms / 1000);
-        struct tm local;
-        char text[16];
-
-        if (time_ms <= since_ms)
-            continue;
-        strftime(text, sizeof(text), "%H:%M:%S", localtime_r(&seconds, &local));
-        printf("%s  %s\n", text, show_text(line, "text"));
-        since_ms = time_ms;
-    }
-    fflush(stdout);
-    return since_ms;
-}
-
-static void draw_counts(const char *name, const json_t *counts)
-{
-    long long probes = show_number(counts, "probes");
-
-    printf("; %s %lld requests", name, show_number(counts, "requests"));
-    if (probes)
-        printf(" (%lld of them ours)", probes);
-    printf(", %lld failed", show_number(counts, "failures"));
-}
-
-/* What is going on right now, in a line that is drawn over. */
-static void draw(const json_t *deploy)
-{
-    const json_t *verdict = json_object_get(deploy, "verdict");
-    const json_t *waiting = json_array_get(json_object_get(deploy, "waiting_for"), 0);
-
-    if (!isatty(STDOUT_FILENO))
-        return;
-    printf("\r\033[K%s, step %lld of %lld, %.4g%%", show_text(deploy, "phase"),
-           show_number(deploy, "step"), show_number(deploy, "steps"),
-           json_number_value(json_object_get(deploy, "percent")));
-    if (verdict) {
-        draw_counts("new", json_object_get(verdict, "new"));
-        draw_counts("old", json_object_get(verdict, "old"));
-        printf("; %s", show_text(verdict, "outcome"));
-    }
-    if (waiting)
-        printf("; waits for edge %s", show_text(waiting, "edge"));
-    fflush(stdout);
-}
-
-static void clear(void)
-{
-    if (isatty(STDOUT_FILENO))
-        printf("\r\033[K");
 }
 
 /* --- waiting */
@@ -159,45 +119,95 @@ static void say_end(const json_t *deploy, int code)
                 show_text(deploy, "outcome"), show_text(deploy, "why"), show_text(deploy, "old"));
 }
 
+struct follow {
+    const struct client *client;
+    const char *id;
+    char path[128];
+    struct deploy_view view;
+    struct deploy_ask ask;
+    struct client_answer last; /* that was understood; empty: none yet */
+    time_t heard;
+};
+
+/* Looks at it. False: there was no answer. */
+static bool look(struct follow *follow)
+{
+    struct client_answer answer;
+    bool is_heard = !client_try(follow->client, "GET", follow->path, NULL, &answer);
+
+    if (is_heard) {
+        client_free(&follow->last);
+        follow->last = answer;
+        follow->heard = time(NULL);
+    } else {
+        client_free(&answer);
+    }
+    if (follow->client->json || !follow->last.body)
+        return is_heard;
+    deploy_view_log(&follow->view, follow->last.body);
+    deploy_view_draw(&follow->view, follow->last.body, deploy_ask_question(&follow->ask));
+    return is_heard;
+}
+
+static void abort_it(struct follow *follow)
+{
+    struct client_answer answer;
+    char path[144];
+
+    snprintf(path, sizeof(path), "%s/abort", follow->path);
+    deploy_view_clear(&follow->view);
+    fflush(stdout);
+    (void)client_call(follow->client, "POST", path, NULL, &answer); // says why not
+    client_free(&answer);
+}
+
+/* Until it is over, or waits for somebody; CLIENT_OK, with the last answer. Else it was left: the
+ * answer is empty. */
+static int wait_for(struct follow *follow)
+{
+    for (;;) {
+        bool is_heard = look(follow);
+        enum deploy_wish wish;
+
+        if (is_heard && !is_under_way(follow->last.body))
+            return CLIENT_OK;
+        wish = deploy_ask_wait(&follow->ask, POLL_MS);
+        if (wish == DEPLOY_WISH_ABORT)
+            abort_it(follow);
+        if (wish == DEPLOY_WISH_LEAVE || time(NULL) - follow->heard > PATIENCE_S) {
+            client_free(&follow->last);
+            return wish == DEPLOY_WISH_LEAVE ? CLIENT_OK : CLIENT_UNREACHABLE;
+        }
+    }
+}
+
 /* `is_return`: to end on the old release is what was asked for. */
 static int follow(const struct client *client, const char *id, bool is_return)
 {
-    struct client_answer answer;
-    long long since_ms = 0;
-    time_t heard = time(NULL);
-    char path[128];
+    struct follow follow = {.client = client, .id = id, .heard = time(NULL)};
     int code;
 
-    snprintf(path, sizeof(path), "/api/v1/deploys/%.80s", id);
-    for (;;) {
-        code = client_try(client, "GET", path, NULL, &answer);
-        if (!code) {
-            heard = time(NULL);
-            clear();
-            if (!client->json)
-                since_ms = print_log(answer.body, since_ms);
-            if (!is_under_way(answer.body))
-                break;
-            if (!client->json)
-                draw(answer.body);
-        }
-        client_free(&answer);
-        if (pause_or_leave()) {
-            fprintf(stderr,
-                    "\nsluice: deploy %s goes on; sluice deploy --follow %s shows it again\n", id,
-                    id);
-            return CLIENT_OK;
-        }
-        if (code && time(NULL) - heard > PATIENCE_S)
-            return client_call(client, "GET", path, NULL, &answer);
+    snprintf(follow.path, sizeof(follow.path), "/api/v1/deploys/%.80s", id);
+    deploy_view_init(&follow.view);
+    deploy_ask_open(&follow.ask, follow.view.is_live && !client->json);
+    code = wait_for(&follow);
+    deploy_ask_close(&follow.ask);
+    deploy_view_clear(&follow.view);
+    fflush(stdout);
+    if (code) { // asked again for what is to be said of it
+        code = client_call(client, "GET", follow.path, NULL, &follow.last);
+    } else if (!follow.last.body) {
+        fprintf(stderr, "sluice: deploy %s goes on; sluice deploy --follow %s shows it again\n", id,
+                id);
+    } else {
+        code = code_of(follow.last.body);
+        if (is_return && !strcmp(show_text(follow.last.body, "outcome"), "rolled_back"))
+            code = CLIENT_OK;
+        if (client->json)
+            client_print(&follow.last);
+        say_end(follow.last.body, code);
     }
-    code = code_of(answer.body);
-    if (is_return && !strcmp(show_text(answer.body, "outcome"), "rolled_back"))
-        code = CLIENT_OK;
-    if (client->json)
-        client_print(&answer);
-    say_end(answer.body, code);
-    client_free(&answer);
+    client_free(&follow.last);
     return code;
 }
 
@@ -272,11 +282,19 @@ static int begin(const struct client *client, const char *path, json_t *body, bo
     return code || client->detach || client->plan ? code : follow(client, id, is_return);
 }
 
+static int explain(void)
+{
+    printf("usage: sluice deploy %s\n       sluice deploy --follow ID\n%s", usage, help);
+    return CLIENT_OK;
+}
+
 int cli_deploy(int argc, char **argv)
 {
     struct client client;
     sigset_t set = ends();
 
+    if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+        return explain();
     if (!client_parse(&client, argc, argv, usage))
         return CLIENT_USAGE;
     sigprocmask(SIG_BLOCK, &set, NULL); // they are looked at between two questions

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sluice demo` and `sluice proxy`: what they print works as typed, and nothing of them is left at the end."""
+"""`sluice demo` and `sluice proxy`: what they print works as typed, and nothing of them is left at the end. Deploys of
+the demo's store, and what a terminal shows of them."""
 
 import json
 import os
@@ -12,7 +13,10 @@ import pytest
 from lib.client import Client
 from lib.gateway import _REPORT, BIN, run
 from lib.ports import blocked
-from lib.wait import DEADLINE, until
+from lib.terminal import Terminal
+from lib.wait import DEADLINE, SLOW, until
+
+DEPLOY = 90 * SLOW  # seconds that one of the store may take
 
 
 class Foreground:
@@ -75,13 +79,30 @@ class Foreground:
                 found.append(int(entry))
         return found
 
+    def store_apps(self):
+        """{pid: release} of the store's processes, which are children of the supervisor in sessions of their own."""
+        found = {}
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{entry}/stat") as file:
+                    parent = int(file.read().rpartition(")")[2].split()[1])
+                with open(f"/proc/{entry}/cmdline") as file:
+                    words = file.read().split("\0")
+            except OSError:
+                continue
+            if parent == self.process.pid and words[1:2] == ["demo-app"]:
+                found[int(entry)] = words[2]
+        return found
+
     def end(self, number=signal.SIGINT):
         """As a terminal would: to the whole group. Nothing may be left."""
+        apps = self.store_apps()
         try:
             if not self.has_ended():
                 os.killpg(self.process.pid, number)
             assert self.process.wait(DEADLINE + 10) == 0, self.text()
             until(lambda: not self.members(), "no process left")
+            assert not [pid for pid in apps if os.path.exists(f"/proc/{pid}")]
             assert os.listdir(self.scratch) == []
             assert not _REPORT.search(self.text()), self.text()
         finally:
@@ -116,12 +137,20 @@ def demo(foreground):
     started.end()
 
 
-def typed(command, env=None):
+@pytest.fixture
+def store(demo):
+    """A demo whose store serves its first release; gives what runs a command on it."""
+    until(lambda: "Release v1 of store is live" in demo.text(), f"v1: {demo.text()}", DEPLOY)
+    env = {"SLUICE_ADMIN": demo.find(r"SLUICE_ADMIN=(\S+)")}
+    demo.cli = lambda *words: run(*words, env=env, timeout=DEPLOY)
+    demo.env = env
+    return demo
+
+
+def typed(command, code=0):
     """What a person's shell makes of a line."""
-    done = subprocess.run(
-        ["sh", "-c", command], capture_output=True, text=True, env={**os.environ, **(env or {})}, timeout=3 * DEADLINE
-    )
-    assert done.returncode == 0, (command, done)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=DEPLOY)
+    assert done.returncode == code, (command, done)
     return done.stdout
 
 
@@ -138,14 +167,21 @@ EXPECTED = {
     r"curl http://\S+/metrics": r'sluice_http_requests_total\{route="shop",code="200"\} \d',
     r"\S+ status$": r"shop .*\bone\b",
     r"\S+ routes --match http": r"=> api ",
-    r"\S+ target drain shop one": r"generation 2",
-    r"\S+ target enable shop one": r"generation 3",
-    r"\S+ reload": r"generation 4",
+    r"\S+ target drain shop one": r"generation \d+ is live",
+    r"\S+ target enable shop one": r"generation \d+ is live",
+    r"\S+ reload": r"generation \d+ is live",
     r"tail \S+/access.log": r'"path":"/robots.txt"',
+    r"curl \S+/store/x": r"^app v1: GET /x$",
+    r"\S+ deploy store --release v2": r"20% to release v2.*50% to release v2.*release v2 is live",
+    r"\S+ deploy store --release bad": r"20% to release bad.*release bad is gone; v2 serves",
+    r"\S+ rollback store": r"release v1 is live|v1 serves",
+    r"\S+ history store": r"deploy",
 }
 
 
-def test_every_printed_line_works_as_typed(demo):
+@pytest.mark.long
+def test_every_printed_line_works_as_typed(store):
+    demo = store
     lines = demo.commands()
     export = next(line for line in lines if line.startswith("export "))
     left = dict(EXPECTED)
@@ -158,7 +194,7 @@ def test_every_printed_line_works_as_typed(demo):
         if "tail" in line:
             until(lambda: re.search(wanted, typed(line), re.S), wanted)
             continue
-        said = typed(line if line.startswith("curl") else f"{export}\n{line}")
+        said = typed(line if line.startswith("curl") else f"{export}\n{line}", code=1 if "release bad" in line else 0)
         assert re.search(wanted, said, re.S), (line, said)
     assert not left
     reply = typed(f"curl -s http://127.0.0.1:{demo.admin_port}/")
@@ -211,14 +247,129 @@ def test_demo_survives_an_upgrade(demo):
 
 def test_demo_refuses_words():
     assert run("demo", "now").code == 2
+    assert run("demo", "--deploys", "now").code == 2
 
 
-def test_the_apps_go_when_the_supervisor_is_killed(foreground):
+def test_all_go_when_the_supervisor_is_killed(foreground):
     demo = foreground("demo").wait_ready()
-    until(lambda: len(demo.members()) == 5, "supervisor, edge, control and two apps")
+    until(lambda: demo.store_apps(), "an app of the store", DEPLOY)
+    until(lambda: len(demo.members()) >= 6, "supervisor, edge, control, two apps and visitors")
+    apps = demo.store_apps()
     os.kill(demo.process.pid, signal.SIGKILL)
     demo.process.wait()
-    until(lambda: not demo.members(), "no process left")
+    until(lambda: not demo.members() and not any(os.path.exists(f"/proc/{pid}") for pid in apps), "no process left")
+
+
+# -- deploys of the demo
+
+
+@pytest.mark.long
+def test_a_good_and_a_bad_release_by_themselves(foreground):
+    demo = foreground("demo", "--deploys")
+    until(lambda: demo.has_ended() or demo.text().count("(exit ") == 2, f"both: {demo.text()}", 3 * DEPLOY)
+    text = demo.text()
+    good, bad = text[text.index("$ sluice") :].split("(exit ")[:2]
+    assert "release v2 is live" in good and re.search(r"^0\)", bad), text
+    assert "release bad is gone; v2 serves" in bad and "of its requests" in bad and "release v2 serves" in bad, text
+    assert "supervisor:" not in text
+    until(lambda: set(demo.store_apps().values()) == {"v2"}, f"v2 alone: {demo.store_apps()}", DEPLOY)
+    assert demo.get("/store/x").text == "app v2: GET /x\n"
+    demo.end()
+
+
+def test_a_release_that_does_not_come_up(store):
+    done = store.cli("deploy", "store", "--release", "crash")
+    assert done.code == 1 and "no configuration, giving up" in done.err and "release v1 serves" in done.err, done
+    assert set(store.store_apps().values()) == {"v1"}
+
+
+def test_an_upgrade_keeps_the_store(store):
+    apps = store.store_apps()
+    assert store.cli("upgrade").code == 0
+    store.wait_ready(2)
+    assert store.store_apps() == apps
+    assert store.get("/store/x").text == "app v1: GET /x\n"
+    assert store.text().count("Release v1 of store is live") == 1
+
+
+@pytest.mark.parametrize("words", [["x"], [], ["x", "y"]])
+def test_the_store_is_not_started_by_hand(words):
+    done = run("demo-app", *words, env={"PORT": ""})
+    assert done.code == 2 and "not by hand" in done.err
+
+
+# -- what a terminal shows of a deploy
+
+
+@pytest.fixture
+def watched(store):
+    """`sluice deploy` in a terminal, once it is drawn."""
+    made = []
+
+    def start(release, columns=100, pattern=r"step 1 of 3 .*20% .*watching"):
+        terminal = Terminal([BIN, "deploy", "store", "--release", release], store.env, columns)
+        made.append(terminal)
+        terminal.wait(pattern)
+        return terminal
+
+    yield start
+    for terminal in made:
+        terminal.close()
+
+
+def test_a_terminal_shows_both_releases(watched):
+    terminal = watched("v2")
+    terminal.wait(r"p50 ms +p90 ms +p99 ms")
+    terminal.wait(r"v1 +80% +\d+ +0 ")
+    terminal.wait(r"v2 +20% +[1-9]\d* +0 +0\.00% +\d+\.\d")
+    terminal.wait(r"verdict: ")
+    assert terminal.end(DEPLOY) == 0
+    screen = terminal.screen()
+    assert "release v2 is live" in screen
+    assert "verdict" not in screen and "[###" not in screen  # what is drawn is rubbed out at the end
+
+
+def test_a_narrow_terminal_is_drawn_on_cleanly(watched):
+    terminal = watched("v2", columns=30, pattern=r"step 1 of 3  \[#")
+    terminal.type("\x03")
+    terminal.wait("d: let it go on")
+    terminal.type("\x03")
+    assert terminal.end() == 0
+    assert "step 1 of 3  [" not in terminal.screen()
+
+
+def test_ctrl_c_asks_and_an_abort_goes_back(store, watched):
+    terminal = watched("v2")
+    terminal.type("\x03")
+    terminal.wait("a: abort it")
+    terminal.type("k")
+    until(lambda: "a: abort it" not in terminal.screen(), "the question is gone")
+    terminal.type("\x03")
+    terminal.wait("a: abort it")
+    terminal.type("a")
+    assert terminal.end(DEPLOY) == 1
+    assert "release v1 serves" in terminal.screen()
+    assert "aborted" in terminal.screen() and "rolling back" in terminal.screen()
+    assert terminal.echoes()
+    assert store.get("/store/x").text == "app v1: GET /x\n"
+
+
+@pytest.mark.parametrize("keys", ["\x03", "d"])
+def test_ctrl_c_detaches_and_the_deploy_goes_on(store, watched, keys):
+    terminal = watched("v2")
+    terminal.type("\x03")
+    terminal.wait("a: abort it")
+    terminal.type(keys)
+    assert terminal.end() == 0
+    ident = re.search(r"sluice deploy --follow (\w+) shows it again", terminal.screen())[1]
+    assert terminal.echoes()
+    assert store.cli("deploy", "--follow", ident).code == 0
+    assert store.get("/store/x").text == "app v2: GET /x\n"
+
+
+def test_deploy_explains_itself():
+    done = run("deploy", "--help")
+    assert done.code == 0 and "usage: sluice deploy SERVICE" in done.out and "Ctrl-C" in done.out and not done.err
 
 
 # -- the app itself, without the gateway between
