@@ -117,8 +117,8 @@ def test_nothing_shrinks_while_an_edge_is_silent(shop, ports):
     s.wait_units(3)
     stays(lambda: s.scale()["wanted"] == 3, "all stay", 6)
     assert "are known, so none goes" in s.scale()["why"]
-    s.gw.change(control=None)
-    assert s.gw.cli("reload").code == 0
+    done = s.gw.cli("edge", "forget", "far")
+    assert done.code == 0, done
     s.wait_units(1)
 
 

@@ -140,9 +140,10 @@ static double number(const json_t *service, const char *name)
 
 struct scale_sample meter_sample(const struct meter *meter, const char *service, double now_s)
 {
+    bool is_other = meter->version != edges_version(meter->edges);
     struct scale_sample sample = {.at_s = now_s,
                                   .span_s = meter->span_s,
-                                  .is_partial = !meter->count};
+                                  .is_partial = is_other || !meter->count};
 
     for (uint32_t i = 0; i < meter->count; i++) {
         const struct edge_meter *edge = &meter->items[i];
@@ -154,7 +155,8 @@ struct scale_sample meter_sample(const struct meter *meter, const char *service,
         sample.held += number(now, "held");
         if (has_base)
             sample.arrivals += number(now, "arrivals") - number(before, "arrivals");
-        sample.is_partial |= !has_base;
+        if (!is_other && edges_is_waited_for(meter->edges, i))
+            sample.is_partial |= !has_base;
     }
     return sample;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The load of services at all edges: each is asked once a second for its counters, and what they
- * say is summed. An edge that was not heard makes a sample partial. Control's one thread.
+ * say is summed. An edge that was not heard makes a sample partial, unless it was given up.
+ * Control's one thread.
  */
 #ifndef CONTROL_SCALE_METER_H
 #define CONTROL_SCALE_METER_H

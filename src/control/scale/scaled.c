@@ -127,6 +127,8 @@ bool scaled_live(struct scaled *scaled, const struct life_seen *seen)
         return false;
     scaled->life = next;
     scaled->is_asked = false;
+    if (next.mode != LIFE_AWAKE)
+        scaled->ready = 0;
     if (next.mode == LIFE_AWAKE)
         scaled->woken_s = now_s;
     if (next.mode == LIFE_WAKING || next.mode == LIFE_AWAKE) {
@@ -156,6 +158,7 @@ void scaled_sleep(struct scaled *scaled, int64_t now_ms)
     scaled->life = life_sleep(&scaled->life, now_ms);
     scaled->state = (struct scale_state){.changed_s = seconds(now_ms)};
     scaled->is_asked = false;
+    scaled->ready = 0;
 }
 
 void scaled_set(struct scaled *scaled, uint32_t replicas, int64_t now_ms)

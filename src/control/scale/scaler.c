@@ -23,18 +23,21 @@ struct scaler {
 
 /* --- what is seen */
 
-/* The most targets that are up, of edges that have what they are told. */
-static uint32_t count_up(const struct managed *managed)
+/* The most targets that are up, of edges that have what they are told; `known`: where none has. */
+static uint32_t count_up(const struct managed *managed, uint32_t known)
 {
+    bool is_seen = false;
     uint32_t up = 0;
 
     for (uint32_t i = 0; !managed->is_dirty && i < managed->watch_count; i++) {
         const struct watch *watch = &managed->watches[i];
 
-        if (watch_has_it(watch) && watch->is_fresh && watch->all.up > up)
-            up = watch->all.up;
+        if (!watch_has_it(watch) || !watch->is_fresh)
+            continue;
+        is_seen = true;
+        up = watch->all.up > up ? watch->all.up : up;
     }
-    return up;
+    return is_seen ? up : known;
 }
 
 static bool is_deploying(const struct managed *managed)
@@ -45,7 +48,7 @@ static bool is_deploying(const struct managed *managed)
 static struct scaled_now look(const struct managed *managed)
 {
     return (struct scaled_now){.now_ms = (int64_t)clock_wall_ms(),
-                               .ready = count_up(managed),
+                               .ready = count_up(managed, managed->scaled->ready),
                                .is_deploying = is_deploying(managed)};
 }
 
@@ -128,7 +131,7 @@ static void live(struct managed *managed)
     units_look(managed, &units);
     seen = (struct life_seen){
         .now_ms = (int64_t)clock_wall_ms(),
-        .is_up = count_up(managed) > 0,
+        .is_up = count_up(managed, 0) > 0,
         .is_asked = scaled->is_asked,
         .is_used = scaled->is_used,
         .is_deploying = is_deploying(managed),
