@@ -16,8 +16,9 @@ import scenarios
 import secure
 import tools
 import verdicts
+import wakes
 
-ALL = {**scenarios.ALL, **policies.ALL, **secure.ALL, **ready.ALL, **verdicts.ALL}
+ALL = {**scenarios.ALL, **policies.ALL, **secure.ALL, **ready.ALL, **verdicts.ALL, **wakes.ALL}
 
 
 def against_nginx(rows):
@@ -49,6 +50,8 @@ MARKS = {
     "idle-tls": ("bytes an idle TLS connection, of the best peer's", against_best, None, 1.0),
     "idle-h2": ("bytes an idle HTTP/2 connection, of the best peer's", against_best, None, 1.0),
     "ready": ("milliseconds until a target that came up is used", lambda rows: rows["sluice"]["median_ms"], 400, 150),
+    "wake": ("milliseconds that waking adds to an app's boot, of the median's 30 and the p95's 50 the worse share",
+             lambda rows: max(rows["sluice"]["median_ms"] / 30, rows["sluice"]["p95_ms"] / 50), 1.0, 0.8),
     "syscalls": ("system calls a request", lambda rows: rows["sluice"]["all"], 4.3, 4.1),
     "limiter": ("ns to count a cold key among a million", lambda rows: rows["sluice"]["cold_ns"], 150, 100),
     "hotkey": ("2 us of work and a take, all on one key, of a key each", lambda rows: rows["sluice"]["ratio"], 1.1, 1.0),

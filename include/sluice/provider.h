@@ -5,12 +5,12 @@
  * and tells; when, how many and what then is decided by whoever calls, so it restarts nothing by
  * itself.
  *
- * Calls are asynchronous. Each ends in exactly one completion, later, from the loop, never from
- * within the call; close() ends those under way as PROVIDER_TRANSIENT before it returns. What a
- * platform needs besides (leases, launch ids, cordons, waiting out its passing states, its rate
- * limits) is the provider's own business: a call ends when what it asks for is so, or cannot be.
- * After a crash of the caller the same call may come again: start and stop are idempotent on the
- * unit's id, which the caller chose and keeps. For lack of memory alone a call may end within.
+ * Calls are asynchronous: each ends in exactly one completion, from the loop, never from within it;
+ * close() ends those under way as PROVIDER_TRANSIENT before it returns. What a platform needs
+ * besides (leases, launch ids, cordons, waiting out its passing states, its rate limits) is the
+ * provider's own business: a call ends when what it asks for is so, or cannot be. After a crash of
+ * the caller the same call may come again: start and stop are idempotent on the unit's id, which
+ * the caller chose and keeps. For lack of memory alone a call may end within.
  *
  * Control's one thread.
  */
@@ -23,8 +23,9 @@ struct conf_service;
 struct outbound;
 struct unit_client;
 
-/* Of an id and of a release: 1 to 63 of a-z, A-Z, 0-9, "_", "-" and ".", none of the last two in
- * front. Every platform takes them. */
+/* Of an id and of a release: 1 to 63 of a-z, A-Z, 0-9, "_", "-" and ".", none of the last two
+ * first.
+ */
 enum { PROVIDER_ID_MAX = 63 };
 
 enum provider_fault {
@@ -37,8 +38,7 @@ enum provider_fault {
 };
 
 enum provider_state {
-    PROVIDER_STARTING, /* not yet executed; whether it answers is not asked here but by health
-                          checks */
+    PROVIDER_STARTING, /* not yet executed; whether it answers is for health checks to ask */
     PROVIDER_RUNNING,
     PROVIDER_STOPPING,
     PROVIDER_STOPPED, /* as it was told, or by its own will; may be started again */
@@ -89,22 +89,19 @@ struct provider_unit {
     struct str tail;           /* the last of what it printed; absent: not known */
 };
 
-/* What a deploy will ask for, looked at before it begins. Texts are borrowed for the call alone. */
+/* What a deploy will ask for. Texts are borrowed for the call alone. */
 struct provider_intent {
-    const char *release, *image; /* image: NULL: as the configuration says */
-    const char *old;             /* that serves now; NULL: none */
-    uint32_t units;              /* of the new one */
-    bool is_side_by_side;        /* both run at once, for a time */
-    bool is_warm;                /* the old one is kept afterwards, to go back to */
-    bool is_platform; /* starting the new one shall end the old one, as the platform does it */
+    const char *release, *image, *old; /* NULL: image as configured; nothing serves now */
+    uint32_t units;                    /* of the new one */
+    bool is_side_by_side, is_warm;     /* both run at once; the old one is kept afterwards */
+    bool is_platform; /* starting the new one ends the old one, as the platform does it */
 };
 
 /* How a call ended. Valid during the completion. */
 struct provider_result {
     enum provider_fault fault;
-    const char *reason;  /* a sentence without full stop; NULL when all went well */
-    const char *warning; /* of list(): what is wrong with the platform's settings; NULL: nothing */
-    uint32_t retry_ms;   /* not sooner; 0: the platform did not say */
+    const char *reason, *warning; /* sentences; NULL: all went well; list(): settings are fine */
+    uint32_t retry_ms;            /* not sooner; 0: the platform did not say */
     const struct provider_unit *units; /* start, stop: the one, or none; list: all of the service */
     uint32_t unit_count;
     struct str log; /* of log(); of plan(): lines to be shown, what differs and what to mind */
@@ -115,12 +112,11 @@ struct provider_call {
     void *owner;
 };
 
-/* What providers work with; borrowed, and outlives them. */
+/* Borrowed, and outlives them. */
 struct provider_env {
     struct unit_client *units; /* the link to the supervisor; NULL: there is none */
     struct outbound *outbound;
-    /* A unit of the service is another than before, by itself or as told: a hint, of which none may
-     * come where a platform does not tell. May be NULL. */
+    /* A unit is another than before: a hint, where a platform tells. May be NULL. */
     void (*on_unit)(void *owner, const struct provider_unit *unit);
     void *owner;
 };
@@ -138,12 +134,11 @@ struct provider {
     /* The unit has ended afterwards: it was told, had its grace, and was killed then. An unknown
      * one is fine: no unit comes with the result then. */
     void (*stop)(void *self, const struct provider_stop *stop, struct provider_call call);
-    /* All units of the service that the platform knows, those that ended too. */
+    /* All units that the platform knows, those that ended too. */
     void (*list)(void *self, struct provider_call call);
-    /* The last of what a unit printed. PERMANENT: it is unknown. */
+    /* PERMANENT: it is unknown. */
     void (*log)(void *self, const char *id, struct provider_call call);
-    /* Whether the platform, with its settings as they are now, can do that. UNSUPPORTED, PERMANENT:
-     * it cannot, and why. NULL: nothing can be in the way. */
+    /* Whether it can, as it is set now. UNSUPPORTED, PERMANENT: not, and why. NULL: always. */
     void (*plan)(void *self, const struct provider_intent *intent, struct provider_call call);
     /* What runs goes on running. Not from within a completion. */
     void (*close)(void **self);

@@ -55,6 +55,9 @@ int cli_rollback(int argc, char **argv);
 /* edge list|forget NAME: cli_edge() gives them on. */
 int cli_edges(int argc, char **argv);
 int cli_split(int argc, char **argv);
+/* scale SERVICE N; wake SERVICE, sleep SERVICE: as argv[0] says. */
+int cli_scale(int argc, char **argv);
+int cli_wake(int argc, char **argv);
 int cli_key(int argc, char **argv);
 int cli_pause(int argc, char **argv);
 int cli_resume(int argc, char **argv);

@@ -39,6 +39,22 @@ const char *show_age(long long seconds, char text[16])
     return text;
 }
 
+const char *show_scale(const json_t *service, char text[SHOW_SCALE])
+{
+    const char *state = show_text(service, "state");
+    long long wanted = show_number(service, "wanted");
+
+    if (!strcmp(state, "broken"))
+        snprintf(text, SHOW_SCALE, "cannot be woken: %s; it is tried again in %lld s",
+                 show_text(service, "why"), (show_number(service, "retry_ms") + 999) / 1000);
+    else if (!strcmp(state, "asleep"))
+        snprintf(text, SHOW_SCALE, "is asleep: a request wakes it");
+    else
+        snprintf(text, SHOW_SCALE, "is %s: %lld of %lld %s up", state,
+                 show_number(service, "ready"), wanted, wanted == 1 ? "unit is" : "units are");
+    return text;
+}
+
 void show_unknown_service(const char *name, const json_t *services)
 {
     size_t count = json_array_size(services);

@@ -17,6 +17,11 @@ const char *show_state(const json_t *target);
 /* "12s", "5m", "3h", "2d"; fills `text` and gives it. */
 const char *show_age(long long seconds, char text[16]);
 
+/* Of a service that is scaled, as control says: "is awake: 2 of 3 units are up"; fills `text` and
+ * gives it. */
+enum { SHOW_SCALE = 320 };
+const char *show_scale(const json_t *service, char text[SHOW_SCALE]);
+
 /* To stderr, with the nearest name that there is: the service is not among these. */
 void show_unknown_service(const char *name, const json_t *services);
 

@@ -43,7 +43,20 @@ static void print_split(json_t *service)
     putchar('\n');
 }
 
-static void print_services(json_t *services)
+/* How many units it has, and whether it sleeps, as control says; nothing where that is not known.
+ */
+static void print_scale(const json_t *control, const char *name)
+{
+    const json_t *service;
+    char text[SHOW_SCALE];
+    size_t i;
+
+    json_array_foreach(json_object_get(control, "services"), i,
+                       service) if (!strcmp(show_text(service, "service"), name))
+        printf("  it %s\n", show_scale(service, text));
+}
+
+static void print_services(json_t *services, const json_t *control)
 {
     json_t *service, *target;
     size_t i, k;
@@ -63,6 +76,7 @@ static void print_services(json_t *services)
         }
         print_split(service);
         print_mode(service);
+        print_scale(control, show_text(service, "name"));
     }
 }
 
@@ -169,7 +183,7 @@ static void print_credentials(json_t *credentials)
     }
 }
 
-static void print(json_t *status)
+static void print(json_t *status, const json_t *control)
 {
     json_t *config = json_object_get(status, "config"), *listener, *warning;
     json_t *shield = json_object_get(status, "shield");
@@ -195,7 +209,7 @@ static void print(json_t *status)
         printf("the shield is up for another %lld s\n", show_number(shield, "left_s"));
     json_array_foreach(json_object_get(status, "warnings"), i, warning)
         printf("WARNING: %s\n", json_string_value(warning));
-    print_services(json_object_get(status, "services"));
+    print_services(json_object_get(status, "services"), control);
     print_workers(json_object_get(status, "workers"));
     print_draining(json_object_get(status, "draining_edges"));
 }
@@ -203,7 +217,7 @@ static void print(json_t *status)
 int cli_status(int argc, char **argv)
 {
     struct client client;
-    struct client_answer answer;
+    struct client_answer answer, control = {0};
     int code;
 
     if (!client_parse(&client, argc, argv, "[--json]"))
@@ -211,8 +225,11 @@ int cli_status(int argc, char **argv)
     code = client_call(&client, "GET", "/api/v1/status", NULL, &answer);
     if (!code && client.json)
         client_print(&answer);
+    else if (!code && !client_try(&client, "GET", "/api/v1/control", NULL, &control))
+        print(answer.body, control.body);
     else if (!code)
-        print(answer.body);
+        print(answer.body, NULL);
+    client_free(&control);
     client_free(&answer);
     return code;
 }

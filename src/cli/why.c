@@ -89,6 +89,19 @@ static void print_targets(const json_t *why)
                show_number(target, "load"));
 }
 
+static void print_wake(const json_t *why)
+{
+    json_t *wake = json_object_get(why, "wake");
+
+    if (!wake)
+        return;
+    printf("\nthe service slept: it waited %.3f ms for a start",
+           json_number_value(json_object_get(wake, "waited_ms")));
+    if (json_object_get(wake, "refused"))
+        printf(", %s", show_text(wake, "refused"));
+    putchar('\n');
+}
+
 static void print_steps(const json_t *why)
 {
     json_t *steps = json_object_get(why, "steps_ms"), *ms;
@@ -103,6 +116,7 @@ static void print(const json_t *why)
     print_head(why);
     print_routes(why);
     print_filters(why);
+    print_wake(why);
     print_targets(why);
     print_steps(why);
 }

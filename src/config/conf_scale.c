@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The keys of `scale`: how many units, by what, at which times and for how much, and what happens
- * to requests while none runs.
+ * The keys of `scale`: how many units, by what, at which times and for how much.
  */
 #include <string.h>
 
@@ -172,41 +171,6 @@ static const struct field budget_fields[] = {
     FIELD_END,
 };
 
-static const struct field wake_fields[] = {
-    {.name = "queue",
-     .doc = "How many requests may wait at an edge.",
-     .standard = "1000",
-     .type = FIELD_INT,
-     .min = 1,
-     .max = 1000000,
-     FIELD_AT(struct conf_wake, queue)},
-    {.name = "queue_bytes",
-     .doc = "Of how many bytes their bodies may be there, all together.",
-     .standard = "64MiB",
-     .type = FIELD_SIZE,
-     FIELD_AT(struct conf_wake, queue_bytes)},
-    {.name = "per_client",
-     .doc = "How many of one client's address may wait.",
-     .standard = "20",
-     .type = FIELD_INT,
-     .min = 1,
-     .max = 1000000,
-     FIELD_AT(struct conf_wake, per_client)},
-    {.name = "deadline",
-     .doc = "How long each waits before it is answered 503.",
-     .standard = "30s",
-     .type = FIELD_DURATION,
-     .min = 100,
-     .max = HOUR_MS,
-     FIELD_AT(struct conf_wake, deadline_ms)},
-    {.name = "page",
-     .doc = "Whether browsers get a page that asks again by itself, with the time it may take.",
-     .standard = "true",
-     .type = FIELD_BOOL,
-     FIELD_AT(struct conf_wake, has_page)},
-    FIELD_END,
-};
-
 const struct field conf_scale_fields[] = {
     {.name = ".", .type = FIELD_SPAN, FIELD_AT(struct conf_scale, at)},
     {.name = "min",
@@ -299,7 +263,7 @@ const struct field conf_scale_fields[] = {
     {.name = "wake",
      .doc = "What becomes of requests while no unit runs.",
      .type = FIELD_OBJECT,
-     .fields = wake_fields,
+     .fields = conf_wake_fields,
      FIELD_AT(struct conf_scale, wake)},
     FIELD_END,
 };
@@ -333,5 +297,9 @@ void conf_check_scale(struct diag *diag, const struct conf_service *service)
         diag_error(diag, scale->at, "a budget needs the price of a unit");
     if (!scale->min && service->provider.is_set && service->target_count)
         diag_error(diag, scale->at, "a service with targets of its own never rests: min is 0");
+    if (!scale->min && !service->health.is_on) {
+        diag_error(diag, scale->at, "nothing tells when a unit that was started is up: min is 0");
+        diag_hint(diag, "leave `health: off` out");
+    }
     check_windows(diag, scale);
 }

@@ -6,7 +6,7 @@
 #ifndef CONFIG_CONF_SCALE_H
 #define CONFIG_CONF_SCALE_H
 
-#include "config/conf_text.h"
+#include "config/conf_health.h"
 
 enum { CONF_SCALE_MAX = 1000, CONF_MONEY = 1000000, CONF_WINDOWS_MAX = 16 };
 
@@ -18,13 +18,23 @@ struct conf_scale_window {
     uint32_t min, max;
 };
 
+/* What wakes nobody: answered at once. */
+struct conf_wake_refuse {
+    struct conf_texts agents;  /* classes of programs, or patterns: see edge/access/agents.h */
+    struct conf_texts paths;   /* classes, exact ones, prefixes, patterns: see wake_policy.h */
+    struct conf_texts methods; /* as they are written in requests */
+    struct conf_answer respond;
+};
+
 /* Requests that come while no unit runs. */
 struct conf_wake {
-    uint32_t queue;       /* requests that may wait, an edge */
-    uint64_t queue_bytes; /* of their bodies, an edge */
-    uint32_t per_client;  /* of one client address */
-    uint32_t deadline_ms; /* that each waits at most */
-    bool has_page;        /* browsers get a page that asks again by itself */
+    uint32_t queue;         /* requests that may wait, an edge */
+    uint64_t queue_bytes;   /* of their bodies, an edge */
+    uint32_t per_client;    /* of one client address */
+    uint32_t deadline_ms;   /* that each waits at most */
+    bool has_page;          /* browsers get a page that asks again by itself */
+    uint32_t page_after_ms; /* where it takes longer than this; below it they wait as others do */
+    struct conf_wake_refuse refuse;
 };
 
 struct conf_scale {

@@ -36,6 +36,7 @@ extern const struct field conf_release_fields[];
 extern const struct field conf_deploy_fields[];
 extern const struct field conf_verdict_fields[];
 extern const struct field conf_scale_fields[];
+extern const struct field conf_wake_fields[];
 extern const struct field conf_assign_fields[];
 extern const struct field conf_provider_fields[];
 extern const struct field conf_network_element; /* of a list of networks: struct cidr */

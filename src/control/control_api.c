@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "control/say.h"
+#include "control/scale/scaler.h"
 #include "process/bind.h"
 
 enum { CONNECTIONS_MAX = 64, BODY_MAX = 64 * 1024 };
@@ -88,10 +89,10 @@ void control_api_status(struct control_call *call)
     const struct control_api *api = call->api;
     const char *error = store_error(api->options.store);
     json_t *json =
-        json_pack("{s:s,s:i,s:I,s:I,s:o}", "version", SLUICE_VERSION, "pid", (int)getpid(),
+        json_pack("{s:s,s:i,s:I,s:I,s:o,s:o}", "version", SLUICE_VERSION, "pid", (int)getpid(),
                   "uptime_s", (json_int_t)((clock_wall_ms() - api->started_ms) / 1000), "epoch",
                   (json_int_t)store_epoch(api->options.store), "edges",
-                  edges_json(api->options.edges));
+                  edges_json(api->options.edges), "services", scaler_json(api->options.deploys));
 
     json_object_set_new(json, "store_error", error ? json_string(error) : json_null());
     rest_reply_json(&call->rest, 200, json);

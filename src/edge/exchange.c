@@ -234,7 +234,7 @@ static void on_timer(struct loop_timer *timer)
         if (exchange_wait_on(x))
             return;
         exchange_leave_queue(x);
-        exchange_run(x, exchange_refused(x, REASON_QUEUE_TIMEOUT));
+        exchange_run(x, exchange_give_up(x));
     } else if (x->opening.conn) {
         pool_cancel(&x->opening);
         exchange_run(x, exchange_retry(x, REASON_CONNECTION_TIMEOUT));

@@ -81,6 +81,8 @@ struct exchange {
     struct chain_walk walk;
     struct head *request, *response;
     struct exchange_reply reply;
+    struct demand *sleep; /* counted among those that wait for it to wake; NULL: it is not */
+    struct wake_policy_why unwoken;    /* why it may not wake its service */
     const struct conf_answer *instead; /* for REFUSE, as the service has it; NULL: our own page */
     struct buf held; /* request body bytes not sent, or sent and kept for another try */
     struct head *held_trailers;
@@ -91,6 +93,7 @@ struct exchange {
     uint8_t release_by;        /* enum exchange_by */
     uint8_t attempts, resends; /* all tries; those after one that was sent */
     bool is_picked : 1;        /* PICK has been there */
+    bool is_of_wave : 1;       /* it waited for a wake, and has no answer yet */
     bool is_told : 1;          /* what is to be thought of this try's target was said */
     bool is_pausing : 1;       /* before another try */
     bool is_on_trial : 1;      /* its share of the split is a release that is not stable */
@@ -119,7 +122,11 @@ struct exchange {
     struct str grpc_type; /* the client's content type if it speaks gRPC or gRPC-Web, else absent */
     struct str id, path, route_label, service_name, release_id, target_id;
     uint32_t generation, route_slot, target_slot;
-    uint64_t vouched;             /* header ids of addresses that hops vouch for */
+    struct str detail;          /* of a refusal, where no filter says one; absent: no more to say */
+    uint32_t retry_s;           /* what Retry-After says; 0: as usual */
+    uint64_t slept_us, cold_us; /* found its service asleep then; waited so long for it */
+    uint64_t sleep_bytes;       /* of its body that were counted there */
+    uint64_t vouched;           /* header ids of addresses that hops vouch for */
     uint64_t first_us, netted_us; /* first try begun; given to the stable release, 0: it was not */
     uint64_t bytes_in, bytes_out, began_us, mark_us, active_us, sent_us, picked_us, acked;
     uint64_t checked_us,

@@ -12,6 +12,7 @@ enum step exchange_step_answer(struct exchange *x)
 {
     enum step next;
 
+    exchange_note_answer(x);
     exchange_tell_answered(x);
     exchange_drop_hedge(x);
     if (exchange_retry_answer(x, &next))
@@ -72,7 +73,7 @@ static enum status finish_head(struct exchange *x)
         return OK;
     if (x->service && x->service->conf->sticky.is_on && stick(x))
         return E_NOMEM;
-    if (x->service && exchange_say_release(x))
+    if ((x->service && exchange_say_release(x)) || exchange_say_sleep(x))
         return E_NOMEM;
     if (had.p)
         via = arena_format(&x->arena, "%.*s, %.*s", STR_FMT(had), STR_FMT(via));

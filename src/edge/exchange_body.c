@@ -150,7 +150,7 @@ static enum reason put_request(void *owner, const struct piece *piece)
     }
     if (x->is_answering)
         return REASON_NONE;
-    return hold(x, piece->bytes) ? REASON_NONE : REASON_MEMORY_LIMIT;
+    return hold(x, piece->bytes) ? exchange_sleep_bytes(x, piece->bytes.len) : REASON_MEMORY_LIMIT;
 }
 
 static enum reason pass_request(struct exchange *x, const struct piece *piece)

@@ -47,6 +47,7 @@ static void log_it(const struct exchange *x, uint64_t total_us)
         .generation = x->generation,
         .status = x->status,
         .reason = (uint8_t)x->reason,
+        .cold_us = x->cold_us,
         .attempts = x->attempts,
         .minor = request ? request->minor : 1,
         .request_id = x->id,
@@ -186,6 +187,7 @@ void exchange_abort(struct exchange *x, enum reason why)
     x->is_over = true; // whatever the client's end does now
     is_told = exchange_end_grpc(x);
     exchange_leave_queue(x);
+    exchange_end_sleep(x, DEMAND_DROPPED);
     pool_cancel(&x->opening);
     report(x);
     exchange_let_go(x, false);

@@ -7,6 +7,7 @@
 #define EDGE_EXCHANGE_HOST_H
 
 #include "base/clock.h"
+#include "edge/loop.h"
 #include "edge/metric/access.h"
 #include "edge/metric/trail.h"
 #include "edge/snapshot.h"
@@ -35,6 +36,7 @@ struct exchange_host {
     struct str edge_name;        /* names this edge in request ids and Proxy-Status */
     struct str via[3];           /* "1.0 EDGE", "1.1 EDGE", "2.0 EDGE": see exchange_via() */
     struct gate_local *waiting;  /* gates at which requests of this worker wait */
+    struct loop_timer pace;      /* until more of those that waited for a wake may leave */
     struct mailbox *home;        /* of the manager: woken when a target should be looked at */
     uint32_t news;               /* of the snapshot, when standings were looked at last */
     uint64_t id_prefix, id_next; /* of request ids */

@@ -7,6 +7,7 @@
 #define EDGE_EXCHANGE_IMPL_H
 
 #include "edge/exchange_release.h"
+#include "edge/exchange_sleep.h"
 
 enum {
     EXCHANGE_ARENA_EXTRA = 64 * 1024, /* bytes over twice the head ceiling */

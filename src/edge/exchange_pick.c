@@ -87,6 +87,11 @@ void exchange_renew_view(struct exchange *x)
         use_view(x, newest, service);
 }
 
+bool exchange_has_target(const struct exchange *x)
+{
+    return x->release->locals[worker_of(x)].mode == TIERS_NORMAL;
+}
+
 /* --- taking */
 
 /* The target in the worker's current snapshot, which is the one that balances; NULL: it is no
@@ -110,12 +115,15 @@ void exchange_count_target(struct exchange *x, int32_t index, uint32_t slot, int
     __atomic_store_n(&local->in_flight, local->in_flight + (uint32_t)change, __ATOMIC_RELAXED);
     if (target)
         target->load += (uint32_t)change;
+    if (endpoint->demand)
+        demand_fly(endpoint->demand, worker_of(x), change);
     stat_gauge(&stats_target(x->host->stats, worker_of(x), slot)->in_flight, change);
 }
 
 static enum step use_target(struct exchange *x, int index)
 {
     x->index = index;
+    exchange_end_sleep(x, DEMAND_SERVED);
     x->attempts++;
     x->is_told = false;
     x->picked_us = x->host->loop->now_us;
@@ -240,9 +248,15 @@ static enum step join_queue(struct exchange *x, bool is_held)
 {
     const struct conf_service *conf = x->service->conf;
     uint32_t most = is_held ? conf->hold.requests : conf->limits.queue;
-    uint32_t patience_ms = is_held ? conf->hold.timeout_ms : conf->limits.queue_timeout_ms;
+    uint64_t patience_ms = is_held ? conf->hold.timeout_ms : conf->limits.queue_timeout_ms;
     struct gate_local *local = queue_of(x);
 
+    if (x->sleep) {
+        most = UINT32_MAX; // it has its place already
+        patience_ms = exchange_sleep_ms(x);
+    } else if (x->service->policy) {
+        most += __atomic_load_n(&x->service->demand->held, __ATOMIC_RELAXED); // those do not count
+    }
     if (!make_room(x, local, most)) {
         leave_gate(local, worker_of(x));
         return exchange_refused(x, REASON_QUEUE_FULL);
@@ -282,9 +296,17 @@ bool exchange_wait_on(struct exchange *x)
     return true;
 }
 
+/* The worker's newest snapshot has its service. */
+static bool is_configured(const struct exchange *x)
+{
+    return (x->view ? x->view : x->snapshot) == x->host->snapshot;
+}
+
 /* Its release has no target for it. */
 static enum step do_without(struct exchange *x)
 {
+    if (exchange_is_asleep(x) && is_configured(x))
+        return exchange_meet_sleep(x);
     if (!exchange_may_net(x, !x->resends))
         return fall_back(x);
     exchange_net(x);
@@ -297,7 +319,7 @@ static enum step wait_paused(struct exchange *x)
 {
     if (x->host->is_draining)
         return exchange_refused(x, REASON_DRAINING);
-    return (x->view ? x->view : x->snapshot) == x->host->snapshot ? STEP_WAIT : fall_back(x);
+    return is_configured(x) ? STEP_WAIT : fall_back(x);
 }
 
 /* What becomes of a request that asks now; STEP_WAIT: it has to wait, and is not in the queue
@@ -312,10 +334,14 @@ static enum step decide(struct exchange *x, bool *is_held)
         return answer_instead(x, &x->service->conf->maintenance, REASON_MAINTENANCE);
     if (x->service->mode == SERVICE_PAUSED)
         return wait_paused(x);
+    if (!exchange_may_leave(x))
+        return STEP_WAIT;
     index = choose(x, &lack);
     if (index != BALANCER_NONE)
         return use_target(x, index);
     if (lack == RELEASE_LACKS_TARGET)
+        return do_without(x);
+    if (lack == RELEASE_LACKS_NEWS && exchange_is_asleep(x))
         return do_without(x);
     *is_held = lack == RELEASE_LACKS_NEWS;
     index = choose_or_wait(x, &lack);
@@ -383,6 +409,7 @@ static enum reason begin(struct exchange *x)
     if (why)
         return why;
     exchange_lap(x, ACCESS_ASK);
+    demand_arrive(x->service->demand, worker_of(x));
     x->key = hash_key(x);
     x->sticky = sticky_of(x);
     x->can_replay = true;
@@ -397,7 +424,7 @@ static bool must_line_up(const struct exchange *x)
     const struct gate_local *local = queue_of(x);
 
     return x->service->has_caps && x->service->mode == SERVICE_RUNS && local->queue &&
-           local->queue->count;
+           local->queue->count && (!exchange_is_asleep(x) || exchange_has_target(x));
 }
 
 enum step exchange_step_pick(struct exchange *x)

@@ -173,7 +173,7 @@ enum reason exchange_assign_release(struct exchange *x)
 void exchange_renew_release(struct exchange *x, const struct release *before)
 {
     x->release = before ? service_release(x->service, before->id) : NULL;
-    if (!before || (x->release && (x->release->share || !x->is_on_trial)))
+    if (!before || (x->release && x->release->count && (x->release->share || !x->is_on_trial)))
         return;
     if (assign(x)) // what it asked for is gone
         x->release = stable_of(x);

@@ -29,7 +29,7 @@ enum step exchange_answer_with(struct exchange *x, const struct exchange_reply *
 /* RFC 9457 3.1.4, where a filter has more to say than its reason. */
 static struct str detail_member(struct exchange *x)
 {
-    struct str detail = chain_detail(&x->walk);
+    struct str detail = x->detail.p ? x->detail : chain_detail(&x->walk);
     char *text = detail.p ? arena_text(&x->arena, detail.len * TEXT_JSON_FACTOR + 1) : NULL;
 
     if (!text)
@@ -79,6 +79,7 @@ enum step exchange_step_refuse(struct exchange *x)
     if (x->instead)
         reply.status = (uint16_t)x->instead->status;
     pool_cancel(&x->opening);
+    exchange_end_sleep(x, DEMAND_DROPPED);
     exchange_let_go(x, false);
     if (!exchange_make_id(x))
         x->id = STR("-");
@@ -140,7 +141,10 @@ static bool add_reason(struct exchange *x)
         return add_allow(x);
     if (info->status != 503)
         return true;
-    return add(x, STR("Retry-After"), arena_format(&x->arena, "%d", RETRY_AFTER_S));
+    if (x->reason == REASON_WAKING && !add(x, STR("Cache-Control"), STR("no-store")))
+        return false;
+    return add(x, STR("Retry-After"),
+               arena_format(&x->arena, "%u", x->retry_s ? x->retry_s : RETRY_AFTER_S));
 }
 
 /* --- gRPC */

@@ -174,6 +174,17 @@ static void put_tries(struct note *note, const struct exchange *x)
     put(note, STR("]"));
 }
 
+/* Its service slept. */
+static void put_sleep(struct note *note, const struct exchange *x)
+{
+    if (!x->unwoken.kind && !x->slept_us)
+        return;
+    put(note, STR(",\"wake\":{"));
+    put_ms(note, STR("waited_ms"), x->cold_us);
+    put_member(note, STR("refused"), x->detail);
+    put(note, STR("}"));
+}
+
 /* The routes whose host could apply, the best first, and why they do not fit. */
 static void put_routes(struct note *note, struct exchange *x)
 {
@@ -284,7 +295,7 @@ static enum trail_kind kind_of(const struct exchange *x)
 static void compose(struct note *note, struct exchange *x)
 {
     static void (*const parts[])(struct note *, const struct exchange *) = {put_steps, put_filters,
-                                                                            put_tries};
+                                                                            put_sleep, put_tries};
     char *before;
 
     put_request(note, x);

@@ -11,6 +11,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "edge/upstream/demand.h"
+
 enum { BUCKETS = 4096 };
 
 struct entry {
@@ -22,6 +24,7 @@ struct entry {
 struct gate_entry {
     struct gate_entry *next;
     struct str service;
+    struct demand *demand; /* NULL: not needed yet */
     struct gate_place {
         char release[CONF_RELEASE_ID_MAX + 1]; /* whose it is, or was last */
         bool is_wanted;
@@ -66,6 +69,7 @@ static void drop_gate(struct gate_entry **at)
     free((void *)(uintptr_t)gone->service.p);
     for (size_t i = 0; i < ARRAY_LEN(gone->places); i++)
         gate_free(&gone->places[i].gate);
+    demand_free(&gone->demand);
     free(gone);
 }
 
@@ -145,6 +149,41 @@ static bool fits(const struct endpoint *have, const struct registry_wish *wish)
     return true;
 }
 
+static struct gate_entry *add_gate_entry(struct gate_entry **bucket, struct str service)
+{
+    struct gate_entry *entry = calloc(1, sizeof(*entry));
+    char *name = malloc(service.len + 1);
+
+    if (!name || !entry) {
+        free(entry);
+        free(name);
+        return NULL;
+    }
+    memcpy(name, service.p, service.len);
+    entry->service = (struct str){name, service.len};
+    entry->next = *bucket;
+    *bucket = entry;
+    return entry;
+}
+
+static struct gate_entry *need_gate_entry(struct registry *registry, struct str service)
+{
+    struct gate_entry **bucket = &registry->gates[bucket_of(service, STR(""))], *entry = *bucket;
+
+    while (entry && !str_same(entry->service, service))
+        entry = entry->next;
+    return entry ? entry : add_gate_entry(bucket, service);
+}
+
+struct demand *registry_demand(struct registry *registry, struct str service)
+{
+    struct gate_entry *entry = need_gate_entry(registry, service);
+
+    if (entry && !entry->demand)
+        entry->demand = demand_new(registry->workers);
+    return entry ? entry->demand : NULL;
+}
+
 static struct entry *add_entry(struct registry *registry, const struct registry_wish *wish)
 {
     struct entry **bucket = &registry->entries[bucket_of(wish->service, wish->target->id.s)];
@@ -161,6 +200,7 @@ static struct entry *add_entry(struct registry *registry, const struct registry_
     memcpy(entry->endpoint->addresses, wish->addresses, wish->count * sizeof(*wish->addresses));
     entry->endpoint->address_count = wish->count;
     entry->endpoint->standing = wish->standing;
+    entry->endpoint->demand = registry_demand(registry, wish->service);
     entry->next = *bucket;
     *bucket = entry;
     return entry;
@@ -181,23 +221,6 @@ struct endpoint *registry_endpoint(struct registry *registry, const struct regis
     return entry->endpoint;
 }
 
-static struct gate_entry *add_gate_entry(struct gate_entry **bucket, struct str service)
-{
-    struct gate_entry *entry = calloc(1, sizeof(*entry));
-    char *name = malloc(service.len + 1);
-
-    if (!name || !entry) {
-        free(entry);
-        free(name);
-        return NULL;
-    }
-    memcpy(name, service.p, service.len);
-    entry->service = (struct str){name, service.len};
-    entry->next = *bucket;
-    *bucket = entry;
-    return entry;
-}
-
 /* That of the release, else the first that nobody wants. */
 static struct gate_place *find_place(struct gate_entry *entry, struct str release)
 {
@@ -216,14 +239,9 @@ static struct gate_place *find_place(struct gate_entry *entry, struct str releas
 
 struct gate *registry_gate(struct registry *registry, struct str service, struct str release)
 {
-    struct gate_entry **bucket = &registry->gates[bucket_of(service, STR(""))], *entry = *bucket;
-    struct gate_place *place;
+    struct gate_entry *entry = need_gate_entry(registry, service);
+    struct gate_place *place = entry ? find_place(entry, release) : NULL;
 
-    while (entry && !str_same(entry->service, service))
-        entry = entry->next;
-    if (!entry)
-        entry = add_gate_entry(bucket, service);
-    place = entry ? find_place(entry, release) : NULL;
     if (!place || release.len >= sizeof(place->release))
         return NULL;
     if (!place->gate) {

@@ -36,6 +36,8 @@ struct endpoint *registry_endpoint(struct registry *registry, const struct regis
 /* A release's gate; lives as long as the registry, and becomes another release's when its own is no
  * longer asked for. At most CONF_RELEASES_MAX a service and build. NULL when memory ends. */
 struct gate *registry_gate(struct registry *registry, struct str service, struct str release);
+/* What is asked of a service; lives as long as the registry. NULL when memory ends. */
+struct demand *registry_demand(struct registry *registry, struct str service);
 /* Counts the changes of all gates' epochs, atomically: whoever moves one moves this, too. */
 uint32_t *registry_news(struct registry *registry);
 

@@ -54,7 +54,9 @@ static uint8_t first_standing(const struct release *release, const struct health
     case HEALTH_DOWN:
         return STANDING_DOWN;
     default:
-        return health->assume_up ? STANDING_UP : STANDING_UNKNOWN;
+        return health->assume_up && release->service->scale.state != SERVICE_WAKING
+                   ? STANDING_UP
+                   : STANDING_UNKNOWN;
     }
 }
 
@@ -246,7 +248,9 @@ static void look_at(const struct release *release, struct release_local *local, 
 void release_refresh(struct release *release, unsigned worker, uint64_t now_ms)
 {
     const struct conf_health *health = &release->service->conf->health;
-    const struct tiers_rule rule = {.panic_ppm = health->panic_ppm, .spill_ppm = health->spill_ppm};
+    bool is_waking = release->service->scale.state != SERVICE_AWAKE; // down means not up yet
+    const struct tiers_rule rule = {.panic_ppm = is_waking ? 0 : health->panic_ppm,
+                                    .spill_ppm = health->spill_ppm};
     struct release_local *local = &release->locals[worker];
 
     local->epoch = __atomic_load_n(&release->gate->epoch, __ATOMIC_ACQUIRE);

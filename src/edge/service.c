@@ -259,6 +259,24 @@ static void split(struct service *service, const struct snapshot_overlay *overla
                             !str_same(service->releases[0].id, STR(CONF_STABLE));
 }
 
+/* --- whether it sleeps */
+
+static bool fill_scale(struct service *service, const struct service_build *build)
+{
+    const struct snapshot_overlay *overlay = build->overlay;
+    const struct conf_service *conf = service->conf;
+
+    service->demand = registry_demand(build->release.registry, conf->name.s);
+    if (!service->demand)
+        return false;
+    if (!conf->scale.is_set) // what control may have said once is of no use
+        return true;
+    if (overlay && overlay->scale)
+        service->scale = overlay->scale(overlay->owner, conf->name.s);
+    service->scale.why = arena_copy(build->release.arena, service->scale.why);
+    return service->scale.why.p && demand_open(service->demand);
+}
+
 /* --- the whole */
 
 static bool fill_releases(struct service *service, const struct wishes *wishes, struct diag *diag)
@@ -289,6 +307,8 @@ bool service_fill(struct service *service, const struct service_build *build, st
         !list_releases(service, &wishes))
         return false;
     split(service, build->overlay);
+    if (!fill_scale(service, build))
+        return false;
     service->awaits_targets = awaits_targets(build, conf);
     service->has_caps =
         conf->limits.concurrency || conf->limits.total || conf->limits.adaptive.is_on;

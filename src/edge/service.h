@@ -8,10 +8,28 @@
 #include "edge/found.h"
 #include "edge/release.h"
 #include "edge/split.h"
+#include "edge/upstream/demand.h"
+
+struct wake_policy;
 
 enum { SERVICE_RELEASES_MAX = SPLIT_MAX };
 
 enum service_mode { SERVICE_RUNS, SERVICE_PAUSED, SERVICE_MAINTENANCE };
+
+/* Whether units of it run, as control says. */
+enum service_state {
+    SERVICE_AWAKE,
+    SERVICE_ASLEEP, /* none does: whoever asks waits, and control is told */
+    SERVICE_WAKING, /* some are on their way: whoever asks waits */
+    SERVICE_BROKEN, /* they fail to start: nobody is to wait for a while */
+};
+
+struct service_scale {
+    enum service_state state;
+    uint64_t eta_ms;   /* that the last wakes took; 0: not known */
+    uint64_t retry_ms; /* BROKEN: wall clock, until when */
+    struct str why;    /* BROKEN: a sentence; empty: none */
+};
 
 struct service {
     const struct conf_service *conf;
@@ -26,7 +44,10 @@ struct service {
     bool has_caps;          /* a place must be taken and given back */
     bool awaits_targets;    /* its first ones are being looked for */
     enum service_mode mode; /* by the API */
-    struct split split;     /* parts as `releases` */
+    struct service_scale scale;
+    struct demand *demand;            /* borrowed from the registry */
+    const struct wake_policy *policy; /* the rules'; NULL: it does not sleep */
+    struct split split;               /* parts as `releases` */
 };
 
 /* What the API changed, asked of its keeper while building. */
@@ -41,6 +62,8 @@ struct snapshot_overlay {
     /* Calls `add` for every share; false: the API has set none. */
     bool (*split)(void *owner, struct str service, void *to,
                   void (*add)(void *to, struct str release, uint32_t share));
+    /* Whether units run; its text is the keeper's. NULL: they do. */
+    struct service_scale (*scale)(void *owner, struct str service);
     /* The release that is stable; empty: the API has said none. */
     struct str (*stable)(void *owner, struct str service);
 };

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 /* --- rules */
 
 static struct str label(const struct conf_route *route)
@@ -87,6 +89,30 @@ static bool fill_rules(struct rules *rules)
     return is_good;
 }
 
+static void free_policies(struct rules *rules)
+{
+    for (uint32_t i = 0; rules->policies && i < rules->conf->service_count; i++)
+        wake_policy_free(&rules->policies[i]);
+}
+
+/* Also after an error: all that is wrong is told. */
+static bool make_policies(struct rules *rules, struct diag *diag)
+{
+    const struct conf *conf = rules->conf;
+    bool is_good = true;
+
+    rules->policies = arena_zero(&rules->arena, conf->service_count, sizeof(*rules->policies));
+    for (uint32_t i = 0; rules->policies && i < conf->service_count; i++) {
+        const struct conf_scale *scale = &conf->services[i].scale;
+
+        if (!scale->is_set)
+            continue;
+        rules->policies[i] = wake_policy_new(&scale->wake.refuse, &rules->arena, diag);
+        is_good &= rules->policies[i] != NULL;
+    }
+    return rules->policies && is_good;
+}
+
 struct rules *rules_new(const struct conf *conf, const struct filter_env *env, struct arena *arena,
                         struct diag *diag)
 {
@@ -98,10 +124,12 @@ struct rules *rules_new(const struct conf *conf, const struct filter_env *env, s
     rules->conf = conf;
     rules->table = route_table_new(conf, arena, diag);
     rules->arena = *arena;
-    if (rules->table && fill_rules(rules) && chain_prepare(conf, env, &rules->arena, diag)) {
+    if (rules->table && fill_rules(rules) && make_policies(rules, diag) &&
+        chain_prepare(conf, env, &rules->arena, diag)) {
         arena_init(arena, NULL, 0);
         return rules;
     }
+    free_policies(rules);
     *arena = rules->arena;
     route_table_free(&rules->table);
     free(rules);
@@ -116,6 +144,7 @@ void rules_unref(struct rules **rules)
     if (!gone || __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL))
         return;
     chain_dispose(gone->conf);
+    free_policies(gone);
     route_table_free(&gone->table);
     arena_reset(&gone->arena);
     free(gone);
@@ -165,6 +194,7 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
     registry_begin(build->registry);
     for (uint32_t i = 0; is_good && i < conf->service_count; i++) {
         snapshot->services[i].conf = &conf->services[i];
+        snapshot->services[i].policy = build->rules->policies[i];
         snapshot->service_count = i + 1;
         is_good = service_fill(&snapshot->services[i], &ask, diag);
     }
@@ -203,11 +233,22 @@ static void commit_target(void *owner, const struct release *release,
                      __ATOMIC_RELAXED);
 }
 
+/* Who asked before it fell asleep asked for what there was then. */
+static void commit_state(const struct service *service)
+{
+    enum service_state state = service->scale.state;
+
+    if (service->demand->state != state && (state == SERVICE_AWAKE || state == SERVICE_ASLEEP))
+        demand_forget(service->demand, clock_wall_ms());
+    service->demand->state = (uint8_t)state;
+}
+
 void snapshot_commit(const struct snapshot *snapshot, struct registry *registry)
 {
     for (uint32_t i = 0; i < snapshot->service_count; i++) {
         const struct service *service = &snapshot->services[i];
 
+        commit_state(service);
         __atomic_store_n(&service->releases[0].gate->whole->cap, service->conf->limits.total,
                          __ATOMIC_RELAXED);
     }

@@ -8,6 +8,7 @@
 #ifndef EDGE_SNAPSHOT_H
 #define EDGE_SNAPSHOT_H
 
+#include "edge/access/wake_policy.h"
 #include "edge/filter/chain.h"
 #include "edge/mailbox.h"
 #include "edge/metric/stat.h"
@@ -30,6 +31,7 @@ struct rules {
     struct route_table *table;
     struct rule *list;
     const struct chain *plain;      /* of what has no route */
+    struct wake_policy **policies;  /* as conf->services; NULL: that one does not sleep */
     struct conf_route errand_route; /* of requests of the gateway's own: its timeouts */
 };
 

@@ -15,7 +15,7 @@ DEFINES_ONE = re.compile(r"^const struct (?:filter|balancer|provider) \w+ =", re
 LIBRARIES = {
     r"yaml\.h": [r"src/config/(yaml|tree)\w*\.c"],
     r"jansson\.h": [r"src/config/schema\.c", r"src/cli/\w+\.[ch]", r"src/edge/manager/\w+\.[ch]",
-                   r"src/edge/auth/\w+\.c", r"src/control/(deploy/)?\w+\.[ch]", r"src/rest/\w+\.[ch]"],
+                   r"src/edge/auth/\w+\.c", r"src/control/((deploy|scale)/)?\w+\.[ch]", r"src/rest/\w+\.[ch]"],
     r"uv\.h": [r"src/edge/\w+\.[ch]", r"src/edge/(upstream|filter|manager)/\w+\.[ch]", r"src/cli/\w+\.[ch]",
               r"src/control/(deploy/)?\w+\.[ch]", r"src/rest/\w+\.[ch]"],
     r"pcre2\.h": [r"src/edge/route/\w+\.[ch]", r"src/edge/validate/ecma\.c"],
@@ -39,7 +39,7 @@ SHARED = re.compile(r"\b(?:__atomic_(?!load_n|store_n)\w+|stdatomic\.h|_Atomic|a
                     r"|(?:pthread|uv)_(?:mutex|rwlock|cond|spin)\w*)")
 SHARED_FILES = [
     r"src/edge/(mailbox|snapshot|registry|worker)\.[ch]",
-    r"src/edge/upstream/(endpoint|gate)\.[ch]",
+    r"src/edge/upstream/(crowd|demand|endpoint|gate)\.[ch]",
     r"src/edge/limit/limiter\.c",
     r"src/edge/auth/(key_store\.[ch]|replay\.c)",
     r"src/edge/script/dict\.c",

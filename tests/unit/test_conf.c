@@ -92,6 +92,36 @@ static void services_have_defaults(void **state)
     assert_int_equal(service->pool.max_age_ms, 0);
 }
 
+static void waking_has_defaults(void **state)
+{
+    const struct conf *conf =
+        parse_good(*state, "routes: [{paths: [/b], service: b}, {service: a}]\n"
+                           "services:\n"
+                           "  a: {provider: {process: {command: [x]}}, scale: {}}\n"
+                           "  b:\n"
+                           "    provider: {process: {command: [x]}}\n"
+                           "    scale: {wake: {refuse: {agents: [], paths: [/a, /b]}}}\n");
+    const struct conf_wake *wake = &conf->services[0].scale.wake;
+
+    assert_int_equal(wake->queue, 1000);
+    assert_int_equal(wake->queue_bytes, 64 << 20);
+    assert_int_equal(wake->per_client, 20);
+    assert_int_equal(wake->deadline_ms, 30000);
+    assert_true(wake->has_page);
+    assert_int_equal(wake->page_after_ms, 3000);
+    assert_int_equal(wake->refuse.agents.count, 4);
+    assert_str(wake->refuse.agents.items[3].s, "monitors");
+    assert_int_equal(wake->refuse.paths.count, 3);
+    assert_str(wake->refuse.paths.items[0].s, "scanners");
+    assert_int_equal(wake->refuse.methods.count, 1);
+    assert_str(wake->refuse.methods.items[0].s, "OPTIONS");
+    assert_false(wake->refuse.respond.is_set);
+    wake = &conf->services[1].scale.wake;
+    assert_int_equal(wake->refuse.agents.count, 0);
+    assert_int_equal(wake->refuse.paths.count, 2);
+    assert_str(wake->refuse.paths.items[1].s, "/b");
+}
+
 static void services_are_read(void **state)
 {
     const struct conf *conf = parse_good(
@@ -373,6 +403,7 @@ int main(void)
         TEST(timeouts_and_limits_have_defaults),
         TEST(one_service_gets_a_route),
         TEST(services_have_defaults),
+        TEST(waking_has_defaults),
         TEST(services_are_read),
         TEST(route_conditions_are_read),
         TEST(route_deeds_are_read),

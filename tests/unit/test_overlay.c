@@ -343,6 +343,8 @@ static void test_damaged_files_are_set_aside(void **state)
         "{\"version\":1,\"services\":{},\"shield_until_ms\":-1}",
         ("{\"version\":1,\"services\":{\"a\":{\"added\":"
          "[{\"id\":\"x\",\"address\":\"h:1\",\"weight\":1,\"region\":1}]}}}"),
+        ("{\"version\":1,\"services\":{\"a\":{\"control\":{\"epoch\":1,\"revision\":1,"
+         "\"targets\":[],\"removed\":[],\"scale\":{\"state\":\"tired\"}}}}}"),
         ("{\"version\":1,\"services\":{\"a\":{\"added\":"
          "[{\"id\":\"x\",\"address\":\"h:1\",\"weight\":1,\"priority\":99}]}}}"),
     };
@@ -356,6 +358,83 @@ static void test_damaged_files_are_set_aside(void **state)
         assert_int_not_equal(access(rig->file, F_OK), 0);
         assert_int_equal(unlink(rig->aside), 0);
         assert_string_equal(added(rig), "");
+    }
+}
+
+/* --- whether units run */
+
+static void set_scale(struct rig *rig, const char *said, uint64_t now_ms)
+{
+    json_t *json = json_loads(said, JSON_DECODE_ANY, NULL);
+    json_t *control = json_pack("{s:i,s:i,s:[],s:[],s:o}", "epoch", 1, "revision", 1, "targets",
+                                "removed", "scale", overlay_scale_read(json, now_ms));
+    const struct overlay_split split = {.count = 0};
+
+    assert_non_null(control);
+    assert_int_equal(overlay_set_control(rig->overlay, STR("app"), control, &split), OK);
+    json_decref(control);
+    json_decref(json);
+}
+
+static void test_sleep_is_kept(void **state)
+{
+    struct rig *rig = *state;
+    struct service_scale scale = overlay_scale(rig->overlay, STR("app"));
+
+    assert_int_equal(scale.state, SERVICE_AWAKE);
+    assert_int_equal(scale.why.len, 0);
+    set_scale(rig, "{\"state\":\"asleep\",\"eta_ms\":2500}", 1000);
+    assert_int_equal(overlay_save(rig->overlay), OK);
+    reopen(rig);
+    assert_null(rig->error);
+    scale = overlay_scale(rig->overlay, STR("app"));
+    assert_int_equal(scale.state, SERVICE_ASLEEP);
+    assert_int_equal(scale.eta_ms, 2500);
+    assert_int_equal(scale.retry_ms, 0);
+    assert_int_equal(overlay_scale(rig->overlay, STR("other")).state, SERVICE_AWAKE);
+}
+
+static void test_broken_has_an_end(void **state)
+{
+    struct rig *rig = *state;
+    struct service_scale scale;
+
+    set_scale(rig, "{\"state\":\"broken\",\"why\":\"no disk\",\"retry_ms\":500}", 1000);
+    scale = overlay_scale(rig->overlay, STR("app"));
+    assert_int_equal(scale.state, SERVICE_BROKEN);
+    assert_int_equal(scale.retry_ms, 1500);
+    assert_true(str_same(scale.why, STR("no disk")));
+    set_scale(rig, "{\"state\":\"broken\",\"retry_ms\":9223372036854775807}", 1000);
+    assert_int_equal(overlay_scale(rig->overlay, STR("app")).retry_ms, 1000 + 24 * 3600 * 1000);
+    set_scale(rig, "{\"state\":\"waking\",\"retry_at_ms\":5}", 1000); // not for control to say
+    scale = overlay_scale(rig->overlay, STR("app"));
+    assert_int_equal(scale.state, SERVICE_WAKING);
+    assert_int_equal(scale.retry_ms, 0);
+    assert_string_equal(overlay_scale_word(scale.state), "waking");
+}
+
+static void test_states_that_are_none(void **state)
+{
+    static const char *const wrong[] = {
+        "null",
+        "5",
+        "[]",
+        "{}",
+        "{\"state\":\"tired\"}",
+        "{\"state\":null}",
+        "{\"state\":\"asleep\",\"eta_ms\":-1}",
+        "{\"state\":\"asleep\",\"eta_ms\":1.5}",
+        "{\"state\":\"broken\",\"retry_ms\":\"1\"}",
+        "{\"state\":\"broken\",\"why\":[]}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        json_t *said = json_loads(wrong[i], JSON_DECODE_ANY, NULL);
+
+        assert_non_null(said);
+        assert_null(overlay_scale_read(said, 1000));
+        json_decref(said);
     }
 }
 
@@ -396,6 +475,9 @@ int main(void)
         TEST(test_what_is_saved_is_read_again),
         TEST(test_services_that_are_not_known_are_kept),
         TEST(test_damaged_files_are_set_aside),
+        TEST(test_sleep_is_kept),
+        TEST(test_broken_has_an_end),
+        TEST(test_states_that_are_none),
         TEST(test_a_folder_that_is_gone),
     };
 

@@ -158,6 +158,7 @@ static void on_saved(struct store_job *job, enum status status)
 void deploy_save(struct deploy *deploy)
 {
     deploy->is_unsaved = true;
+    deploy->managed->is_dirty = false;
     deploy->managed->revision++;
     if (!deploy->is_saving)
         save(deploy);
@@ -252,6 +253,7 @@ static void on_list(struct store_job *job, enum status status)
         store_list(deploys->options.store, list);
         return;
     }
+    scaler_begin(deploys->scaler);
     for (struct managed *managed = deploys->managed; managed; managed = managed->next)
         if (!watch_compose(managed))
             say_line("out of memory: the edges are not told of %s", managed->name);
@@ -337,7 +339,7 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
     if (deploy->is_unsaved || deploy->is_saving)
         return;
     act(deploy, now_ms);
-    if (units_adopt(deploy->managed)) {
+    if (units_adopt(deploy->managed) || deploy->managed->is_dirty) {
         deploy_save(deploy);
         return;
     }
@@ -363,11 +365,11 @@ void deploys_tick(struct deploys *deploys)
     traffic_tick(deploys->traffic, now_ms);
     if (deploys->is_stalled)
         read_all(deploys);
-
+    scaler_tick(deploys->scaler, now_ms);
     for (struct managed *managed = deploys->managed; managed; managed = managed->next) {
         watch_tick(managed, now_ms);
         units_tick(managed, now_ms);
-        if (!managed->deploy && !managed->is_saving && units_adopt(managed))
+        if (!managed->deploy && !managed->is_saving && (units_adopt(managed) || managed->is_dirty))
             managed_save(managed);
     }
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
@@ -438,6 +440,12 @@ struct deploys *deploys_new(const struct deploys_options *options)
         return NULL;
     }
     arena_init(&deploys->arena, NULL, 0);
+    deploys->scaler = scaler_new(deploys);
+    if (!deploys->scaler) {
+        traffic_free(&deploys->traffic);
+        free(deploys);
+        return NULL;
+    }
     read_all(deploys);
     return deploys;
 }
@@ -466,6 +474,7 @@ void deploys_close(struct deploys *deploys)
 {
     deploys->is_closing = true;
     traffic_free(&deploys->traffic);
+    scaler_close(deploys->scaler);
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
         hooks_drop(deploy);
         criteria_drop(deploy);
@@ -496,6 +505,7 @@ void deploys_free(struct deploys **deploys)
         gone->managed = managed->next;
         managed_free(managed);
     }
+    scaler_free(&gone->scaler);
     arena_reset(&gone->arena);
     free(gone);
 }

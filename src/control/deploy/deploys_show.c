@@ -57,6 +57,15 @@ static void read_rule(struct deploy *deploy, const json_t *rule)
     };
 }
 
+/* Whether all that a record has to have was there. */
+static bool is_whole(const struct deploy *deploy)
+{
+    return deploy->managed && deploy->release && deploy->old && deploy->key && deploy->actor &&
+           deploy->image && deploy->staging && json_is_array(deploy->targets) &&
+           json_is_array(deploy->old_file_targets) && json_is_array(deploy->log) &&
+           json_is_array(deploy->hooks);
+}
+
 struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const json_t *record)
 {
     struct deploy *deploy = calloc(1, sizeof(*deploy));
@@ -80,11 +89,7 @@ struct deploy *deploy_of_record(struct deploys *deploys, const char *id, const j
     deploy->hook_kind = -1;
     deploy->judged_step = UINT32_MAX;
     deploy->managed = deploy->service ? managed_find(deploys, deploy->service) : NULL;
-    if (deploy->managed && deploy->release && deploy->old && deploy->key && deploy->actor &&
-        deploy->image && deploy->staging && json_is_array(deploy->targets) &&
-        json_is_array(deploy->old_file_targets) && json_is_array(deploy->log) &&
-        json_is_array(deploy->hooks) &&
-        record_read_plan(json_object_get(record, "plan"), &deploy->plan) &&
+    if (is_whole(deploy) && record_read_plan(json_object_get(record, "plan"), &deploy->plan) &&
         record_read_state(json_object_get(record, "state"), &deploy->state)) {
         evidence_read(deploy, json_object_get(record, "evidence"));
         deploy->criteria.plan = json_incref(json_object_get(record, "checks"));

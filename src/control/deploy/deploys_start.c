@@ -58,24 +58,11 @@ static bool takes_images(const struct conf_service *conf)
     return provider && provider->abilities & PROVIDER_IMAGES;
 }
 
-/* As configured, where none is said. */
-static bool read_strategy(struct ask *ask, const json_t *said)
+/* Whether the service can be deployed so. */
+static bool suits(struct ask *ask)
 {
     const struct provider *provider = provider_of(ask->conf);
-    const char *name = json_string_value(said);
 
-    ask->strategy = ask->conf->deploy.strategy;
-    if (ask->request->is_return && ask->strategy == CONF_CANARY)
-        ask->strategy = CONF_BLUEGREEN; // it is known, and wanted now
-    for (int i = 0; name && conf_strategies[i]; i++) {
-        if (strcmp(name, conf_strategies[i]) != 0)
-            continue;
-        ask->strategy = (enum conf_strategy)i;
-        name = NULL;
-    }
-    if (name || (said && !json_is_string(said) && !json_is_null(said)))
-        return refuse(ask, 422, "deploy_invalid",
-                      "\"strategy\" is bluegreen, canary, recreate, rolling or platform.");
     if (ask->strategy == CONF_ROLLING && !provider)
         return refuse(ask, 422, "deploy_invalid",
                       "rolling goes unit by unit, and nobody runs units for \"%s\".", ask->service);
@@ -84,6 +71,26 @@ static bool read_strategy(struct ask *ask, const json_t *said)
                       "No platform switches releases of \"%s\" by itself: it is run by %s.",
                       ask->service, provider ? provider->name : "nobody here");
     return true;
+}
+
+/* As configured, where none is said. */
+static bool read_strategy(struct ask *ask, const json_t *said)
+{
+    const char *name = json_string_value(said);
+    int at = 0;
+
+    ask->strategy = ask->conf->deploy.strategy;
+    if (ask->request->is_return && ask->strategy == CONF_CANARY)
+        ask->strategy = CONF_BLUEGREEN; // it is known, and wanted now
+    if (!said)
+        return suits(ask);
+    while (name && conf_strategies[at] && strcmp(name, conf_strategies[at]) != 0)
+        at++;
+    if (!name || !conf_strategies[at])
+        return refuse(ask, 422, "deploy_invalid",
+                      "\"strategy\" is bluegreen, canary, recreate, rolling or platform.");
+    ask->strategy = (enum conf_strategy)at;
+    return suits(ask);
 }
 
 static bool read_body(struct ask *ask)

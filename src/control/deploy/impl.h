@@ -13,6 +13,8 @@
 #include "control/deploy/judge.h"
 #include "control/deploy/managed.h"
 #include "control/deploy/topup.h"
+#include "control/deploy/watch.h"
+#include "control/scale/scaler.h"
 
 enum {
     DEPLOY_ID_MAX = 24,
@@ -80,6 +82,7 @@ struct deploys {
     struct store_list list;
     bool is_read, is_stalled; /* all of the store; not yet, it failed */
     bool is_closing;
+    struct scaler *scaler;
     uint64_t last_id;
 };
 
@@ -95,38 +98,6 @@ extern const char deploy_kind[]; /* of its documents in the store */
 void deploy_log(struct deploy *deploy, const char *format, ...) PRINTF(2, 3);
 /* Writes its state, and what follows for the edges, to the store; what follows is done then. */
 void deploy_save(struct deploy *deploy);
-
-/* --- deploys_watch.c */
-/* Goes on with what is due at each edge. */
-void watch_tick(struct managed *managed, int64_t now_ms);
-void watch_drop(struct managed *managed);
-/* Builds what edges are to be told from what is known and wanted. False: no memory. */
-bool watch_compose(struct managed *managed);
-/* What all edges say of a deploy. */
-void watch_see(const struct managed *managed, struct deploy_seen *seen);
-
-/* What a name is in a path or a query. */
-void watch_encode(const char *name, char *out, size_t size);
-/* Whether a release of it is to be there. */
-bool watch_wants(const struct managed *managed, const char *release);
-/* This edge has what it is told. */
-bool watch_has_it(const struct watch *watch);
-/* An edge that is waited for has been silent, or has refused, for ten seconds. */
-bool watch_is_held_up(const struct managed *managed);
-/* Every edge has what it is told. */
-bool watch_is_live(const struct managed *managed);
-
-/* --- deploys_units.c */
-/* Starts and stops what is due. */
-void units_tick(struct managed *managed, int64_t now_ms);
-/* Puts the addresses of units into the record. True: there was news, to be saved. */
-bool units_adopt(struct managed *managed);
-void units_see(struct deploy *deploy, struct deploy_seen *seen);
-/* Its provider, with what is configured. False: it has none, or none that can be used now. */
-bool units_open(struct managed *managed);
-/* The provider's configuration goes; what runs goes on. */
-void units_close(struct managed *managed);
-void units_drop(struct managed *managed);
 
 /* --- deploys_hooks.c */
 /* Runs what the state wants. */

@@ -45,9 +45,21 @@ void managed_free(struct managed *managed)
     units_drop(managed);
     store_put_free(&managed->put);
     json_decref(managed->record);
+    free(managed->scaled);
     free(managed->body);
     free(managed->name);
     free(managed);
+}
+
+const struct conf_service *managed_conf(const struct managed *managed)
+{
+    const struct conf *conf = managed->deploys->conf;
+    struct str name = {managed->name, strlen(managed->name)};
+
+    for (uint32_t i = 0; conf && i < conf->service_count; i++)
+        if (str_same(conf->services[i].name.s, name))
+            return &conf->services[i];
+    return NULL;
 }
 
 void managed_enter(struct managed *managed, const char *release, const json_t *targets,
@@ -83,15 +95,39 @@ static void on_record_saved(struct store_job *job, enum status status)
         say_line("out of memory: the edges are not told of %s", managed->name);
 }
 
-void managed_save(struct managed *managed)
+static void on_kept(struct store_job *job, enum status status)
 {
-    managed->revision++;
-    json_object_set_new(managed->record, "revision", json_integer((json_int_t)managed->revision));
-    managed->put = (struct store_put){.job = {.done = on_record_saved}};
+    struct store_put *put = CONTAINER_OF(job, struct store_put, job);
+    struct managed *managed = CONTAINER_OF(put, struct managed, put);
+
+    managed->is_saving = false;
+    store_put_free(put);
+    if (status && status != E_CLOSED)
+        say_line("what %s has cost is not in the store: %s", managed->name, job->error);
+}
+
+static void put_record(struct managed *managed,
+                       void (*done)(struct store_job *job, enum status status))
+{
+    managed->put = (struct store_put){.job = {.done = done}};
     if (!store_put_add(&managed->put, managed_kind, managed->name, managed->record)) {
         store_put_free(&managed->put);
         return;
     }
     managed->is_saving = true;
     store_put(managed->deploys->options.store, &managed->put);
+}
+
+void managed_keep(struct managed *managed)
+{
+    if (!managed->is_saving && !managed->deploy)
+        put_record(managed, on_kept);
+}
+
+void managed_save(struct managed *managed)
+{
+    managed->is_dirty = false;
+    managed->revision++;
+    json_object_set_new(managed->record, "revision", json_integer((json_int_t)managed->revision));
+    put_record(managed, on_record_saved);
 }

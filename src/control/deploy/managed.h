@@ -33,7 +33,7 @@ struct watch {
     bool is_silent;
     int64_t failing_ms; /* monotonic; it has not done as it was told since. 0: it does */
     char error[200];
-    struct seen_release old, new;
+    struct seen_release old, new, all; /* all: of every release */
 };
 
 /* A service that has had a deploy. */
@@ -41,12 +41,12 @@ struct managed {
     struct managed *next;
     struct deploys *deploys;
     char *name;
-    json_t *record; /* {"revision", "stable", "releases": {ID: [targets]}, "removed": [ids],
-                       "images": {ID: image}}; as in the store */
-    char *body;     /* what edges are told; NULL: nothing yet */
-    int64_t revision;
-    struct deploy *deploy; /* the one that is not over; NULL: none */
-    struct watch *watches; /* one an edge */
+    json_t *record;         /* {"revision", "stable", "releases": {ID: [targets]}, "removed": [ids],
+                               "images": {ID: image}}; as in the store */
+    char *body;             /* what edges are told; NULL: nothing yet */
+    int64_t revision, told; /* told: that `body` is of */
+    struct deploy *deploy;  /* the one that is not over; NULL: none */
+    struct watch *watches;  /* one an edge */
     uint32_t watch_count, watch_version;
     const struct provider *provider; /* NULL: its targets are only listed */
     void *self;                      /* of the provider */
@@ -55,7 +55,9 @@ struct managed {
     int64_t list_ms;
     bool is_listing, is_listed; /* listed: what is known of units is so */
     struct store_put put;       /* of the record alone */
-    bool is_saving;
+    bool is_saving, is_dirty;   /* dirty: edges and the store are to have what is another */
+    struct scaled *scaled;      /* NULL: it is not */
+    struct deploys_waiter *scale_waiters;
 };
 
 /* Of its documents in the store. */
@@ -73,5 +75,9 @@ void managed_forget(struct managed *managed, const char *release);
 /* Writes what is known of it to the store, and tells the edges then; for a service without a
  * deploy. */
 void managed_save(struct managed *managed);
+/* Writes it, where edges need not hear of it. */
+void managed_keep(struct managed *managed);
+/* What is configured of it now; NULL: nothing. */
+const struct conf_service *managed_conf(const struct managed *managed);
 
 #endif

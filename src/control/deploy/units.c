@@ -27,6 +27,7 @@ struct unit {
     bool is_listed, is_wanted, is_busy;
     bool is_left;                /* neither started nor stopped: the platform does it */
     int64_t started_ms, next_ms; /* wall clock; monotonic: not before it */
+    int64_t leaving_ms;          /* monotonic: no edge has it since; 0: it stays */
     uint32_t failures;           /* in a row */
 };
 
@@ -132,11 +133,12 @@ static void on_listed(void *owner, const struct provider_result *result)
     struct managed *managed = owner;
 
     managed->is_listing = false;
-    managed->list_ms = now() + (managed->deploy ? LIST_MS : IDLE_MS);
+    managed->list_ms = now() + (managed->deploy ? LIST_MS : scaler_pause(managed, IDLE_MS));
     if (result->fault) {
         managed->is_listed = false;
         return;
     }
+    scaler_kick(managed->deploys->scaler, 0);
     for (struct unit *unit = managed->units; unit; unit = unit->next)
         unit->is_listed = false;
     for (uint32_t i = 0; i < result->unit_count; i++)
@@ -166,7 +168,7 @@ static uint32_t count_of(const struct managed *managed, const char *release,
     uint64_t part = DEPLOY_WHOLE;
 
     *units = DEPLOY_UNITS_RUN;
-    if (!deploy)
+    if (!deploy || !managed->instances)
         return managed->instances;
     wants = deploy_wants(&deploy->plan, &deploy->state);
     if (!strcmp(release, deploy->release)) {
@@ -218,8 +220,10 @@ static void on_done(void *owner, const struct provider_result *result)
     unit->is_busy = false;
     managed->list_ms = 0;
     managed->is_listed = false; // what was listed before is not so any more
-    if (!result->fault)
+    if (!result->fault) {
+        scaler_kick(managed->deploys->scaler, 0);
         return;
+    }
     snprintf(unit->why, sizeof(unit->why), "%s", result->reason ? result->reason : "it failed");
     unit->failures++;
     unit->next_ms = now() + (result->retry_ms ? result->retry_ms : BACKOFF_MS);
@@ -294,25 +298,69 @@ static bool is_target(const struct unit *unit)
     return false;
 }
 
+/* One too many of a scaled release, all of whose units would run; of a rolling one the deploy says
+ * which go. */
+static bool is_spare(const struct unit *unit)
+{
+    const struct managed *managed = unit->managed;
+    const json_t *releases = json_object_get(managed->record, "releases");
+    enum deploy_units units;
+
+    return managed->scaled && json_object_get(releases, unit->release) &&
+           watch_wants(managed, unit->release) &&
+           count_of(managed, unit->release, &units) == managed->instances;
+}
+
+/* A spare one goes when no edge has its address, and its requests have had their time. */
+static bool has_left(struct unit *unit, bool is_live)
+{
+    if (!is_live || is_target(unit)) {
+        unit->leaving_ms = 0;
+        return false;
+    }
+    if (!unit->leaving_ms)
+        unit->leaving_ms = now();
+    return !is_spare(unit) || !runs(unit) || scaler_lets_go(unit->managed, unit->leaving_ms, now());
+}
+
+/* One that is not wanted; it rests where that helps. */
+static void dismiss(struct unit *unit, bool is_live)
+{
+    bool rests = is_spare(unit) && unit->managed->provider->abilities & PROVIDER_RESTS;
+
+    if (!unit->is_listed || unit->state == PROVIDER_STOPPING ||
+        (rests && unit->state == PROVIDER_STOPPED))
+        return;
+    if (has_left(unit, is_live))
+        stop(unit, !rests);
+}
+
 static void tend(struct unit *unit, bool is_live)
 {
-    bool is_due = !unit->is_busy && now() >= unit->next_ms;
-
     if (unit->is_busy || (unit->is_wanted && unit->is_left))
         return;
-    if (!unit->is_wanted) {
-        if (unit->is_listed && is_live && unit->state != PROVIDER_STOPPING && !is_target(unit))
-            stop(unit, true);
-    } else if (runs(unit)) {
-        if (has_to_restart(unit))
-            stop(unit, false);
-    } else if (is_due && unit->state != PROVIDER_STOPPING &&
-               !(is_on_probation(unit) && unit->failures)) {
+    if (unit->is_wanted)
+        unit->leaving_ms = 0;
+    if (!unit->is_wanted)
+        dismiss(unit, is_live);
+    else if (runs(unit) && has_to_restart(unit))
+        stop(unit, false);
+    else if (!runs(unit) && now() >= unit->next_ms && unit->state != PROVIDER_STOPPING &&
+             !(is_on_probation(unit) && unit->failures))
         start(unit);
-    }
 }
 
 /* --- addresses */
+
+static const json_t *find_target(const json_t *targets, const json_t *id)
+{
+    const json_t *target;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)targets, i,
+                       target) if (json_equal(json_object_get(target, "id"), id)) return target;
+    return NULL;
+}
 
 /* Where the units of a release answer; NULL: not all run yet. */
 static json_t *addresses(const struct managed *managed, const char *release, uint32_t instances)
@@ -335,6 +383,45 @@ static json_t *addresses(const struct managed *managed, const char *release, uin
     return list;
 }
 
+/* Of a scaled one: those that run, and of the others what was known of them. */
+static json_t *addresses_scaled(const struct managed *managed, const char *release,
+                                const json_t *before, uint32_t count)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 1; i <= count; i++) {
+        char id[PROVIDER_ID_MAX + 1];
+        const struct unit *unit;
+        json_t *name = json_sprintf("%s-%u", release, i);
+        const json_t *known = find_target(before, name);
+
+        make_id(managed, release, i, id);
+        unit = find((struct managed *)(uintptr_t)managed, id);
+        if (unit && unit->state == PROVIDER_RUNNING && unit->is_listed && *unit->address)
+            json_array_append_new(list,
+                                  json_pack("{s:O,s:s}", "id", name, "address", unit->address));
+        else if (known)
+            json_array_append(list, (json_t *)(uintptr_t)known);
+        json_decref(name);
+    }
+    return list;
+}
+
+/* NULL: as it was. */
+static json_t *addresses_now(const struct managed *managed, const char *release,
+                             const json_t *before)
+{
+    const struct deploy *deploy = managed->deploy;
+    bool is_new =
+        deploy && !strcmp(release, deploy->release) && deploy->state.phase <= DEPLOY_START;
+    enum deploy_units units;
+    uint32_t count = count_of(managed, release, &units);
+
+    if (managed->scaled && !is_new)
+        return addresses_scaled(managed, release, before, count);
+    return count ? addresses(managed, release, count) : NULL;
+}
+
 bool units_adopt(struct managed *managed)
 {
     json_t *releases = json_object_get(managed->record, "releases"), *targets;
@@ -346,9 +433,7 @@ bool units_adopt(struct managed *managed)
         return false;
     json_object_foreach(releases, release, targets)
     {
-        enum deploy_units units;
-        uint32_t count = count_of(managed, release, &units);
-        json_t *now_at = count ? addresses(managed, release, count) : NULL;
+        json_t *now_at = addresses_now(managed, release, targets);
 
         if (now_at && !json_equal(now_at, targets)) {
             is_changed = true;
@@ -405,24 +490,51 @@ void units_see(struct deploy *deploy, struct deploy_seen *seen)
         seen->units = DEPLOY_GOOD;
 }
 
+void units_look(const struct managed *managed, struct units_sight *sight)
+{
+    const char *stable = json_string_value(json_object_get(managed->record, "stable"));
+
+    *sight = (struct units_sight){.why = NULL};
+    for (const struct unit *unit = managed->units; unit; unit = unit->next) {
+        bool has_ended = unit->state == PROVIDER_FAILED || unit->state == PROVIDER_STOPPED;
+        bool is_stable = stable && !strcmp(unit->release, stable);
+
+        sight->paid += runs(unit) || (unit->is_listed && unit->state == PROVIDER_STOPPING);
+        sight->running += is_stable && runs(unit);
+        if (is_stable && unit->is_wanted && !unit->is_busy && has_ended &&
+            unit->failures >= sight->failures) {
+            sight->failures = unit->failures;
+            sight->why = unit->why;
+        }
+    }
+}
+
+void units_forgive(struct managed *managed)
+{
+    for (struct unit *unit = managed->units; unit; unit = unit->next) {
+        unit->failures = 0;
+        unit->next_ms = 0;
+    }
+}
+
 /* --- life */
 
-static const struct conf_service *conf_of(const struct managed *managed)
+static void on_unit(void *owner, const struct provider_unit *unit)
 {
-    const struct conf *conf = managed->deploys->conf;
-    struct str name = {managed->name, strlen(managed->name)};
+    struct managed *managed = owner;
 
-    for (uint32_t i = 0; conf && i < conf->service_count; i++)
-        if (str_same(conf->services[i].name.s, name))
-            return &conf->services[i];
-    return NULL;
+    (void)unit;
+    managed->list_ms = 0;
+    scaler_kick(managed->deploys->scaler, 0);
 }
 
 bool units_open(struct managed *managed)
 {
     struct provider_env env = {.units = managed->deploys->options.units,
-                               .outbound = managed->deploys->options.outbound};
-    const struct conf_service *conf = conf_of(managed);
+                               .outbound = managed->deploys->options.outbound,
+                               .on_unit = on_unit,
+                               .owner = managed};
+    const struct conf_service *conf = managed_conf(managed);
 
     managed->provider = conf ? provider_of(conf) : NULL;
     if (managed->provider && !managed->self && managed->provider->open(&env, conf, &managed->self))
@@ -432,14 +544,14 @@ bool units_open(struct managed *managed)
 
 void units_tick(struct managed *managed, int64_t now_ms)
 {
-    const struct conf_service *conf = conf_of(managed);
+    const struct conf_service *conf = managed_conf(managed);
     bool is_live;
 
     if (!conf || !conf->provider.is_set)
         return;
     if (!units_open(managed))
         return;
-    managed->instances = conf->provider.process.instances;
+    managed->instances = scaler_count(managed, conf->provider.process.instances);
     if (!managed->is_listing && now_ms >= managed->list_ms) {
         managed->is_listing = true;
         managed->provider->list(managed->self, (struct provider_call){on_listed, managed});

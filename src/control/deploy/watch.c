@@ -91,18 +91,24 @@ bool watch_compose(struct managed *managed)
     json_object_foreach(json_object_get(managed->record, "releases"), release,
                         list) if (watch_wants(managed, release))
         add_targets(targets, list, release);
+    if (scaler_hides(managed))
+        json_array_clear(targets);
     body = json_pack("{s:I,s:I,s:o,s:o,s:o,s:s}", "epoch",
                      (json_int_t)store_epoch(managed->deploys->options.store), "revision",
                      (json_int_t)managed->revision, "targets", targets, "removed", removed(managed),
                      "split", shares(deploy, stable), "stable", stable);
     if (deploy && !deploy_is_over(&deploy->state))
         json_object_set_new(body, "deploy", json_string(deploy->id));
+    if (managed->scaled)
+        json_object_set_new(body, "scale", scaler_word(managed));
     text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
     if (!text)
         return false;
     free(managed->body);
     managed->body = text;
+    managed->told = managed->revision;
+    scaler_kick(managed->deploys->scaler, 0);
     return true;
 }
 
@@ -158,6 +164,7 @@ static void on_pushed(void *owner, const struct outbound_reply *reply)
     watch->revision = watch->pushing;
     watch->is_fresh = false;
     watch->status_ms = 0;
+    scaler_kick(watch->managed->deploys->scaler, 0);
 }
 
 static void count_target(const json_t *target, struct seen_release *seen)
@@ -186,10 +193,12 @@ static void take_service(struct watch *watch, const json_t *service)
     watch->revision = json_integer_value(json_object_get(control, "revision"));
     begin_count(&watch->old);
     begin_count(&watch->new);
+    begin_count(&watch->all);
     json_array_foreach(json_object_get(service, "targets"), i, target)
     {
         const char *release = json_string_value(json_object_get(target, "release"));
 
+        count_target(target, &watch->all);
         if (deploy && release && !strcmp(release, deploy->release))
             count_target(target, &watch->new);
         else if (deploy && release && !strcmp(release, deploy->old))
@@ -206,7 +215,8 @@ static void on_status(void *owner, const struct outbound_reply *reply)
     size_t i;
 
     watch->call = NULL;
-    watch->status_ms = now() + (watch->managed->deploy ? BUSY_MS : IDLE_MS);
+    watch->status_ms =
+        now() + scaler_pause(watch->managed, watch->managed->deploy ? BUSY_MS : IDLE_MS);
     if (reply->status != 200) {
         fail(watch, reply);
         return;
@@ -277,7 +287,7 @@ static void push(struct watch *watch)
 
     watch_encode(watch->managed->name, name, sizeof(name));
     snprintf(path, sizeof(path), "/api/v1/services/%s/releases", name);
-    watch->pushing = watch->managed->revision;
+    watch->pushing = watch->managed->told;
     ask(watch,
         &(struct edges_ask){"PUT", path, watch->managed->body, PUSH_TIMEOUT_MS, on_pushed, NULL});
 }

@@ -125,6 +125,14 @@ static void choose_fewer(const struct view *view, struct scale_decision *decisio
         settle(decision, most(decision->needed, (wanted + 1) / 2), SCALE_SHRINKS);
 }
 
+/* What the load says; where nobody said what a replica shall have, what there is stays. */
+static uint32_t needed_by_load(const struct view *view)
+{
+    bool is_asked = view->policy->concurrency > 0 || view->policy->rate > 0;
+
+    return most(is_asked ? view->by_stable : view->state->wanted, 1);
+}
+
 /* The last one goes when all of the idle time is known to have been so. */
 static bool may_sleep(const struct view *view)
 {
@@ -140,7 +148,7 @@ static void choose(const struct view *view, struct scale_decision *decision)
         settle(decision, 0, SCALE_ASLEEP);
         return;
     }
-    decision->needed = may_sleep(view) ? 0 : most(view->by_stable, 1);
+    decision->needed = may_sleep(view) ? 0 : needed_by_load(view);
     if (is_panic(view))
         decision->needed = most(decision->needed, view->by_panic);
     if (!wanted)

@@ -22,6 +22,14 @@ enum { NAME_MAX_LEN = 1024 }; /* bytes of a name that are looked at */
 #define SCANNERS                                                                                   \
     "sqlmap|nikto|nmap|masscan|zgrab|nuclei|gobuster|dirbuster|dirsearch|wpscan|nessus|"           \
     "acunetix|ffuf|feroxbuster|censysinspect|expanse|netsystemsresearch|openvas|burp|w3af"
+#define MONITORS                                                                                   \
+    "uptimerobot|pingdom|statuscake|site24x7|better ?uptime|better ?stack|hetrixtools|"            \
+    "freshping|updown\\.io|checkly|datadog|newrelicpinger|newrelicsynthetic|uptime-kuma|"          \
+    "uptime ?probe|gatus|nodeping|catchpoint|kube-probe|googlehc|google-cloud-scheduler|"          \
+    "googlestackdrivermonitoring|elb-healthchecker|amazon-route53-health|cloudflare-healthchecks|" \
+    "cloudflare-traffic-manager|consul health check|railwayhealthcheck|alwayson|"                  \
+    "prometheus/|blackbox[ _-]?exporter|check_http|nagios|icinga|zabbix|monitis|envoy/hc|"         \
+    "health[ _-]?check|sluice-health"
 #define HEADLESS "headlesschrome|phantomjs|puppeteer|playwright|selenium|electron/|splash"
 #define TOOLS                                                                                      \
     "^curl/|^wget/|python-requests|python-urllib|aiohttp|python-httpx|go-http-client|^java/|"      \
@@ -39,6 +47,7 @@ static const struct {
     {"seo", CASELESS SEO},
     {"previews", CASELESS PREVIEWS},
     {"scanners", CASELESS SCANNERS},
+    {"monitors", CASELESS MONITORS},
     {"headless", CASELESS HEADLESS},
     {"tools", CASELESS TOOLS},
 };

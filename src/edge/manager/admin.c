@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "edge/manager/api.h"
 #include "edge/manager/api_changes.h"
+#include "edge/manager/api_wakes.h"
 
 enum { EVENT_MAX = 4 * 1024, CONNECTIONS_MAX = 64, CONNECTIONS_KEPT = 8 };
 
@@ -19,6 +20,7 @@ struct admin *admin_open(struct manager *manager)
         return NULL;
     admin->manager = manager;
     admin->last_turn = &admin->turns;
+    admin->wake_number = clock_wall_ms();
     rest_server_init(&admin->server, &(struct rest_options){.loop = &manager->loop.uv,
                                                             .connections_max = CONNECTIONS_MAX,
                                                             .connections_kept = CONNECTIONS_KEPT,
@@ -69,9 +71,15 @@ void admin_unlisten(struct admin *admin, const struct listening *listening)
     rest_server_unlisten(&admin->server, listening->bind);
 }
 
+void admin_look(struct admin *admin)
+{
+    api_wakes_look(admin);
+}
+
 void admin_retire(struct admin *admin)
 {
     api_changes_end(admin);
+    api_wakes_end(admin);
     rest_server_retire(&admin->server);
 }
 
@@ -116,6 +124,7 @@ void admin_tick(struct admin *admin)
     rest_server_tick(&admin->server);
     events_tick(admin);
     api_changes_tick(admin);
+    api_wakes_tick(admin);
     api_confirm_tick(admin);
     api_shield_tick(admin);
     admin_idle(admin);

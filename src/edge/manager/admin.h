@@ -33,6 +33,8 @@ void admin_idle(struct admin *admin);
 void admin_retire(struct admin *admin);
 /* Nothing is accepted any more: each answer is the last one of its connection. */
 void admin_end(struct admin *admin);
+/* A worker has something to tell: who waits for a service that sleeps. */
+void admin_look(struct admin *admin);
 /* A second has passed: confirm deadlines, keep-alives of event streams. */
 void admin_tick(struct admin *admin);
 

@@ -8,6 +8,7 @@
 
 #include "edge/manager/api.h"
 #include "edge/manager/api_changes.h"
+#include "edge/manager/api_wakes.h"
 #include "edge/manager/token.h"
 
 enum { OPEN = 32 }; /* no right is needed */
@@ -48,6 +49,7 @@ static const struct place places[] = {
     READ("/api/v1/requests/*", api_request_get),
     READ("/api/v1/events", events_follow),
     DEPLOY(METHOD_GET, "/api/v1/changes", api_changes_get),
+    DEPLOY(METHOD_GET, "/api/v1/wakes", api_wakes_get),
     READ("/api/v1/config", api_config_get),
     {{METHOD_PUT, "/api/v1/config", 1U << LISTENING_ADMIN},
      CONF_CAN_OPERATE,

@@ -54,6 +54,9 @@ struct admin {
     struct admin_call *turns, **last_turn, *turn; /* waiting for their turn; whose it is */
     struct admin_call *waiters;                   /* for targets without requests */
     struct admin_call *change_waiters;            /* for what control does not know yet */
+    struct admin_call *wake_waiters;              /* for services that are asked for */
+    uint64_t wake_number; /* of the last time that one was; larger than those of edges before */
+    uint64_t heard_ms;    /* of the loop's clock: when control asked or said something last */
     uv_timer_t poll;
     struct confirm confirm;
     struct counters counters;

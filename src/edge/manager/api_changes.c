@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "config/units.h"
+#include "edge/manager/api_wakes.h"
 #include "edge/manager/changes.h"
 
 enum { WAIT_MAX_MS = 60 * 1000, DIGITS_MAX = 18 };
@@ -128,6 +129,7 @@ void api_changes_get(struct admin_call *call)
     struct str wait = rest_query(&call->rest, "wait", 0);
     uint64_t wait_ms = 0;
 
+    api_wakes_heard(admin);
     call->text = rest_query(&call->rest, "journal", 0);
     if (!read_number(rest_query(&call->rest, "after", 0), &call->generation) ||
         (wait.p && (units_duration(wait, &wait_ms) || wait_ms > WAIT_MAX_MS))) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What releases are judged by: first tries, failures and latency of each, summed over the workers
- * since the edge began. Small enough to be asked for each second: latency is told as pairs of
- * bucket and count, clients as triples of group, requests and failures, and with ?since= only what
- * has changed.
+ * What releases are judged by, first tries, failures and latency of each, summed over the workers
+ * since the edge began; and what is asked of services now. Small enough to be asked for each
+ * second: latency is told as pairs of bucket and count, clients as triples of group, requests and
+ * failures, and with ?since= only what has changed.
  */
 #include <stdlib.h>
 
@@ -103,6 +103,39 @@ static bool read_since(struct admin_call *call, uint64_t *since)
     return !text.p || text.len;
 }
 
+/* --- what is asked of services, from which it is seen how many units they need */
+
+static json_int_t count_waiting(const struct service *service)
+{
+    json_int_t sum = 0;
+
+    for (uint32_t i = 0; i < service->release_count; i++) {
+        const struct gate *gate = service->releases[i].gate;
+
+        for (unsigned w = 0; w < gate->workers; w++)
+            sum += __atomic_load_n(&gate->locals[w].waiting, __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
+static json_t *services_json(const struct snapshot *snapshot, struct str only)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++) {
+        const struct service *service = &snapshot->services[i];
+        struct demand_local sum = demand_sum(service->demand);
+        struct str name = service->conf->name.s;
+
+        if (!only.len || str_same(only, name))
+            json_array_append_new(list, json_pack("{s:s%,s:I,s:I,s:I}", "service", name.p, name.len,
+                                                  "arrivals", (json_int_t)sum.arrivals, "in_flight",
+                                                  (json_int_t)sum.in_flight, "held",
+                                                  count_waiting(service)));
+    }
+    return list;
+}
+
 void api_counters(struct admin_call *call)
 {
     struct manager *m = call->admin->manager;
@@ -126,9 +159,10 @@ void api_counters(struct admin_call *call)
         return;
     }
     rest_reply_json(&call->rest, 200,
-                    json_pack("{s:I,s:I,s:I,s:o}", "instance", (json_int_t)m->started_ms, "number",
-                              (json_int_t)listing.counters->number, "at_ms",
-                              (json_int_t)clock_wall_ms(), "releases", listing.list));
+                    json_pack("{s:I,s:I,s:I,s:o,s:o}", "instance", (json_int_t)m->started_ms,
+                              "number", (json_int_t)listing.counters->number, "at_ms",
+                              (json_int_t)clock_wall_ms(), "releases", listing.list, "services",
+                              services_json(m->snapshot, listing.service)));
 }
 
 void api_counters_fini(struct counters *counters)

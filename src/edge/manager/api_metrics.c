@@ -69,6 +69,42 @@ static void put_services(struct prometheus *text, const struct snapshot *snapsho
             put_targets(text, &snapshot->services[i].releases[k]);
 }
 
+static void put_wake_results(struct prometheus *text, const struct service *service)
+{
+    static const struct str words[DEMAND_RESULTS] = {
+        [DEMAND_SERVED] = STR_INIT("served"),   [DEMAND_PAGE] = STR_INIT("page"),
+        [DEMAND_REFUSED] = STR_INIT("refused"), [DEMAND_FULL] = STR_INIT("full"),
+        [DEMAND_TIMEOUT] = STR_INIT("timeout"), [DEMAND_FAILED] = STR_INIT("failed"),
+        [DEMAND_DROPPED] = STR_INIT("dropped"), [DEMAND_UNAVAILABLE] = STR_INIT("unavailable"),
+    };
+    struct demand_local sum = demand_sum(service->demand);
+    struct prometheus_label labels[] = {{"service", service->conf->name.s}, {"result", {0}}, {0}};
+
+    for (unsigned i = 0; i < DEMAND_RESULTS; i++) {
+        labels[1].value = words[i];
+        prometheus_u64(text, labels, sum.results[i]);
+    }
+}
+
+/* Of services that sleep. */
+static void put_wakes(struct prometheus *text, const struct snapshot *snapshot)
+{
+    prometheus_family(text, "sluice_wake_requests_total", PROMETHEUS_COUNTER,
+                      "Requests that found their service asleep, by what became of them.");
+    for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++)
+        if (snapshot->services[i].policy)
+            put_wake_results(text, &snapshot->services[i]);
+    prometheus_family(text, "sluice_wake_queue", PROMETHEUS_GAUGE,
+                      "Requests that wait for their service to be started.");
+    for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++) {
+        const struct service *service = &snapshot->services[i];
+        const struct prometheus_label labels[] = {{"service", service->conf->name.s}, {0}};
+
+        if (service->policy)
+            prometheus_u64(text, labels, __atomic_load_n(&service->demand->held, __ATOMIC_RELAXED));
+    }
+}
+
 /* What is the connection's fault and no request's: broken records and frames, floods. */
 static void put_faults(struct prometheus *text, const struct manager *m)
 {
@@ -186,6 +222,7 @@ void api_metrics(struct admin_call *call)
     prometheus_stats(&text, m->stats);
     pthread_mutex_unlock(&m->stats_lock);
     put_services(&text, m->snapshot);
+    put_wakes(&text, m->snapshot);
     put_workers(&text, m);
     put_config(&text, m);
     put_certificates(&text, m);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Control's word on a service: the targets of its releases, the split among them, and which is
- * stable, all at once. It is obeyed when it comes from the present control (by a rising epoch),
- * kept for the edge's own restart, and answered when every worker serves by it; said again it
- * changes nothing.
+ * stable, and whether units of it run, all at once. It is obeyed when it comes from the present
+ * control (by a rising epoch), kept for the edge's own restart, and answered when every worker
+ * serves by it; said again it changes nothing.
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "edge/manager/api.h"
+#include "edge/manager/api_wakes.h"
 
 enum { TARGETS_MAX = 4096 };
 
@@ -39,6 +41,7 @@ static void on_changed(struct manager_change *change, enum status status, uint32
 
     if (!api_service_settle(call, status, generation, diag))
         return;
+    api_wakes_look(call->admin); // who waits may be news to it
     api_service_end(call, "releases", answer(call));
 }
 
@@ -154,6 +157,19 @@ static const char *read_numbers(const json_t *json, struct plan *plan)
     return NULL;
 }
 
+static const char *read_scale(const json_t *said, struct plan *plan)
+{
+    json_t *kept;
+
+    if (!said || json_is_null(said))
+        return NULL;
+    kept = overlay_scale_read(said, clock_wall_ms());
+    if (!kept || json_object_set_new(plan->control, "scale", kept))
+        return "\"scale\" has a \"state\", which is awake, asleep, waking or broken, and may have "
+               "\"eta_ms\", \"retry_ms\" and \"why\"";
+    return NULL;
+}
+
 /* The releases that the file has stay, whatever control says. */
 static const char *take_file_ids(const struct conf_service *conf, struct plan *plan)
 {
@@ -175,6 +191,8 @@ static const char *read_plan(struct admin_call *call, const json_t *json,
         wrong = take_file_ids(conf, plan);
     if (!wrong)
         wrong = read_targets(call, json_object_get(json, "targets"), plan);
+    if (!wrong)
+        wrong = read_scale(json_object_get(json, "scale"), plan);
     if (!wrong)
         wrong = read_removed(json_object_get(json, "removed"), plan);
     if (!wrong)
@@ -249,5 +267,6 @@ static void change(struct admin_call *call)
 
 void api_releases_put(struct admin_call *call)
 {
+    api_wakes_heard(call->admin);
     admin_turn_take(call, change);
 }

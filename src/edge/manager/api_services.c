@@ -3,6 +3,7 @@
  * Services and targets in GET /api/v1/status: from what the manager knows, and from relaxed reads
  * of the workers' own numbers.
  */
+#include "base/clock.h"
 #include "edge/manager/api.h"
 
 static json_t *text_json(struct str text)
@@ -166,6 +167,23 @@ static json_t *control_json(const struct overlay_control *control)
     return json;
 }
 
+static json_t *scale_json(const struct service *service)
+{
+    const struct service_scale *scale = &service->scale;
+    uint64_t now_ms = clock_wall_ms();
+    uint32_t held = __atomic_load_n(&service->demand->held, __ATOMIC_RELAXED);
+    json_t *json =
+        json_pack("{s:s,s:I}", "state", overlay_scale_word(scale->state), "held", (json_int_t)held);
+
+    if (scale->eta_ms)
+        json_object_set_new(json, "eta_ms", json_integer((json_int_t)scale->eta_ms));
+    if (scale->retry_ms > now_ms)
+        json_object_set_new(json, "retry_ms", json_integer((json_int_t)(scale->retry_ms - now_ms)));
+    if (scale->why.len)
+        json_object_set_new(json, "why", text_json(scale->why));
+    return json;
+}
+
 static void put_targets(json_t *list, const struct manager *m, const struct release *release)
 {
     for (uint32_t i = 0; i < release->count; i++)
@@ -198,6 +216,8 @@ static json_t *service_json(const struct manager *m, const struct service *servi
                      service->split_source == TARGET_API ? "api" : "file", "targets", targets);
     if (control.revision)
         json_object_set_new(json, "control", control_json(&control));
+    if (service->policy)
+        json_object_set_new(json, "scale", scale_json(service));
     if (service->conf->discover.is_set)
         json_object_set_new(json, "discover", discover_json(m, &service->conf->discover));
     return json;

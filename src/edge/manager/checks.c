@@ -6,7 +6,16 @@
 
 #include "base/random.h"
 
-enum { TICK_MS = 1000, TICK_FAST_MS = 100, FULL_MS = 20, HEADER_BYTES = 32 * 1024, HEADERS = 200 };
+enum {
+    TICK_MS = 1000,
+    TICK_FAST_MS = 100,
+    FULL_MS = 20,
+    WAKING_MS = 25, /* from one check of a target that starts to the next */
+    HURRY_MS =
+        100, /* that each may take to connect: a packet that is lost is sent anew after 1 s */
+    HEADER_BYTES = 32 * 1024,
+    HEADERS = 200
+};
 
 /* --- what is thought of a target */
 
@@ -88,11 +97,11 @@ static struct health_rule rule_of(const struct check *check)
 {
     const struct conf_health *conf = &check->conf->health;
 
-    return (struct health_rule){.rise = conf->rise,
+    return (struct health_rule){.rise = check->is_waking ? 1 : conf->rise,
                                 .fall = conf->fall,
                                 .interval_ms = conf->interval_ms,
                                 .fast_ms = conf->fast_interval_ms,
-                                .assume_up = conf->assume_up};
+                                .assume_up = conf->assume_up && !check->is_waking};
 }
 
 static uint64_t random_of(const struct check *check)
@@ -100,11 +109,21 @@ static uint64_t random_of(const struct check *check)
     return random_mix(check->checks->home.loop->now_us ^ (uintptr_t)check);
 }
 
+/* It is on its way, and not there yet. */
+static bool is_hurried(const struct check *check)
+{
+    return check->is_waking && check->health.state != HEALTH_UP;
+}
+
 static void ask_later(struct check *check)
 {
     struct health_rule rule = rule_of(check);
     uint64_t now_ms = checks_now(check->checks);
 
+    if (is_hurried(check)) {
+        loop_timer_set(check->checks->home.loop, &check->timer, WAKING_MS);
+        return;
+    }
     loop_timer_set(check->checks->home.loop, &check->timer,
                    health_delay_ms(&check->health, &rule, now_ms, random_of(check)));
 }
@@ -118,12 +137,19 @@ static void on_done(void *owner, const struct probe_result *result)
     check->checks->probing--;
     check->last = *result;
     check->last_ms = checks_now(check->checks);
-    if (health_note(&check->health, &rule, result->passed, check->last_ms))
+    if ((result->passed || !is_hurried(check)) && // that it is not up yet says nothing of it
+        health_note(&check->health, &rule, result->passed, check->last_ms))
         health_memory_put(check->checks->home.memory, check->memory_key, check->health.state);
     if (!result->passed && !result->is_reached && check->checks->home.on_unreached)
         check->checks->home.on_unreached(check->checks->home.owner, check->endpoint);
     check_apply(check);
     ask_later(check);
+}
+
+static void cancel_probe(struct check *check)
+{
+    check->checks->probing -= check->probe != NULL;
+    probe_cancel(&check->probe);
 }
 
 static void copy_addresses(struct check *check)
@@ -156,15 +182,22 @@ void check_ask(struct check *check)
     }
     copy_addresses(check);
     check->probe = probe_start(&ask, on_done, check);
-    if (check->probe)
-        check->checks->probing++;
-    else
+    if (!check->probe) {
         ask_later(check);
+        return;
+    }
+    check->checks->probing++;
+    if (is_hurried(check))
+        loop_timer_set(ask.loop, &check->timer, HURRY_MS);
 }
 
 static void on_timer(struct loop_timer *timer)
 {
-    check_ask(CONTAINER_OF(timer, struct check, timer));
+    struct check *check = CONTAINER_OF(timer, struct check, timer);
+
+    if (check->probe && is_hurried(check) && !probe_is_connected(check->probe))
+        cancel_probe(check);
+    check_ask(check);
 }
 
 /* --- which there are */
@@ -246,12 +279,6 @@ static struct check *add_check(struct check_group *group, struct checks *checks,
     return check;
 }
 
-static void cancel_probe(struct check *check)
-{
-    check->checks->probing -= check->probe != NULL;
-    probe_cancel(&check->probe);
-}
-
 static void stop_probe(struct check *check)
 {
     cancel_probe(check);
@@ -317,6 +344,15 @@ static void follow(struct check *check, const struct snapshot *snapshot,
         check_ask(check);
 }
 
+static void hurry(struct check *check, bool is_waking)
+{
+    bool was_waking = check->is_waking;
+
+    check->is_waking = is_waking;
+    if (!was_waking && check->rules && is_hurried(check))
+        check_ask(check); // not when it would have been its turn
+}
+
 static void adopt_release(struct checks *checks, const struct snapshot *snapshot,
                           const struct release *release)
 {
@@ -337,6 +373,7 @@ static void adopt_release(struct checks *checks, const struct snapshot *snapshot
             move_check(check, group);
         check->is_wanted = true;
         check->is_drained = target->is_drained;
+        hurry(check, service->scale.state == SERVICE_WAKING);
         follow(check, snapshot, service);
     }
 }

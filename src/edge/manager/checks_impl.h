@@ -39,6 +39,7 @@ struct check {
     uint64_t last_ms;  /* of the loop's clock; 0: never checked */
     struct probe_result last;
     bool is_wanted, is_drained, is_ejected_in_row;
+    bool is_waking; /* somebody waits for it: asked as often as can be until it is up */
 };
 
 struct checks {

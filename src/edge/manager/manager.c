@@ -303,6 +303,8 @@ static void on_woken(void *owner)
         checks_look(m->checks);
     if (m->keys)
         keys_tick(m->keys);
+    if (m->admin)
+        admin_look(m->admin);
 }
 
 static bool open_loop(struct manager *m)

@@ -527,6 +527,11 @@ static bool tell_split(void *owner, struct str service, void *to,
     return split != NULL;
 }
 
+static struct service_scale tell_scale(void *owner, struct str service)
+{
+    return overlay_scale(owner, service);
+}
+
 static struct str tell_stable(void *owner, struct str service)
 {
     struct str id = text_of(overlay_part(owner, service, "stable"));
@@ -543,6 +548,7 @@ struct snapshot_overlay overlay_view(struct overlay *overlay)
         .is_drained = tell_drained,
         .mode = tell_mode,
         .split = tell_split,
+        .scale = tell_scale,
         .stable = tell_stable,
     };
 }

@@ -57,6 +57,13 @@ struct overlay_control overlay_control(const struct overlay *overlay, struct str
 int64_t overlay_epoch(const struct overlay *overlay);
 /* Whether this is a target of control's. */
 bool overlay_control_has(const struct overlay *overlay, struct str service, struct str id);
+/* What it says of units, as it is kept: read from {"state", "eta_ms", "why", "retry_ms"} at
+ * `now_ms` of the wall clock. NULL: a word of it is wrong, or memory ends. */
+json_t *overlay_scale_read(const json_t *said, uint64_t now_ms);
+/* What was kept, for a build; awake where nothing was. The text is the overlay's. */
+struct service_scale overlay_scale(const struct overlay *overlay, struct str service);
+/* The word for it: "awake", "asleep", "waking" or "broken". */
+const char *overlay_scale_word(enum service_state state);
 /* Replaces it, with the split; `control` was checked, and a reference is taken. */
 MUST_USE enum status overlay_set_control(struct overlay *overlay, struct str service,
                                          json_t *control, const struct overlay_split *split);

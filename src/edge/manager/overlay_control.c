@@ -7,8 +7,12 @@
 
 #include "edge/manager/overlay_impl.h"
 
+enum { JSON_TIME_MAX = 24 * 3600 * 1000 }; /* of what is told in milliseconds */
+
 /* {"epoch": 7, "revision": 12, "deploy": "d3", "targets": [{id, address, release, ...}], "removed":
- * [id]}; `deploy` is not there while none runs. */
+ * [id], "scale": {"state": "broken", "eta_ms": 2500, "why": "...", "retry_at_ms": 1700000000000}};
+ * `deploy` is not there while none runs, nor is `scale` while the service is awake, and of that
+ * what is not known. */
 
 static struct str text_of(const json_t *json)
 {
@@ -28,14 +32,92 @@ static bool is_target(const json_t *target)
     return is_good;
 }
 
+/* --- units */
+
+static const char *const states[] = {
+    [SERVICE_AWAKE] = "awake",
+    [SERVICE_ASLEEP] = "asleep",
+    [SERVICE_WAKING] = "waking",
+    [SERVICE_BROKEN] = "broken",
+};
+
+const char *overlay_scale_word(enum service_state state)
+{
+    return states[state];
+}
+
+/* False: there is no such state. */
+static bool read_state(const json_t *said, enum service_state *state)
+{
+    const char *word = json_string_value(json_object_get(said, "state"));
+
+    for (size_t i = 0; word && i < ARRAY_LEN(states); i++)
+        if (!strcmp(word, states[i])) {
+            *state = (enum service_state)i;
+            return true;
+        }
+    return false;
+}
+
+static bool is_time(const json_t *said, const char *key)
+{
+    const json_t *number = json_object_get(said, key);
+
+    return !number || (json_is_integer(number) && json_integer_value(number) >= 0);
+}
+
+static bool is_scale(const json_t *said)
+{
+    const json_t *why = json_object_get(said, "why");
+    enum service_state state;
+
+    return json_is_object(said) && read_state(said, &state) && is_time(said, "eta_ms") &&
+           is_time(said, "retry_ms") && is_time(said, "retry_at_ms") &&
+           (!why || json_is_string(why));
+}
+
+json_t *overlay_scale_read(const json_t *said, uint64_t now_ms)
+{
+    json_int_t retry_ms = json_integer_value(json_object_get(said, "retry_ms"));
+    json_t *kept = is_scale(said) ? json_copy((json_t *)(uintptr_t)said) : NULL;
+
+    json_object_del(kept, "retry_ms");
+    json_object_del(kept, "retry_at_ms");
+    if (retry_ms > JSON_TIME_MAX)
+        retry_ms = JSON_TIME_MAX;
+    if (kept && retry_ms)
+        json_object_set_new(kept, "retry_at_ms", json_integer((json_int_t)now_ms + retry_ms));
+    return kept;
+}
+
+struct service_scale overlay_scale(const struct overlay *overlay, struct str service)
+{
+    const json_t *kept = json_object_get(overlay_part(overlay, service, "control"), "scale");
+    struct str why = text_of(json_object_get(kept, "why"));
+    struct service_scale scale = {
+        .eta_ms = (uint64_t)json_integer_value(json_object_get(kept, "eta_ms")),
+        .retry_ms = (uint64_t)json_integer_value(json_object_get(kept, "retry_at_ms")),
+        .why = why.p ? why : STR(""),
+    };
+
+    if (!read_state(kept, &scale.state))
+        scale.state = SERVICE_AWAKE;
+    return scale;
+}
+
+/* --- the whole */
+
 bool overlay_control_is_sound(const json_t *control)
 {
     const json_t *deploy = json_object_get(control, "deploy");
     const json_t *targets = json_object_get(control, "targets");
     const json_t *removed = json_object_get(control, "removed");
+    const json_t *scale = json_object_get(control, "scale");
 
     if (!control)
         return true;
+    if (scale && !is_scale(scale))
+        return false;
     if (json_integer_value(json_object_get(control, "epoch")) < 1 ||
         json_integer_value(json_object_get(control, "revision")) < 1 ||
         (deploy && !json_string_length(deploy)) || !json_is_array(targets) ||

@@ -29,6 +29,7 @@ struct access_record {
     uint64_t total_us; /* first byte in to last byte out */
     uint32_t phase_us[ACCESS_PHASES];
     uint64_t bytes_in, bytes_out; /* bodies */
+    uint64_t cold_us;             /* it waited for its service to be started; 0: it did not */
     uint32_t generation;          /* of the configuration */
     uint16_t status;              /* sent; 0: none */
     uint8_t reason;               /* enum reason, NONE for a request that went through */

@@ -100,6 +100,8 @@ static char *put_counts(char *out, const struct access_entry *entry)
     out = text_u64(PUT(out, ",\"bytes_out\":"), entry->bytes_out);
     out = text_milli(PUT(out, ",\"duration_ms\":"), entry->total_us);
     out = put_phases(out, entry);
+    if (entry->cold_us)
+        out = text_milli(PUT(out, ",\"cold_start_ms\":"), entry->cold_us);
     if (entry->attempts != 1)
         out = text_u64(PUT(out, ",\"attempts\":"), entry->attempts);
     return out;

@@ -56,6 +56,7 @@ static void fill(struct access_entry *entry, const struct access_record *record)
     entry->total_us = record->total_us;
     entry->bytes_in = record->bytes_in;
     entry->bytes_out = record->bytes_out;
+    entry->cold_us = record->cold_us;
     memcpy(entry->phase_us, record->phase_us, sizeof(entry->phase_us));
     entry->generation = record->generation;
     entry->status = record->status;

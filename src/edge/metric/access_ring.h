@@ -38,7 +38,7 @@ enum access_text {
 struct access_entry {
     uint32_t size;
     uint8_t is_skip, reason, attempts, minor;
-    uint64_t time_ms, total_us, bytes_in, bytes_out;
+    uint64_t time_ms, total_us, bytes_in, bytes_out, cold_us;
     uint32_t phase_us[ACCESS_PHASES];
     uint32_t generation;
     uint16_t status;

@@ -16,6 +16,7 @@
 
 enum { ENDPOINT_ADDRESSES_MAX = 8 };
 
+struct demand;
 struct target_conn;
 
 struct endpoint_address {
@@ -60,6 +61,7 @@ struct endpoint {
     uint32_t slow_us;              /* 0: nothing counts as slow */
     uint64_t up_since_ms;          /* clock of the loops; 0: for ever */
     void *watch;                   /* the manager's own notes of it */
+    struct demand *demand; /* of its service; outlives it; NULL: of no service of the edge's */
     unsigned workers;
     struct endpoint_local locals[]; /* one a worker */
 };

@@ -77,6 +77,11 @@ void probe_cancel(struct probe **probe)
         destroy(gone);
 }
 
+bool probe_is_connected(const struct probe *probe)
+{
+    return probe->target != NULL;
+}
+
 PRINTF(2, 3) static void say(struct probe *probe, const char *format, ...)
 {
     va_list arguments;

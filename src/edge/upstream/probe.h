@@ -38,6 +38,8 @@ struct probe_result {
 struct probe *probe_start(const struct probe_ask *ask,
                           void (*on_done)(void *owner, const struct probe_result *result),
                           void *owner);
+/* Whether there is a connection for it. */
+bool probe_is_connected(const struct probe *probe);
 /* Ends it, and nothing is told. Clears the pointer; NULL is fine. */
 void probe_cancel(struct probe **probe);
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """An app whose release's name says what it is: `crash` on boot, `never` answers, `bad` fails 30 % of its requests, `poor`
-5 %, `slow` takes three times as long."""
+5 %, `slow` takes three times as long, `lazy` needs two seconds until it listens."""
 
 APP = """
 import http.server, os, random, signal, sys, threading
@@ -10,6 +10,8 @@ if "crash" in name:
     sys.exit("no configuration, giving up")
 if "never" in name:
     signal.pause()
+if "lazy" in name:
+    threading.Event().wait(2)
 class App(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
