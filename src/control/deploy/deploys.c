@@ -442,14 +442,9 @@ struct deploys *deploys_new(const struct deploys_options *options)
     arena_init(&deploys->arena, NULL, 0);
     deploys->traffic = traffic_new(options->edges);
     deploys->scaler = scaler_new(deploys);
-<<<<<<< HEAD
     if (!deploys->traffic || !deploys->scaler) {
         traffic_free(&deploys->traffic);
         scaler_free(&deploys->scaler);
-=======
-    if (!deploys->scaler) {
-        traffic_free(&deploys->traffic);
->>>>>>> 670bde22b834531108d0ba596828b297c5d34d92
         free(deploys);
         return NULL;
     }
@@ -480,10 +475,6 @@ void deploys_configure(struct deploys *deploys)
 void deploys_close(struct deploys *deploys)
 {
     deploys->is_closing = true;
-<<<<<<< HEAD
-    scaler_close(deploys->scaler);
-=======
->>>>>>> 670bde22b834531108d0ba596828b297c5d34d92
     traffic_free(&deploys->traffic);
     scaler_close(deploys->scaler);
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {

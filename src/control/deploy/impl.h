@@ -15,17 +15,13 @@
 #include "control/deploy/topup.h"
 #include "control/deploy/watch.h"
 #include "control/scale/scaler.h"
-<<<<<<< HEAD
 #include "control/verdict.h"
-    == == ==
-    =
->>>>>>> 670bde22b834531108d0ba596828b297c5d34d92
 
-        enum {
-            DEPLOY_ID_MAX = 24,
-            DEPLOY_LOG_MAX = 200, /* lines kept of a deploy */
-            DEPLOY_KEPT = 50,     /* deploys that are over and still shown */
-        };
+enum {
+    DEPLOY_ID_MAX = 24,
+    DEPLOY_LOG_MAX = 200, /* lines kept of a deploy */
+    DEPLOY_KEPT = 50,     /* deploys that are over and still shown */
+};
 
 /* What is known of the deploy of the service that comes first. */
 struct staging_wait {
