@@ -26,7 +26,8 @@ static const char usage[] =
 static const char help[] =
     "\n"
     "Puts a release in the place of the one that serves, by the strategy of the service or by\n"
-    "--strategy (bluegreen, canary, rolling, recreate, platform); with --plan it says what it would\n"
+    "--strategy (bluegreen, canary, rolling, recreate, platform); with --plan it says what it "
+    "would\n"
     "do, and does nothing. It waits until users are on the\n"
     "new release and safe, or back on the old one, and says why. In a terminal it draws the step,\n"
     "the shares, requests, failures and latencies of both releases, and the verdict; elsewhere it\n"
