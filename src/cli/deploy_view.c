@@ -146,6 +146,15 @@ static void put_release(struct deploy_view *view, const json_t *verdict, const s
         latency_text(verdict, 2, row->side, latency[2]));
 }
 
+static void put_probes(struct deploy_view *view, const json_t *verdict)
+{
+    long long probes = show_number(json_object_get(verdict, "old"), "probes") +
+                       show_number(json_object_get(verdict, "new"), "probes");
+
+    if (probes)
+        put(view, "  %lld of these requests are our own, since there were too few", probes);
+}
+
 static void put_verdict(struct deploy_view *view, const json_t *deploy, const json_t *verdict)
 {
     const char *outcome = show_text(verdict, "outcome"), *new = show_text(deploy, "release");
@@ -177,6 +186,7 @@ void deploy_view_draw(struct deploy_view *view, const json_t *deploy, const char
             "requests", "failed", "", "p50 ms", "p90 ms", "p99 ms");
         put_release(view, verdict, &(struct row){show_text(deploy, "old"), "old", 100 - percent});
         put_release(view, verdict, &(struct row){show_text(deploy, "release"), "new", percent});
+        put_probes(view, verdict);
         put_verdict(view, deploy, verdict);
     }
     json_array_foreach(json_object_get(deploy, "waiting_for"), i, each)

@@ -280,6 +280,7 @@ static void enter(const struct ask *ask, struct deploy *deploy)
     if (!json_object_get(managed->record, "stable"))
         json_object_set_new(managed->record, "stable", json_string(ask->old));
     managed->deploy = deploy;
+    judge_begin(managed);
     deploy->next = ask->deploys->all;
     ask->deploys->all = deploy;
     deploy_log(deploy, "release %s of %s, in place of %s; by %s", deploy->release, deploy->service,

@@ -127,6 +127,12 @@ static void note_window(struct window *window, const struct verdict_side *fresh)
         count(&window->clients[at][i], &fresh->clients[i]);
 }
 
+void judge_begin(struct managed *managed)
+{
+    for (uint32_t i = 0; i < managed->watch_count; i++)
+        managed->watches[i].old.has_counters = managed->watches[i].new.has_counters = false;
+}
+
 void judge_take(struct deploy *deploy, struct watch *watch, const json_t *counters)
 {
     json_int_t instance = json_integer_value(json_object_get(counters, "instance"));

@@ -14,6 +14,7 @@
 enum { DEPLOY_WINDOW_S = 10 /* of what is looked at for a hard stop */ };
 
 struct deploy;
+struct managed;
 struct watch;
 
 struct window {
@@ -21,6 +22,8 @@ struct window {
     struct verdict_count all[DEPLOY_WINDOW_S], clients[DEPLOY_WINDOW_S][VERDICT_CLIENTS];
 };
 
+/* A deploy begins: its releases are others than those of the one before. */
+void judge_begin(struct managed *managed);
 /* Takes what an edge has counted since it was last asked. */
 void judge_take(struct deploy *deploy, struct watch *watch, const json_t *counters);
 /* What is to be thought of the new release now. */
