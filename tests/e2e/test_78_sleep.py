@@ -81,8 +81,11 @@ def test_sporadic_requests_are_all_answered(shop):
     until(lambda: s.gw.stderr().count("goes to sleep") >= 2, "it slept between them", WAIT)
 
 
-def test_words(asleep):
-    s = asleep()
+def test_words(shop):
+    s = shop({**SLEEPY, "idle": "1h"})
+    assert s.deploy("v1").code == 0
+    assert s.gw.cli("sleep", "shop").code == 0
+    s.sleeps()
     assert s.gw.cli("wake", "shop").code == 0
     s.wait_state("awake")
     s.wait_ready(1)

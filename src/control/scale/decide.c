@@ -133,10 +133,10 @@ static uint32_t needed_by_load(const struct view *view)
     return most(is_asked ? view->by_stable : view->state->wanted, 1);
 }
 
-/* The last one goes when all of the idle time is known to have been so. */
+/* The last one goes when all of the idle time is known to have been so, since it was woken last. */
 static bool may_sleep(const struct view *view)
 {
-    return !view->bounds.min &&
+    return !view->bounds.min && view->now->now_s - view->now->woken_s >= view->policy->idle_s &&
            scale_load_is_idle(&view->now->samples, view->now->now_s, view->policy->idle_s);
 }
 

@@ -129,6 +129,7 @@ static void live(struct managed *managed)
     struct life_seen seen;
 
     units_look(managed, &units);
+    scaled->ready = count_up(managed, scaled->ready);
     seen = (struct life_seen){
         .now_ms = (int64_t)clock_wall_ms(),
         .is_up = count_up(managed, 0) > 0,
