@@ -83,21 +83,15 @@ static bool is_plain(struct str s, size_t len_max)
     return s.len > 0 && s.len <= len_max;
 }
 
-static bool begins(struct str s, const char *prefix)
-{
-    size_t len = strlen(prefix);
-
-    return s.len > len && !memcmp(s.p, prefix, len);
-}
-
 /* The token goes with each request. */
 static void check_api(struct diag *diag, const struct conf_text *api)
 {
     if (!api->s.len || !conf_check_text(diag, api))
         return;
-    if (!begins(api->s, "https://") && !begins(api->s, "http://")) {
+    if (!conf_url_begins(api->s, "https://") && !conf_url_begins(api->s, "http://")) {
         diag_error(diag, api->at, "the url of the API begins with https:// or http://");
-    } else if (begins(api->s, "http://") && !begins(api->s, "http://_api.internal:") &&
+    } else if (conf_url_begins(api->s, "http://") &&
+               !conf_url_begins(api->s, "http://_api.internal:") &&
                !conf_url_is_near(api->s, "http://")) {
         diag_error(diag, api->at,
                    "the token goes to the API: without TLS only on loopback and to _api.internal");

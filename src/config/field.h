@@ -69,7 +69,6 @@ struct field {
     const struct field *fields;  /* OBJECT, MAP, and the object form of CUSTOM */
     const struct field *element; /* LIST: one field without name, its offset 0 */
     const char *const *words;    /* ENUM: NULL-terminated; the value is the index */
-    const char *const *later;    /* ENUM: words that this version does not support; or NULL */
     uint64_t min, max; /* of the number, in the unit kept; max 0: what the member can hold */
     /* CUSTOM: fills the member; false when it reported an error. */
     bool (*decode)(struct decoder *decoder, const struct field *field, const struct node *node,

@@ -195,8 +195,6 @@ bool field_scalar_enum(struct decoder *decoder, const struct field *field, const
         store(member, field->size, (uint64_t)index);
         return true;
     }
-    if (find_word(field->later, node->text) >= 0)
-        return field_wrong(decoder, node, "is not supported by this version");
     field_wrong(decoder, node, "is not a choice here");
     hint_words(decoder, field, node);
     return false;

@@ -157,8 +157,8 @@ static struct str said_stable(const struct service *service, const struct snapsh
                                       : STR("");
 }
 
-/* Those of the file, the stable one though it may have no target now, and those that targets were
- * added to. */
+/* Those of the file, the stable one where nothing runs now, and those that targets were added to.
+ */
 static bool list_releases(struct service *service, const struct wishes *wishes)
 {
     const struct conf_service *conf = service->conf;
@@ -170,7 +170,7 @@ static bool list_releases(struct service *service, const struct wishes *wishes)
         is_good &= add_release(service, arena, conf->releases[i].name.s);
     if (!conf->release_count)
         is_good &= add_release(service, arena, STR(CONF_STABLE));
-    if (stable.len)
+    if (stable.len && !wishes->count)
         is_good &= add_release(service, arena, stable);
     for (uint32_t i = 0; i < wishes->count; i++)
         is_good &= add_release(service, arena, wishes->items[i].target.release);

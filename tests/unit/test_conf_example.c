@@ -168,7 +168,7 @@ static void reference_names_every_key(void **state)
 {
     static const char *const lines[] = {
         "| `workers` | number, `auto` | `auto` |",
-        "| `role` | `all`, `edge` | `all` |",
+        "| `role` | `all`, `edge`, `control` | `all` |",
         "## `listeners[]`",
         "## `services.NAME.targets[]`",
         "| `address` | address | required |",
