@@ -23,9 +23,7 @@ struct conf_service;
 struct outbound;
 struct unit_client;
 
-/* Of an id and of a release: 1 to 63 of a-z, A-Z, 0-9, "_", "-" and ".", none of the last two
- * first.
- */
+/* Of an id and of a release: 1 to 63 of a-z, A-Z, 0-9, "_", "-" and "."; "." and "-" not first. */
 enum { PROVIDER_ID_MAX = 63 };
 
 enum provider_fault {

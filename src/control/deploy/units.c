@@ -13,24 +13,10 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
-#include "control/deploy/impl.h"
+#include "control/deploy/unit.h"
 #include "control/say.h"
 
 enum { LIST_MS = 500, IDLE_MS = 3000, BACKOFF_MS = 1000, BACKOFF_MAX_MS = 60 * 1000, SHOWN = 80 };
-
-/* One that is there, or shall be. */
-struct unit {
-    struct unit *next;
-    struct managed *managed;
-    char id[PROVIDER_ID_MAX + 1], release[PROVIDER_ID_MAX + 1], address[64], why[160];
-    enum provider_state state;
-    bool is_listed, is_wanted, is_busy;
-    bool is_tried;               /* a start of it ended, and not for a passing reason */
-    bool is_left;                /* neither started nor stopped: the platform does it */
-    int64_t started_ms, next_ms; /* wall clock; monotonic: not before it */
-    int64_t leaving_ms;          /* monotonic: no edge has it since; 0: it stays */
-    uint32_t failures;           /* in a row */
-};
 
 static int64_t now(void)
 {
@@ -173,9 +159,7 @@ static void make_id(const struct managed *managed, const char *release, uint32_t
     snprintf(id, PROVIDER_ID_MAX + 1, "u%08x-%.40s-%u", hash, release, number);
 }
 
-/* How many units of a release are to run now. */
-static uint32_t count_of(const struct managed *managed, const char *release,
-                         enum deploy_units *units)
+uint32_t units_count(const struct managed *managed, const char *release, enum deploy_units *units)
 {
     const struct deploy *deploy = managed->deploy;
     struct deploy_wants wants;
@@ -208,7 +192,7 @@ static void want(struct managed *managed)
     json_object_foreach(json_object_get(managed->record, "releases"), release, targets)
     {
         enum deploy_units units;
-        uint32_t count = count_of(managed, release, &units);
+        uint32_t count = units_count(managed, release, &units);
 
         for (uint32_t i = 1; i <= count; i++) {
             char id[PROVIDER_ID_MAX + 1];
@@ -274,19 +258,6 @@ static void stop(struct unit *unit, bool is_removed)
     unit->managed->provider->stop(unit->managed->self, &how, (struct provider_call){on_done, unit});
 }
 
-static bool runs(const struct unit *unit)
-{
-    return unit->is_listed && (unit->state == PROVIDER_STARTING || unit->state == PROVIDER_RUNNING);
-}
-
-/* A new release that ends while it is waited for has failed: it is not tried again and again. */
-static bool is_on_probation(const struct unit *unit)
-{
-    const struct deploy *deploy = unit->managed->deploy;
-
-    return deploy && !strcmp(unit->release, deploy->release) && deploy->state.phase <= DEPLOY_SMOKE;
-}
-
 static bool has_to_restart(const struct unit *unit)
 {
     const struct deploy *deploy = unit->managed->deploy;
@@ -323,7 +294,7 @@ static bool is_spare(const struct unit *unit)
 
     return managed->scaled && json_object_get(releases, unit->release) &&
            watch_wants(managed, unit->release) &&
-           count_of(managed, unit->release, &units) == managed->instances;
+           units_count(managed, unit->release, &units) == managed->instances;
 }
 
 /* A spare one goes when no edge has its address, and its requests have had their time. */
@@ -335,7 +306,8 @@ static bool has_left(struct unit *unit, bool is_live)
     }
     if (!unit->leaving_ms)
         unit->leaving_ms = now();
-    return !is_spare(unit) || !runs(unit) || scaler_lets_go(unit->managed, unit->leaving_ms, now());
+    return !is_spare(unit) || !unit_runs(unit) ||
+           scaler_lets_go(unit->managed, unit->leaving_ms, now());
 }
 
 /* One that is not wanted; it rests where that helps. */
@@ -358,10 +330,10 @@ static void tend(struct unit *unit, bool is_live)
         unit->leaving_ms = 0;
     if (!unit->is_wanted)
         dismiss(unit, is_live);
-    else if (runs(unit) && has_to_restart(unit))
+    else if (unit_runs(unit) && has_to_restart(unit))
         stop(unit, false);
-    else if (!runs(unit) && now() >= unit->next_ms && unit->state != PROVIDER_STOPPING &&
-             !(is_on_probation(unit) && unit->is_tried))
+    else if (!unit_runs(unit) && now() >= unit->next_ms && unit->state != PROVIDER_STOPPING &&
+             !(unit_is_on_probation(unit) && unit->is_tried))
         start(unit);
 }
 
@@ -430,7 +402,7 @@ static json_t *addresses_now(const struct managed *managed, const char *release,
     bool is_new =
         deploy && !strcmp(release, deploy->release) && deploy->state.phase <= DEPLOY_START;
     enum deploy_units units;
-    uint32_t count = count_of(managed, release, &units);
+    uint32_t count = units_count(managed, release, &units);
 
     if (managed->scaled && !is_new)
         return addresses_scaled(managed, release, before, count);
@@ -462,81 +434,6 @@ bool units_adopt(struct managed *managed)
         json_decref(now_at);
     }
     return is_changed;
-}
-
-/* --- what is seen */
-
-static bool is_gone(const struct managed *managed, const char *release)
-{
-    for (const struct unit *unit = managed->units; unit; unit = unit->next)
-        if (!strcmp(unit->release, release) && (unit->is_listed || unit->is_busy))
-            return false;
-    return true;
-}
-
-/* A new one has ended before anybody used it. */
-static bool has_failed(const struct unit *unit)
-{
-    return is_on_probation(unit) && unit->is_tried && !unit->is_busy && !runs(unit) &&
-           (unit->state == PROVIDER_FAILED || unit->state == PROVIDER_STOPPED);
-}
-
-/* What is wrong with the platform, if nothing else is. */
-static const char *trouble_of(const struct managed *managed, const char *why)
-{
-    return !why && managed->is_unlisted && *managed->trouble ? managed->trouble : why;
-}
-
-void units_see(struct deploy *deploy, struct deploy_seen *seen)
-{
-    struct managed *managed = deploy->managed;
-    enum deploy_units units;
-    uint32_t running = 0, count = count_of(managed, deploy->release, &units);
-
-    if (!deploy->plan.has_units)
-        return;
-    seen->units = DEPLOY_RUNS;
-    seen->why = trouble_of(managed, seen->why);
-    seen->is_new_gone &= managed->is_listed && is_gone(managed, deploy->release);
-    seen->is_old_gone &= managed->is_listed && is_gone(managed, deploy->old);
-    for (const struct unit *unit = managed->units; unit; unit = unit->next) {
-        if (strcmp(unit->release, deploy->release) != 0 || !unit->is_wanted)
-            continue;
-        running += runs(unit) && unit->state == PROVIDER_RUNNING;
-        if (has_failed(unit)) {
-            seen->units = DEPLOY_BAD;
-            seen->why = unit->why;
-        }
-    }
-    if (seen->units != DEPLOY_BAD && managed->is_listed && count && running >= count)
-        seen->units = DEPLOY_GOOD;
-}
-
-void units_look(const struct managed *managed, struct units_sight *sight)
-{
-    const char *stable = json_string_value(json_object_get(managed->record, "stable"));
-
-    *sight = (struct units_sight){.why = NULL};
-    for (const struct unit *unit = managed->units; unit; unit = unit->next) {
-        bool has_ended = unit->state == PROVIDER_FAILED || unit->state == PROVIDER_STOPPED;
-        bool is_stable = stable && !strcmp(unit->release, stable);
-
-        sight->paid += runs(unit) || (unit->is_listed && unit->state == PROVIDER_STOPPING);
-        sight->running += is_stable && runs(unit);
-        if (is_stable && unit->is_wanted && !unit->is_busy && has_ended &&
-            unit->failures >= sight->failures) {
-            sight->failures = unit->failures;
-            sight->why = unit->why;
-        }
-    }
-}
-
-void units_forgive(struct managed *managed)
-{
-    for (struct unit *unit = managed->units; unit; unit = unit->next) {
-        unit->failures = 0;
-        unit->next_ms = 0;
-    }
 }
 
 /* --- life */
