@@ -559,7 +559,7 @@ def test_people_keep_out_of_a_deploy(shop, origins):
     {"targets": [{}]}, {"targets": [{"address": "127.0.0.1:1"}]}, {"targets": [5]}, {"removed": 5}, {"removed": [5]},
     {"targets": [{"address": "x", "release": "42"}]}, {"targets": [{"address": "127.0.0.1:1", "release": "a b"}]},
     {"targets": [{"address": "127.0.0.1:1", "release": "42"}] * 2}, {"split": None}, {"split": {}}, {"split": {"43": 1}},
-    {"split": {"stable": 0}}, {"split": {"stable": -1}}, {"split": {"stable": 1.5}}, {"stable": "43"}, {"stable": None},
+    {"split": {"stable": 0}}, {"split": {"stable": -1}}, {"split": {"stable": 1.5}}, {"stable": "4 3"}, {"stable": None},
     {"targets": [{"address": f"127.0.0.1:{n}", "release": f"r{n}"} for n in range(1, 8)]},
 ])
 def test_malformed_words_of_control(shop, wrong):

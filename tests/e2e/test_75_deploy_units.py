@@ -102,7 +102,7 @@ def test_one_that_fails_its_requests(shop):
     assert s.deploy("v1").code == 0
     with Load(s.gw) as load:
         done = s.deploy("bad")
-    assert done.code == 1 and "release v1 serves" in done.err, done
+    assert done.code == 1 and "release v1 serves" in done.err, done.out + done.err
     assert not load.wrong
     s.runs("v1", "v1")
 
@@ -198,7 +198,7 @@ def test_recreate_leaves_a_gap_and_goes_back(shop):
     s = shop({"strategy": "recreate", "healthy": "2s"}, instances=1, hold={"timeout": "20s"})
     assert s.deploy("v1").code == 0
     done = s.deploy("never")
-    assert done.code == 1 and "release v1 serves" in done.err, done
+    assert done.code == 1 and "release v1 serves" in done.err, done.out + done.err
     s.serves("v1")
     assert s.deploy("v2").code == 0
     s.serves("v2")

@@ -37,6 +37,6 @@ static inline bool unit_is_on_probation(const struct unit *unit)
 }
 
 /* How many units of a release are to run now. */
-uint32_t units_count(const struct managed *managed, const char *release, enum deploy_units *units);
+uint32_t units_wanted(const struct managed *managed, const char *release, enum deploy_units *units);
 
 #endif

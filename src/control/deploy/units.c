@@ -159,7 +159,7 @@ static void make_id(const struct managed *managed, const char *release, uint32_t
     snprintf(id, PROVIDER_ID_MAX + 1, "u%08x-%.40s-%u", hash, release, number);
 }
 
-uint32_t units_count(const struct managed *managed, const char *release, enum deploy_units *units)
+uint32_t units_wanted(const struct managed *managed, const char *release, enum deploy_units *units)
 {
     const struct deploy *deploy = managed->deploy;
     struct deploy_wants wants;
@@ -192,7 +192,7 @@ static void want(struct managed *managed)
     json_object_foreach(json_object_get(managed->record, "releases"), release, targets)
     {
         enum deploy_units units;
-        uint32_t count = units_count(managed, release, &units);
+        uint32_t count = units_wanted(managed, release, &units);
 
         for (uint32_t i = 1; i <= count; i++) {
             char id[PROVIDER_ID_MAX + 1];
@@ -294,7 +294,7 @@ static bool is_spare(const struct unit *unit)
 
     return managed->scaled && json_object_get(releases, unit->release) &&
            watch_wants(managed, unit->release) &&
-           units_count(managed, unit->release, &units) == managed->instances;
+           units_wanted(managed, unit->release, &units) == managed->instances;
 }
 
 /* A spare one goes when no edge has its address, and its requests have had their time. */
@@ -402,7 +402,7 @@ static json_t *addresses_now(const struct managed *managed, const char *release,
     bool is_new =
         deploy && !strcmp(release, deploy->release) && deploy->state.phase <= DEPLOY_START;
     enum deploy_units units;
-    uint32_t count = units_count(managed, release, &units);
+    uint32_t count = units_wanted(managed, release, &units);
 
     if (managed->scaled && !is_new)
         return addresses_scaled(managed, release, before, count);

@@ -29,7 +29,7 @@ void units_see(struct deploy *deploy, struct deploy_seen *seen)
 {
     struct managed *managed = deploy->managed;
     enum deploy_units units;
-    uint32_t running = 0, count = units_count(managed, deploy->release, &units);
+    uint32_t running = 0, count = units_wanted(managed, deploy->release, &units);
 
     if (!deploy->plan.has_units)
         return;

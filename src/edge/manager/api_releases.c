@@ -58,6 +58,14 @@ static const char *take_id(struct plan *plan, struct str id)
     return NULL;
 }
 
+static bool is_known(const struct plan *plan, struct str id)
+{
+    for (uint32_t i = 0; i < plan->id_count; i++)
+        if (str_same(plan->ids[i], id))
+            return true;
+    return false;
+}
+
 static bool has_target(const json_t *list, struct str id)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -117,7 +125,7 @@ static const char *read_split(const json_t *split, const json_t *stable, struct 
     plan->split.stable = (struct str){json_string_value(stable), json_string_length(stable)};
     if (!conf_release_is_id(plan->split.stable))
         return "\"stable\" is a release's id";
-    if (take_id(plan, plan->split.stable)) // it may have no target now
+    if (take_id(plan, plan->split.stable)) // one that has been stopped has no target
         return "a service has at most 8 releases";
     if (!json_is_object(split) || json_object_size(split) > SERVICE_RELEASES_MAX)
         return "\"split\" is an object of releases and their shares";
@@ -126,8 +134,8 @@ static const char *read_split(const json_t *split, const json_t *stable, struct 
         struct str id = {key, strlen(key)};
         json_int_t share = json_integer_value(value);
 
-        if (!conf_release_is_id(id) || take_id(plan, id))
-            return "the split has a key that is no release's id, or too many";
+        if (!is_known(plan, id))
+            return "the split has a release that there is not";
         if (!json_is_integer(value) || share < 0 || share > CONF_SHARE_MAX)
             return "a share is a whole number to 1000000";
         plan->shares[plan->split.count++] = (struct overlay_share){id, (uint32_t)share};
