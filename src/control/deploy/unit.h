@@ -23,6 +23,7 @@ struct unit {
     uint32_t failures;           /* in a row */
 };
 
+/* It does, or is about to. */
 static inline bool unit_runs(const struct unit *unit)
 {
     return unit->is_listed && (unit->state == PROVIDER_STARTING || unit->state == PROVIDER_RUNNING);
