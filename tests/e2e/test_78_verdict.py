@@ -83,10 +83,10 @@ def test_one_client_in_a_loop_fails_no_release(shop):  # noqa: F811
     with Crowd(s.gw) as crowd:
         until(lambda: len(crowd.of("2")) > 5, "clients of the canary", WAIT)
         crowd.paths[crowd.of("2")[0]] = ("/bad", 300)  # more than all others of the canary together
-        until(lambda: seen(s, ident)["new"]["failures"] > 1500, "it fails", WAIT)
+        until(lambda: max(300, seen(s, ident)["new"]["requests"] / 2) < seen(s, ident)["new"]["failures"],
+              "most of what the canary gets fails", WAIT)
         verdict = seen(s, ident)
         assert verdict["outcome"] == "unsure" and s.show(ident)["phase"] == "watching", verdict
-        assert verdict["new"]["failures"] * 2 > verdict["new"]["requests"]
         for address in crowd.of("2"):
             crowd.paths[address] = ("/bad", 40)
         assert "fail" in s.wait_outcome(ident, "failed")["why"]
