@@ -204,6 +204,7 @@ static bool open_parts(struct control *control, const struct conf *conf)
                                        .outbound = control->outbound,
                                        .edges = control->edges,
                                        .store = control->store,
+                                       .journal = control->journal,
                                        .units = control->units,
                                        .config = control->options->config,
                                        .world = control->options->world};

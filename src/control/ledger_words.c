@@ -139,6 +139,41 @@ static void backup_work(const struct words *w)
     snprintf(w->text, LEDGER_WORDS, "the backup to %s works again", text_of(w->after, "url"));
 }
 
+/* --- scaling */
+
+static void scale(const struct words *w)
+{
+    snprintf(w->text, LEDGER_WORDS, "from %lld to %lld units", number_of(w->before, "units"),
+             number_of(w->after, "units"));
+    add_why(w);
+}
+
+static void fall_asleep(const struct words *w)
+{
+    snprintf(w->text, LEDGER_WORDS, "asleep: no unit runs until somebody asks");
+}
+
+static void wake(const struct words *w)
+{
+    snprintf(w->text, LEDGER_WORDS, "woken");
+}
+
+static void be_awake(const struct words *w)
+{
+    snprintf(w->text, LEDGER_WORDS, "awake, after %lld ms", number_of(w->after, "took_ms"));
+}
+
+static void break_down(const struct words *w)
+{
+    snprintf(w->text, LEDGER_WORDS, "cannot be woken");
+    add_why(w);
+}
+
+static void cap(const struct words *w)
+{
+    snprintf(w->text, LEDGER_WORDS, "no more units: %s", text_of(w->after, "text"));
+}
+
 /* --- the rest */
 
 static void forget_edge(const struct words *w)
@@ -213,7 +248,9 @@ static const struct {
     {"deploy.live", live},        {"deploy.done", done},       {"deploy.undone", undone},
     {"deploy.ask", ask},          {"deploy.restart", restart}, {"edge.forget", forget_edge},
     {"ledger.gap", gap},          {"effect", effect},          {"backup.fail", backup_fail},
-    {"backup.work", backup_work},
+    {"backup.work", backup_work}, {"service.scale", scale},    {"service.sleep", fall_asleep},
+    {"service.wake", wake},       {"service.awake", be_awake}, {"service.broken", break_down},
+    {"budget.units", cap},
 };
 
 bool ledger_words(const json_t *entry, char text[LEDGER_WORDS])

@@ -36,6 +36,7 @@ def test_a_number_that_is_set(shop):
     assert done.code == 0 and "shop is awake: 1 of 3 units are up" in done.out, done
     s.wait_ready(3)
     assert len(s.apps()) == 3
+    until(lambda: "from 1 to 3 units: somebody said so" in s.gw.cli("history", "shop").out, "the ledger", WAIT)
     assert "it is awake: 3 of 3 units are up" in s.gw.cli("status").out
     before = set(s.apps())
     s.kill_control()

@@ -24,6 +24,7 @@ struct deploys_options {
     struct outbound *outbound;
     struct edges *edges;
     struct store *store;
+    struct journal *journal;
     struct unit_client *units; /* NULL: no supervisor that starts apps */
     const char *config;        /* FILE; borrowed, as the next */
     const struct conf_world *world;

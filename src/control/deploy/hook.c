@@ -217,6 +217,7 @@ static void begin_url(struct hook *hook, const struct hook_options *options)
                                        .body = {options->body, strlen(options->body)},
                                        .timeout_ms = options->timeout_ms,
                                        .size_max = HOOK_OUTPUT_MAX,
+                                       .is_once = true,
                                        .done = on_reply,
                                        .owner = hook};
 

@@ -91,7 +91,8 @@ struct scaler_mark scaler_mark(const struct managed *managed)
     return (struct scaler_mark){managed->scaled->life.mode, managed->scaled->state.wanted};
 }
 
-void scaler_note_change(struct managed *managed, struct scaler_mark before, const char *why)
+void scaler_note_change(struct managed *managed, struct scaler_mark before,
+                        struct scaler_cause cause)
 {
     const struct scaled *scaled = managed->scaled;
 
@@ -99,7 +100,8 @@ void scaler_note_change(struct managed *managed, struct scaler_mark before, cons
         say_life(managed);
     else if (scaled->state.wanted != before.wanted)
         say_line("%s is scaled from %u to %u: %s", managed->name, before.wanted,
-                 scaled->state.wanted, why);
+                 scaled->state.wanted, cause.why);
+    scaler_ledger_change(managed, before, cause);
     note(managed);
     scaler_kick(managed->deploys->scaler, 0);
 }
@@ -116,9 +118,11 @@ static void decide(struct managed *managed)
     struct scaled_now now = look(managed);
 
     if (scaled_decide(scaled, &rules, &now))
-        scaler_note_change(managed, before, scaled->why);
-    if (scaled->reason == SCALE_CAPPED && reason != SCALE_CAPPED)
+        scaler_note_change(managed, before, (struct scaler_cause){NULL, scaled->why});
+    if (scaled->reason == SCALE_CAPPED && reason != SCALE_CAPPED) {
         say_line("%s gets no more units: %s", managed->name, scaled->why);
+        scaler_ledger_cap(managed);
+    }
 }
 
 static void live(struct managed *managed)
@@ -145,7 +149,7 @@ static void live(struct managed *managed)
         return;
     if (scaled->life.mode == LIFE_WAKING)
         units_forgive(managed);
-    scaler_note_change(managed, before, NULL);
+    scaler_note_change(managed, before, (struct scaler_cause){NULL, NULL});
     if (scaled->life.mode == LIFE_WAKING)
         decide(managed); // of how many, by who waits
 }

@@ -135,7 +135,6 @@ void scaler_ask(struct deploys *deploys, const struct scaler_ask *ask,
 {
     struct deploys_problem problem = {0};
     struct managed *managed = find(deploys, ask->service, &problem);
-    char why[128];
     struct scaler_mark before;
 
     if (!managed) {
@@ -147,8 +146,7 @@ void scaler_ask(struct deploys *deploys, const struct scaler_ask *ask,
         waiter->done(waiter, NULL, &problem);
         return;
     }
-    snprintf(why, sizeof(why), "%s said so", ask->actor);
-    scaler_note_change(managed, before, why);
+    scaler_note_change(managed, before, (struct scaler_cause){ask->actor, "somebody said so"});
     waiter->next = managed->scale_waiters;
     managed->scale_waiters = waiter;
 }
