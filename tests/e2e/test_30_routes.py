@@ -3,7 +3,7 @@
 
 import pytest
 
-from lib.wait import SLOW, Stopwatch
+from lib.wait import SLOW
 
 
 def named(origins, *names):
@@ -240,9 +240,7 @@ def test_a_hundred_thousand_routes(origins, gateway):
     hosts = [f"h{n}.example.com" for n in range(10_000)]
     routes = [{"hosts": [h], "paths": [f"/p{k}/*"], "service": "app"} for h in hosts for k in range(10)]
     gw = house(origins, gateway, routes, "app", run=False)
-    with Stopwatch() as watch:
-        gw.start(ready=False)
-        gw.wait_ready(30 * SLOW)
+    gw.start(ready=False)
+    gw.wait_ready(30 * SLOW)  # what it takes is checked by the bench
     assert who(gw, "/p7/x", host="h9999.example.com") == "app"
     assert who(gw, "/p11/x", host="h9999.example.com") == 404
-    assert watch.seconds < 4 * SLOW  # what is timed exactly is checked by the bench

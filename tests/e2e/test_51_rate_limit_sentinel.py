@@ -66,7 +66,7 @@ def test_a_failover(origin, gateway, watch):
     load.check()
     assert 100 <= load.statuses.count(200) <= 200
     assert load.statuses[-20:] == [429] * 20
-    assert watched.redises[1].keys()
+    load.until(watched.redises[1].keys, "what is given out again is asked of the new one", FLEET)
     source = "127.0.0.2"
     assert [s for gw in gateways for s in statuses(gw, 51, source=source)].count(200) == 100  # shared again
 

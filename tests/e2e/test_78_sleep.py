@@ -61,7 +61,7 @@ def test_it_sleeps_and_a_request_wakes_it(asleep):
     for _ in range(2):
         s.sleeps()
         reply = s.gw.get("/", timeout=WAIT)
-        assert (reply.status, reply.text) == (200, "v1"), reply
+        assert (reply.status, reply.text) == (200, "v1"), f"{reply}\n{s.gw.stderr()}"
         assert "cold_start" in reply.header("Server-Timing")
         assert len(s.apps()) == 1
     s.wait_state("awake")
