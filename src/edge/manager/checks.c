@@ -10,9 +10,9 @@ enum {
     TICK_MS = 1000,
     TICK_FAST_MS = 100,
     FULL_MS = 20,
-    WAKING_MS = 25, /* from one check of a target that starts to the next */
-    HURRY_MS =
-        100, /* that each may take to connect: a packet that is lost is sent anew after 1 s */
+    WAKING_MS = 25,      /* from one check of a target that starts to the next */
+    HURRY_MS = 100,      /* that each may take to connect: a lost packet is sent anew after 1 s */
+    HURRY_MAX_MS = 3200, /* where even that is not enough, as on a machine that is very busy */
     HEADER_BYTES = 32 * 1024,
     HEADERS = 200
 };
@@ -134,6 +134,7 @@ static void on_done(void *owner, const struct probe_result *result)
     struct health_rule rule = rule_of(check);
 
     check->probe = NULL;
+    check->patience_ms = HURRY_MS;
     check->checks->probing--;
     check->last = *result;
     check->last_ms = checks_now(check->checks);
@@ -188,15 +189,18 @@ void check_ask(struct check *check)
     }
     check->checks->probing++;
     if (is_hurried(check))
-        loop_timer_set(ask.loop, &check->timer, HURRY_MS);
+        loop_timer_set(ask.loop, &check->timer, check->patience_ms);
 }
 
 static void on_timer(struct loop_timer *timer)
 {
     struct check *check = CONTAINER_OF(timer, struct check, timer);
 
-    if (check->probe && is_hurried(check) && !probe_is_connected(check->probe))
+    if (check->probe && is_hurried(check) && !probe_is_connected(check->probe)) {
         cancel_probe(check);
+        if (check->patience_ms < HURRY_MAX_MS)
+            check->patience_ms *= 2;
+    }
     check_ask(check);
 }
 
@@ -224,6 +228,7 @@ static void begin_state(struct check *check)
     struct health_rule rule = rule_of(check);
     enum standing known = __atomic_load_n(&check->endpoint->standing, __ATOMIC_RELAXED);
 
+    check->patience_ms = HURRY_MS;
     health_init(&check->health, &rule, checks_now(check->checks));
     if (known == STANDING_UP)
         check->health.state = HEALTH_UP;

@@ -39,7 +39,8 @@ struct check {
     uint64_t last_ms;  /* of the loop's clock; 0: never checked */
     struct probe_result last;
     bool is_wanted, is_drained, is_ejected_in_row;
-    bool is_waking; /* somebody waits for it: asked as often as can be until it is up */
+    bool is_waking;       /* somebody waits for it: asked as often as can be until it is up */
+    uint32_t patience_ms; /* that a hurried one may take to connect; more after each that did not */
 };
 
 struct checks {
