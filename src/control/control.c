@@ -244,7 +244,8 @@ static void close_parts(struct control *control)
         backups_close(control->backups);
     if (control->effect)
         effect_close(control->effect);
-    edges_free(&control->edges);
+    if (control->edges)
+        edges_close(control->edges);
     unit_client_close(&control->units);
     outbound_close(&control->outbound);
     uv_walk(&control->loop, close_handle, NULL);
@@ -255,6 +256,7 @@ static void close_parts(struct control *control)
     notices_free(&control->notices);
     backups_free(&control->backups);
     journal_free(&control->journal);
+    edges_free(&control->edges);
     store_free(&control->store);
     uv_loop_close(&control->loop);
 }

@@ -295,6 +295,14 @@ struct edges *edges_new(const struct edges_options *options)
     return edges;
 }
 
+void edges_close(struct edges *edges)
+{
+    while (edges->count)
+        forget(&edges->items[--edges->count]);
+    while (edges->wanted)
+        remove_item(edges, &edges->wanted);
+}
+
 void edges_free(struct edges **edges)
 {
     struct edges *gone = *edges;
@@ -302,10 +310,6 @@ void edges_free(struct edges **edges)
     *edges = NULL;
     if (!gone)
         return;
-    while (gone->count)
-        forget(&gone->items[--gone->count]);
-    while (gone->wanted)
-        remove_item(gone, &gone->wanted);
     json_decref(gone->forgotten);
     free(gone);
 }

@@ -48,6 +48,9 @@ struct edges_certificate {
 
 /* NULL: no memory. */
 struct edges *edges_new(const struct edges_options *options);
+/* Ends all calls; what the store still does for them is its last, so edges_free() comes after its
+ * end. */
+void edges_close(struct edges *edges);
 void edges_free(struct edges **edges);
 /* The edge of this machine at its admin socket, and those of `control: {edges}`. E_NOMEM: nothing
  * changed. */

@@ -491,7 +491,8 @@ void units_close(struct managed *managed)
     if (managed->self)
         managed->provider->close(&managed->self);
     managed->self = NULL;
-    managed->is_listed = managed->is_listing = false;
+    managed->is_listed = managed->is_listing = managed->is_unlisted =
+        false; // whatever ended calls say
 }
 
 void units_drop(struct managed *managed)
