@@ -2,9 +2,11 @@
 #include "cli/client.h"
 
 #include <curl/curl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 enum { CALL_TIMEOUT_S = 120, CONNECT_TIMEOUT_S = 5, TARGETS_MAX = 64 };
@@ -152,12 +154,26 @@ static void set_trust(CURL *curl, const struct client *client)
     curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
 }
 
+struct client_key client_new_key(void)
+{
+    struct client_key key = {""};
+    uint64_t numbers[2];
+
+    if (getrandom(numbers, sizeof(numbers), 0) == sizeof(numbers))
+        snprintf(key.text, sizeof(key.text), "%016" PRIx64 "%016" PRIx64, numbers[0], numbers[1]);
+    return key;
+}
+
 static struct curl_slist *set_headers(CURL *curl, const struct client *client)
 {
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     char *line = NULL;
 
     if (client->token && asprintf(&line, "Authorization: Bearer %s", client->token) >= 0)
+        headers = curl_slist_append(headers, line);
+    free(line);
+    line = NULL;
+    if (client->key && *client->key && asprintf(&line, "Idempotency-Key: %s", client->key) >= 0)
         headers = curl_slist_append(headers, line);
     free(line);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -229,7 +245,7 @@ static void explain_tls(const struct client *client, const struct client_answer 
         fprintf(stderr, "Say whose certificates to trust with --ca FILE or SLUICE_ADMIN_CA.\n");
 }
 
-static int report(const struct client *client, int code, const struct client_answer *answer)
+int client_report(const struct client *client, int code, const struct client_answer *answer)
 {
     if (code == CLIENT_UNREACHABLE && !strncmp(client->admin, "https://", 8))
         explain_tls(client, answer);
@@ -246,7 +262,7 @@ static int report(const struct client *client, int code, const struct client_ans
 int client_call(const struct client *client, const char *method, const char *path, json_t *body,
                 struct client_answer *answer)
 {
-    return report(client, client_try(client, method, path, body, answer), answer);
+    return client_report(client, client_try(client, method, path, body, answer), answer);
 }
 
 /* --- one call whose answer is a file */
@@ -297,11 +313,11 @@ int client_download(const struct client *client, const char *path, FILE *file)
         client_free(&answer);
         return CLIENT_FAILED;
     }
-    int result = report(client,
-                        code                   ? CLIENT_UNREACHABLE
-                        : answer.status == 200 ? CLIENT_OK
-                                               : CLIENT_FAILED,
-                        &answer);
+    int result = client_report(client,
+                               code                   ? CLIENT_UNREACHABLE
+                               : answer.status == 200 ? CLIENT_OK
+                                                      : CLIENT_FAILED,
+                               &answer);
 
     client_free(&answer);
     return result;

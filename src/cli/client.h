@@ -22,6 +22,7 @@ enum {
  * /var/lib/sluice, and the system's authorities. */
 struct client {
     const char *admin, *token, *ca;
+    const char *key; /* calls with the same one are one, however often it is made; NULL: none */
     bool json;
     const char *words[10]; /* arguments that are no options, without the command's name */
     int word_count;
@@ -56,6 +57,13 @@ int client_call(const struct client *client, const char *method, const char *pat
 /* The same without saying anything. */
 int client_try(const struct client *client, const char *method, const char *path, json_t *body,
                struct client_answer *answer);
+/* Says what went wrong in a call that was tried; gives its code. */
+int client_report(const struct client *client, int code, const struct client_answer *answer);
+/* One that nobody else has, for `key`. */
+struct client_key {
+    char text[33];
+};
+struct client_key client_new_key(void);
 void client_free(struct client_answer *answer);
 /* Writes what GET PATH answers to a file, of any size; as client_call() when it is refused. */
 int client_download(const struct client *client, const char *path, FILE *file);

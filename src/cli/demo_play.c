@@ -19,7 +19,8 @@ static const char first_release[] = "v1";
 static int ask(const struct demo_play *play, const char *path, json_t *body,
                struct client_answer *answer)
 {
-    const struct client client = {.admin = play->admin};
+    const struct client_key key = client_new_key();
+    const struct client client = {.admin = play->admin, .key = key.text};
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
     time_t begun = time(NULL);
 

@@ -256,19 +256,21 @@ static int post(const struct client *client, const char *path, json_t *body,
         client_free(answer);
         code = client_try(client, "POST", path, body, answer);
     }
-    if (!code)
-        return code;
-    client_free(answer); // said again for what is to be said of it
-    return client_call(client, "POST", path, body, answer);
+    return client_report(client, code, answer);
 }
 
-/* Begins one by a POST, and waits for it where that is wanted. */
+/* Begins one by a POST, and waits for it where that is wanted. An answer that got lost on its way
+ * is asked for again, not the deploy. */
 static int begin(const struct client *client, const char *path, json_t *body, bool is_return)
 {
+    const struct client_key key = client_new_key();
+    struct client asks = *client;
     struct client_answer answer;
     char id[80] = "";
-    int code = post(client, path, body, &answer);
+    int code;
 
+    asks.key = key.text;
+    code = post(&asks, path, body, &answer);
     if (!code)
         snprintf(id, sizeof(id), "%s", show_text(answer.body, "id"));
     if (!code && client->plan)

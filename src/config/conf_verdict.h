@@ -37,6 +37,7 @@ struct conf_probes {
 struct conf_verdict {
     uint32_t error_ratio, error_margin_ppm; /* thousandths; both must be reached */
     uint32_t latency_ratio;                 /* thousandths; 0 off */
+    uint32_t latency_margin_ms;             /* both must be reached */
     uint32_t minimum;                       /* requests of the new release */
     uint32_t max_ms;
     enum conf_no_data on_no_data;

@@ -139,12 +139,15 @@ struct times {
     struct verdict_tails past, stable, canary;
 };
 
-/* "Not tolerable": the canary is above r t at least as often as stable is above t, which is the
- * edge below its quantile: some are above it even if all take the same time. The edge below r t
- * stands for r t, which makes it no easier to pass. */
-static double weigh_swift(const struct times *times, unsigned bucket, double ratio)
+/* "Not tolerable": the canary is above max(r t, t + m) at least as often as stable is above t,
+ * which is the edge below its quantile: some are above it even if all take the same time. The edge
+ * below that limit stands for it, which makes it no easier to pass. */
+static double weigh_swift(const struct times *times, unsigned bucket,
+                          const struct verdict_rule *rule)
 {
-    unsigned late = latency_bucket((uint64_t)((double)latency_least_us(bucket) * ratio));
+    double least = (double)latency_least_us(bucket);
+    double limit = fmax(least * rule->latency_ratio, least + rule->latency_margin * 1e6);
+    unsigned late = latency_bucket((uint64_t)limit);
     const struct verdict_block block = {{times->stable.at[0], times->canary.at[0]},
                                         {times->stable.at[bucket], times->canary.at[late]}};
     struct verdict_pair rates = {guess_share(&times->past, bucket),
@@ -169,7 +172,7 @@ static void judge_quantile(struct verdict *v, const struct verdict_rule *rule,
     grow(&v->whole.slower[i], gains);
     grow(&v->step.slower[i], gains);
     if (i < VERDICT_CALM)
-        v->swift[i] += weigh_swift(times, bucket - 1, rule->latency_ratio);
+        v->swift[i] += weigh_swift(times, bucket - 1, rule);
 }
 
 static void judge_latency(struct verdict *v, const struct verdict_rule *rule)

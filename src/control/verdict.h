@@ -32,10 +32,11 @@ enum {
 };
 
 struct verdict_rule {
-    double error_ratio;   /* of canary's to stable's that is not tolerated, above 1 */
-    double error_margin;  /* and so many more of all requests, 0 to 0.5; both must be reached */
-    double latency_ratio; /* that is not tolerated, above 1; 0: latency is not asked */
-    uint64_t minimum;     /* requests of the canary before any answer but that of a hard stop */
+    double error_ratio;    /* of canary's to stable's that is not tolerated, above 1 */
+    double error_margin;   /* and so many more of all requests, 0 to 0.5; both must be reached */
+    double latency_ratio;  /* that is not tolerated, above 1; 0: latency is not asked */
+    double latency_margin; /* and so many seconds more; both must be reached */
+    uint64_t minimum;      /* requests of the canary before any answer but that of a hard stop */
 };
 
 struct verdict_count {

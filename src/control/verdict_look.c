@@ -120,7 +120,9 @@ static bool are_errors_bad(const struct verdict_scope *scope, const struct verdi
 
 static bool is_latency_bad(const struct verdict_rule *rule, const struct verdict_finding *finding)
 {
-    return finding->evidence >= finding->decides && finding->ratio >= half_way(rule->latency_ratio);
+    return finding->evidence >= finding->decides &&
+           finding->ratio >= half_way(rule->latency_ratio) &&
+           finding->canary - finding->stable >= rule->latency_margin / 2;
 }
 
 static bool is_bad_by_latency(const struct verdict_rule *rule, struct verdict_answer *answer)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ACCEPTS_A_TURN = 16 };
+enum { ACCEPTS_A_TURN = 16, ACCEPTS_AT_END = 4096 /* as many as may wait in a socket */ };
 
 struct listener_socket {
     uv_poll_t poll;
@@ -154,6 +154,17 @@ void listener_close(struct listener *listener)
         close_socket(&listener->sockets[i]);
     tls_server_unref(&listener->door.tls); // its clients have their own
     __atomic_store_n(&listener->is_open, false, __ATOMIC_RELEASE);
+}
+
+void listener_finish(struct listener *listener)
+{
+    for (unsigned i = 0; listener->is_open && i < listener->count; i++) {
+        struct listener_socket *socket = &listener->sockets[i];
+
+        for (unsigned n = 0; n < ACCEPTS_AT_END && accept_one(listener, socket->fd); n++)
+            ;
+    }
+    listener_close(listener);
 }
 
 bool listener_is_spent(const struct listener *listener)

@@ -34,6 +34,9 @@ struct listener_home {
 struct listener *listener_open(struct listener_home *home, const struct listener_spec *spec);
 /* Stops accepting; the memory stays until listener_free since clients point at the health path. */
 void listener_close(struct listener *listener);
+/* The same, after all that wait to be accepted: they may have sent a request already. Within
+ * loop_enter(). */
+void listener_finish(struct listener *listener);
 const char *listener_bind(const struct listener *listener);
 void listener_set_health(struct listener *listener, const char *health);
 /* How it speaks to those that come from now on; counts what it keeps. */

@@ -170,7 +170,7 @@ static void unlisten(struct worker *worker, struct worker_letter *letter)
     struct listener *known = find_listener(worker, letter->spec.bind);
 
     if (known)
-        listener_close(known);
+        listener_finish(known);
     free(letter->spec.bind);
 }
 
@@ -186,7 +186,9 @@ static void close_listeners(struct worker *worker)
 static void drain(struct worker *worker)
 {
     worker->host.is_draining = true;
-    close_listeners(worker);
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        if (worker->listeners[i])
+            listener_finish(worker->listeners[i]);
     exchange_wake(&worker->host); // those of paused services wait for nothing now
     client_drain(&worker->clients);
 }

@@ -193,16 +193,16 @@ def test_an_order_that_was_refused_is_not_placed_elsewhere(origins, gateway, sta
 def test_what_is_idempotent_goes_to_another_target(origins, faulties, gateway, fault, method):
     made = numbered(origins, 2)
     proxies = faulties(*made)
-    gw = gateway(ordered(*proxies), service=service(eager()))
-    options = {"delay": {"seconds": 2 * 0.3 * SLOW}, "drip": {"pause": 0.02 * SLOW}}
+    gw = gateway(ordered(*proxies), service=service(eager(per_try=ms(1000))))  # a busy machine makes it of the other one
+    options = {"delay": {"seconds": 2 * SLOW}, "drip": {"pause": 0.1 * SLOW}}
     proxies[0].set(fault, **options.get(fault, {}))
-    for n in range(4):
+    for n in range(2):
         with Client(("127.0.0.1", gw.port)) as client:
             reply = client.request(method, f"/{n}", body=b"body").reply(method)
             assert reply.status == 200 and (method == "HEAD" or reply.text == "1")
-    assert [r.body for r in made[1].requests] == [b"body"] * 4
+    assert [r.body for r in made[1].requests] == [b"body"] * 2
     assert max(times_seen(made[0]).values(), default=0) <= 1
-    assert [r["attempts"] for r in gw.logs(4)] == [2] * 4
+    assert [r["attempts"] for r in gw.logs(2)] == [2] * 2
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

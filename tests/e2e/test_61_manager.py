@@ -113,6 +113,17 @@ def test_a_signal_before_the_first_configuration_serves(origin, gateway, home):
 # -- draining
 
 
+def test_what_waits_to_be_accepted_is_answered(origin, gateway):
+    gw = gateway(origin, timeouts={"drain": "60s"})
+    os.kill(gw.edge, signal.SIGSTOP)
+    clients = [gw.connect().request("GET", f"/{n}") for n in range(200)]
+    os.kill(gw.pid, signal.SIGTERM)
+    until(lambda: "stopping" in gw.stderr(), "the supervisor stops")
+    os.kill(gw.edge, signal.SIGCONT)
+    assert [client.reply().status for client in clients] == [200] * len(clients)
+    assert gw.wait_exit() == 0
+
+
 def test_a_slow_reader_gets_the_whole_answer_while_draining(origin, gateway):
     size = 8_000_000
 

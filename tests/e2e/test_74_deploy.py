@@ -13,10 +13,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from lib.client import Client
-from lib.gateway import refused_port
+from lib.gateway import refused_port, run
 from lib.wait import SLOW, until
 
-QUICK = {"bake": "200ms", "drain": "2s", "keep": "1h", "healthy": "4s"}
+# What a busy machine makes of times of a few milliseconds is no matter of these tests.
+CALM = {"latency": "off"}
+QUICK = {"bake": "200ms", "drain": "2s", "keep": "1h", "healthy": "4s", "verdict": CALM}
 HEALTH = {"interval": "1s", "fast_interval": "100ms", "fall": 1}
 WAIT = 60 * SLOW
 
@@ -27,8 +29,9 @@ class Shop:
     def __init__(self, gateway, origins, deploy, **service):
         self.origins, self.made = origins, {}
         stable = self.origin("stable")
+        deploy = {**QUICK, **deploy, "verdict": {**CALM, **deploy.get("verdict", {})}}
         self.gw = gateway(services={"shop": {"targets": [stable.address], "health": HEALTH, "assign": {"by": "cookie"},
-                                             "deploy": {**QUICK, **deploy}, **service}})
+                                             "deploy": deploy, **service}})
         until(self.has_control, "control answers", 30 * SLOW)
 
     def has_control(self):
@@ -55,10 +58,10 @@ class Shop:
         return reply.json() if reply.status == 200 else {"phase": "unknown", "log": [], "outcome": "unknown"}
 
     def wait(self, ident, phase):
-        until(lambda: self.show(ident)["phase"] == phase, f"{phase}: {self.show(ident)}", WAIT)
+        until(lambda: self.show(ident)["phase"] == phase, phase, WAIT, lambda: str(self.show(ident)))
 
     def wait_outcome(self, ident, outcome):
-        until(lambda: self.show(ident)["outcome"] == outcome, f"{outcome}: {self.show(ident)}", WAIT)
+        until(lambda: self.show(ident)["outcome"] == outcome, outcome, WAIT, lambda: str(self.show(ident)))
         return self.show(ident)
 
     def serves(self, name, count=20):
@@ -446,3 +449,27 @@ def test_a_command_that_is_interrupted_leaves_the_deploy(shop):
     out, err = command.communicate(timeout=WAIT)
     assert command.returncode == 0 and "deploy d1 goes on" in err, (out, err)
     assert s.show("d1")["phase"] == "watching"
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_not_the_deploy(origins):
+    gateway, asked = origins(), []
+
+    @gateway.on("/api/v1/deploys")
+    def begin(conn, request):
+        asked.append(request.header("Idempotency-Key"))
+        if len(asked) < 3:
+            conn.respond(503, json.dumps({"reason": "control_unavailable", "detail": "lost"}).encode())
+        else:
+            conn.respond(201, json.dumps({"id": "d7"}).encode())
+
+    words = ("deploy", "shop", "--release", "2", "--target", "127.0.0.1:1", "--detach", "--admin", f"http://{gateway.address}")
+    done = run(*words, timeout=WAIT)
+    assert (done.code, done.out) == (0, "d7\n"), done
+    assert len(asked) == 3 and len(set(asked)) == 1 and len(asked[0]) == 32
+    assert run(*words, timeout=WAIT).code == 0
+    assert len(set(asked)) == 2  # another deploy is another
+
+    gateway.on("/api/v1/deploys")(lambda conn, request: (asked.append(None), conn.respond(409, b'{"detail": "No, and once is enough."}')))
+    del asked[:]
+    done = run(*words, timeout=WAIT)
+    assert done.code == 1 and "once is enough" in done.err and len(asked) == 1, done

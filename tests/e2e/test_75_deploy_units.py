@@ -9,7 +9,7 @@ import pytest
 
 from lib.release_app import APP
 from lib.wait import SLOW, until
-from test_74_deploy import HEALTH, QUICK, WAIT, Load
+from test_74_deploy import CALM, HEALTH, QUICK, WAIT, Load
 
 
 class Shop:
@@ -159,7 +159,7 @@ def test_an_app_that_is_killed_comes_back(shop):
 
 @pytest.mark.parametrize("what", ["control", "edge"])
 def test_a_process_that_dies_ends_no_app(shop, what):
-    s = shop({"strategy": "canary", "steps": [{"share": "30%", "for": "3s"}], "verdict": {"max_time": "1s", "on_no_data": "pass"}})
+    s = shop({"strategy": "canary", "steps": [{"share": "30%", "for": "3s"}], "verdict": {**CALM, "max_time": "1s", "on_no_data": "pass"}})
     assert s.deploy("v1").code == 0
     ident = s.deploy("v2", "--detach").out.strip()
     until(lambda: s.show(ident)["phase"] == "watching", "it is under way", WAIT)

@@ -11,7 +11,7 @@ import pytest
 
 from lib.calls import GrpcClient, GrpcServer, later, open_gateway  # noqa: F401 (later is a fixture)
 from lib.client import Client
-from lib.wait import DEADLINE, SLOW, until
+from lib.wait import DEADLINE, SLOW, ms, until
 from test_74_deploy import WAIT, Load, shop  # noqa: F401 (a fixture)
 
 LONG_CANARY = {"strategy": "canary", "steps": [{"share": "50%", "for": "1h"}]}
@@ -90,6 +90,25 @@ def test_one_client_in_a_loop_fails_no_release(shop):  # noqa: F811
         for address in crowd.of("2"):
             crowd.paths[address] = ("/bad", 40)
         assert "fail" in s.wait_outcome(ident, "failed")["why"]
+    s.serves("stable")
+
+
+# -- time
+
+
+def test_one_that_is_slower_goes_back(shop):  # noqa: F811
+    s = shop({**LONG_CANARY, "verdict": {"latency": "2x", "latency_margin": ms(20), "minimum": 20}}, assign={"by": "cookie"})
+    slow = s.origin("2")
+
+    @slow.on("/")
+    def answer(conn, request):
+        threading.Event().wait(0.1 * SLOW)
+        conn.respond(200, b"2")
+
+    with Load(s.gw) as load:
+        ident = begin(s, slow)
+        assert "of its requests take up to" in s.wait_outcome(ident, "failed")["why"]
+    assert not load.wrong
     s.serves("stable")
 
 

@@ -19,6 +19,7 @@
 static const struct verdict_rule rule = {.error_ratio = 2,
                                          .error_margin = 0.005,
                                          .latency_ratio = 1.5,
+                                         .latency_margin = 0.005,
                                          .minimum = 50};
 
 static double choose(unsigned n, unsigned k)

@@ -16,6 +16,7 @@
 static const struct verdict_rule rule = {.error_ratio = 2,
                                          .error_margin = 0.005,
                                          .latency_ratio = 1.5,
+                                         .latency_margin = 0.005,
                                          .minimum = 50};
 
 static void test_more_requests_show_more(void **state)

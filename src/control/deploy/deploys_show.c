@@ -14,15 +14,16 @@
 
 static json_t *own_record(const struct deploy *deploy)
 {
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:O,s:O,s:I,s:o,s:o,s:[f,f,f,I],s:s,s:s}",
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:O,s:O,s:I,s:o,s:o,s:[f,f,f,I,f],s:s,s:s}",
                      "service", deploy->service, "release", deploy->release, "old", deploy->old,
                      "key", deploy->key, "actor", deploy->actor, "targets", deploy->targets,
                      "old_file_targets", deploy->old_file_targets, "log", deploy->log, "hooks",
                      deploy->hooks, "created_ms", (json_int_t)deploy->created_ms, "plan",
                      record_plan(&deploy->plan), "state", record_state(&deploy->state), "rule",
                      deploy->rule.error_ratio, deploy->rule.error_margin,
-                     deploy->rule.latency_ratio, (json_int_t)deploy->rule.minimum, "image",
-                     deploy->image, "staging", deploy->staging);
+                     deploy->rule.latency_ratio, (json_int_t)deploy->rule.minimum,
+                     deploy->rule.latency_margin, "image", deploy->image, "staging",
+                     deploy->staging);
 }
 
 json_t *deploy_record(const struct deploy *deploy)
@@ -54,6 +55,7 @@ static void read_rule(struct deploy *deploy, const json_t *rule)
         .error_margin = json_number_value(json_array_get(rule, 1)),
         .latency_ratio = json_number_value(json_array_get(rule, 2)),
         .minimum = (uint64_t)json_integer_value(json_array_get(rule, 3)),
+        .latency_margin = json_number_value(json_array_get(rule, 4)),
     };
 }
 

@@ -125,6 +125,7 @@ bool plan_make(struct deploy *deploy, const struct conf_service *service,
         .error_ratio = conf->verdict.error_ratio / 1000.0,
         .error_margin = conf->verdict.error_margin_ppm / 1e6,
         .latency_ratio = conf->verdict.latency_ratio / 1000.0,
+        .latency_margin = conf->verdict.latency_margin_ms / 1000.0,
         .minimum = conf->verdict.minimum,
     };
     return deploy->staging && deploy->hooks;

@@ -10,8 +10,9 @@
 #include "rest/relay.h"
 
 /* Calls at a time are fewer than connections: a control that is stuck keeps nobody from the rest.
- * Control sends something every 15 seconds while it streams. */
-enum { HEAD_MS = 10 * 1000, IDLE_MS = 60 * 1000, MOST = 24 };
+ * Control sends something every 15 seconds while it streams. Before a change begins it asks the
+ * platform, which may take a while. */
+enum { LOOK_MS = 10 * 1000, CHANGE_MS = 60 * 1000, IDLE_MS = 60 * 1000, MOST = 24 };
 
 static void refuse(struct rest_call *rest, const char *why)
 {
@@ -28,7 +29,8 @@ static void refuse(struct rest_call *rest, const char *why)
 void api_pass(struct admin_call *call)
 {
     const struct manager *m = call->admin->manager;
-    struct rest_relay_options options = {.head_ms = HEAD_MS,
+    bool is_look = call->rest.head.method == METHOD_GET;
+    struct rest_relay_options options = {.head_ms = is_look ? LOOK_MS : CHANGE_MS,
                                          .idle_ms = IDLE_MS,
                                          .most = MOST,
                                          .refuse = refuse};

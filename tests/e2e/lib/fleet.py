@@ -137,7 +137,8 @@ class Fleet:
         health = {"interval": "1s", "fast_interval": "100ms", "fall": 1}
         self.services = {"shop": {"targets": [self.origin("stable").address], "health": health,
                                   "assign": {"by": "cookie"},
-                                  "deploy": {"bake": "200ms", "drain": "2s", "keep": "1h", "healthy": "4s", **deploy}}}
+                                  "deploy": {"bake": "200ms", "drain": "2s", "keep": "1h", "healthy": "4s",
+                                             "verdict": {"latency": "off"}, **deploy}}}
         self.edges = [self._edge(gateway, i) for i in range(count)]
         self.cables = [Cable(edge.admin_port) for edge in self.edges]
         self.links = [{"name": f"e{i}", "url": f"http://127.0.0.1:{cable.port}", "token": TOKEN}
