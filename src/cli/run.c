@@ -70,10 +70,8 @@ static bool runs_alone(const char *file)
 
 int cli_supervise(const char *file, bool watch, char **argv)
 {
-    struct supervisor_conf conf = {.argv = argv,
-                                   .self = "/proc/self/exe",
-                                   .config = file,
-                                   .watch = watch};
+    struct supervisor_conf conf = {
+        .argv = argv, .self = "/proc/self/exe", .unit = cli_unit, .config = file, .watch = watch};
 
     return runs_alone(file) ? keeper_run(&conf) : supervisor_run(&conf);
 }

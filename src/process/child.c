@@ -63,6 +63,17 @@ static bool place_output(int fd)
     return fd < 0 || (dup2(fd, STDOUT_FILENO) >= 0 && dup2(fd, STDERR_FILENO) >= 0);
 }
 
+/* Whatever else of us runs at exit is not for this process. */
+static _Noreturn void run(const struct child_command *command, char **env)
+{
+    char **argv = (char **)(uintptr_t)command->argv;
+    int argc = 0;
+    while (argv[argc])
+        argc++;
+    environ = env;
+    _exit(command->run(argc, argv));
+}
+
 /* In the new process. */
 static _Noreturn void become(const struct child_command *command, char **env, pid_t parent)
 {
@@ -78,6 +89,8 @@ static _Noreturn void become(const struct child_command *command, char **env, pi
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (getppid() != parent)
         _exit(EXIT_NOT_EXECUTED);
+    if (is_placed && command->run)
+        run(command, env);
     if (is_placed)
         execve(command->path, command->argv, env);
     report_line("cannot execute path=%s error=\"%s\"", command->path, strerror(errno));

@@ -19,6 +19,9 @@ enum { CHILD_ARGS_MAX = 64, CHILD_FIRST_FD = 3, CHILD_SECOND_FD = 4 };
 
 struct child_command {
     const char *path;
+    /* Called in the new process in place of executing `path`, with `argv` and its own environment;
+     * the process ends with what it returns. NULL: `path` is executed. */
+    int (*run)(int argc, char **argv);
     char *const *argv;
     const char *entry; /* added to its environment, "NAME=value"; NULL: nothing */
     int fds[2];        /* become descriptors 3 and 4; the second may be -1, or both: none */

@@ -10,11 +10,15 @@
 #include "sluice/types.h"
 
 struct supervisor_conf {
-    char *const *argv;  /* of main, ended by NULL: an upgrade executes it again; argv[0] (with PATH)
-                           is the new binary */
-    const char *self;   /* the program edges are started from. "/proc/self/exe": what runs now, even
-                           if the file changed */
-    const char *config; /* FILE, or NULL when there is none */
+    char *const *argv; /* of main, ended by NULL: an upgrade executes it again; argv[0] (with PATH)
+                          is the new binary */
+    const char *self;  /* the program edges are started from. "/proc/self/exe": what runs now, even
+                          if the file changed */
+    /* `sluice unit`, without the name of the program: it reads the file and becomes an app, in a
+     * process that was forked from here, since all libraries of a new one to be loaded is most of
+     * what waking an app takes. NULL: that is executed from `self`. */
+    int (*unit)(int argc, char **argv);
+    const char *config;     /* FILE, or NULL when there is none */
     char *const *edge_args; /* more arguments of the edge, ended by NULL; or NULL */
     bool watch;             /* --watch */
 };

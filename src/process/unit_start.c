@@ -135,7 +135,8 @@ static pid_t spawn(const struct unit *unit, const struct supervisor_conf *conf,
     for (size_t at = 0; at < ask->env_len; at += strlen(ask->env + at) + 1)
         args[count++] = (char *)(uintptr_t)(ask->env + at);
     struct child_command command = {.path = conf->self,
-                                    .argv = args,
+                                    .run = conf->unit,
+                                    .argv = conf->unit ? args + 1 : args,
                                     .fds = {gifts->status_fd, gifts->port_fd},
                                     .output_fd = gifts->output_fd,
                                     .death_signal = SIGKILL,

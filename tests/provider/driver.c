@@ -377,8 +377,8 @@ int main(int argc, char **argv)
     const char *verb = argc > 2 ? argv[1] : "";
 
     if (!strcmp(verb, "run"))
-        return supervisor_run(
-            &(struct supervisor_conf){.argv = argv, .self = "/proc/self/exe", .config = argv[2]});
+        return supervisor_run(&(struct supervisor_conf){
+            .argv = argv, .self = "/proc/self/exe", .unit = cli_unit, .config = argv[2]});
     if (!strcmp(verb, "edge"))
         return edge();
     if (!strcmp(verb, "control"))
