@@ -455,21 +455,29 @@ struct deploys *deploys_new(const struct deploys_options *options)
 void deploys_configure(struct deploys *deploys)
 {
     const struct conf *conf;
+    char digest[DIGEST_TEXT] = "";
     struct arena arena;
     struct diag diag;
 
     arena_init(&arena, NULL, 0);
     diag_init(&diag, &arena);
     conf = conf_load(deploys->options.config, deploys->options.world, &arena, &diag);
-    if (!conf) {
+    if (conf)
+        digest_files(conf, digest);
+    // An edge has another generation with each target: what is under way is not broken off for
+    // that.
+    if (!conf || (*digest && !strcmp(digest, deploys->digest))) {
         arena_reset(&arena);
         return;
     }
+    deploys->is_reading = true;
     for (struct managed *managed = deploys->managed; managed; managed = managed->next)
         units_close(managed); // they are opened again, with what is new
+    deploys->is_reading = false;
     arena_reset(&deploys->arena);
     deploys->arena = arena;
     deploys->conf = conf;
+    memcpy(deploys->digest, digest, sizeof(digest));
 }
 
 void deploys_close(struct deploys *deploys)

@@ -6,6 +6,7 @@
 #ifndef CONTROL_DEPLOY_IMPL_H
 #define CONTROL_DEPLOY_IMPL_H
 
+#include "config/digest.h"
 #include "control/deploy/criteria.h"
 #include "control/deploy/evidence.h"
 #include "control/deploy/forecast.h"
@@ -78,8 +79,10 @@ struct deploys {
     struct traffic *traffic;
     struct deploys_options options;
     struct managed *managed;
-    struct deploy *all; /* newest first */
-    struct arena arena; /* of conf */
+    struct deploy *all;       /* newest first */
+    struct arena arena;       /* of conf */
+    char digest[DIGEST_TEXT]; /* of its files */
+    bool is_reading;          /* providers are closed, to be opened with what is new */
     const struct conf *conf;
     struct store_list list;
     bool is_read, is_stalled; /* all of the store; not yet, it failed */

@@ -63,7 +63,11 @@ static void on_planned(void *owner, const struct provider_result *result)
     struct planning *planning = owner;
     struct deploys_problem problem;
 
-    if (!planning->deploys->is_closing && result->fault) {
+    if (!planning->deploys->is_closing && planning->deploys->is_reading) {
+        problem = (struct deploys_problem){503, "control_starting",
+                                           "Control reads its configuration anew: try again."};
+        planning->waiter->done(planning->waiter, NULL, &problem);
+    } else if (!planning->deploys->is_closing && result->fault) {
         problem = refusal(result);
         planning->waiter->done(planning->waiter, NULL, &problem);
     } else if (!planning->deploys->is_closing) {

@@ -9,7 +9,7 @@
 #define EDGE_MANAGER_BUILDER_H
 
 #include "edge/listener.h"
-#include "edge/manager/digest.h"
+#include "config/digest.h"
 #include "edge/manager/pushed.h"
 #include "edge/snapshot.h"
 #include "process/link.h"

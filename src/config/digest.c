@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge/manager/digest.h"
+#include "config/digest.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>

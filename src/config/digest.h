@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What tells one configuration from another in the ledger, without showing it: SHA-256 over its
+ * What tells one configuration from another, without showing it: SHA-256 over its
  * files, one after the other, as `cat FILES | sha256sum` has it. Pure but for reading them.
  */
-#ifndef EDGE_MANAGER_DIGEST_H
-#define EDGE_MANAGER_DIGEST_H
+#ifndef CONFIG_DIGEST_H
+#define CONFIG_DIGEST_H
 
 #include "config/conf.h"
 
