@@ -22,9 +22,11 @@ int cli_reload(int argc, char **argv)
     code = client_call(&client, "POST", "/api/v1/reload", NULL, &answer);
     if (!code && client.json)
         client_print(&answer);
-    else if (!code)
+    else if (!code && json_object_get(answer.body, "generation"))
         printf("generation %lld is live in all workers\n",
                (long long)json_integer_value(json_object_get(answer.body, "generation")));
+    else if (!code)
+        printf("control goes by the file as it is now\n");
     if (code == CLIENT_FAILED && answer.status == 422)
         code = CLIENT_USAGE; // a wrong configuration, and what served before serves still
     client_free(&answer);

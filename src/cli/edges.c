@@ -12,6 +12,18 @@
 
 static const char usage[] = "list [--json] | forget NAME [--json]";
 
+static void print_answering(const json_t *edge)
+{
+    const char *config = json_string_value(json_object_get(edge, "config"));
+    const char *error = json_string_value(json_object_get(edge, "error"));
+
+    if (!error)
+        error = json_string_value(json_object_get(edge, "config_error"));
+    printf("answers (generation %lld%s%s)%s%s\n", show_number(edge, "generation"),
+           config ? ", configuration " : "", config ? config : "", error ? ", but: " : "",
+           error ? error : "");
+}
+
 static void print(const json_t *answer)
 {
     const json_t *edge;
@@ -20,15 +32,13 @@ static void print(const json_t *answer)
     printf("%-24s %s\n", "EDGE", "STATE");
     json_array_foreach(json_object_get(answer, "edges"), i, edge)
     {
-        bool is_failing = json_object_get(edge, "error") != NULL;
         long long silent_s = show_number(edge, "silent_s");
 
         printf("%-24s ", show_text(edge, "name"));
         if (json_is_true(json_object_get(edge, "forgotten")))
             printf("forgotten until it answers again\n");
         else if (json_is_true(json_object_get(edge, "reachable")))
-            printf("answers%s%s\n", is_failing ? ", but: " : "",
-                   is_failing ? show_text(edge, "error") : "");
+            print_answering(edge);
         else
             printf("silent for %lld s: %s\n", silent_s, show_text(edge, "error"));
     }

@@ -86,6 +86,14 @@ const struct field conf_control_fields[] = {
      .type = FIELD_LIST,
      .element = &(const struct field){.name = "", .type = FIELD_OBJECT, .fields = edge_fields},
      FIELD_ITEMS(struct conf_control, edges, edge_count)},
+    {.name = "edge_config",
+     .doc = "A file that all of `edges` are to run by: each gets it in place of its own, one after "
+            "the other, and the first that refuses it stops that. Their tokens must be of those "
+            "that may `operate`. Read again with this file; not written: each has a file of its "
+            "own.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NONEMPTY,
+     FIELD_AT(struct conf_control, edge_config)},
     {.name = "effect_after",
      .doc = "How long after a change of a service the ledger says what it led to: requests, "
             "failures and latency of so long before and after it.",
@@ -167,6 +175,9 @@ void conf_check_control(struct decoder *decoder)
 
     if (decoder->conf->role == CONF_ROLE_CONTROL)
         check_alone(decoder->conf, diag);
+    if (control->edge_config.s.len && conf_check_text(diag, &control->edge_config) &&
+        !control->edge_count)
+        diag_error(diag, control->edge_config.at, "edge_config means nothing without edges");
     if (control->has_backup && decoder->world->expands_control)
         check_backup(diag, &control->backup);
     if (control->edge_count > EDGES_MAX)

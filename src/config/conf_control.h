@@ -26,7 +26,8 @@ struct conf_backup {
 struct conf_control {
     struct conf_edge *edges;
     uint32_t edge_count;
-    uint32_t effect_after_ms; /* 0: off */
+    struct conf_text edge_config; /* a file; empty: edges have their own */
+    uint32_t effect_after_ms;     /* 0: off */
     bool has_backup;
     struct conf_backup backup;
 };

@@ -52,20 +52,7 @@ struct control {
 
 /* --- the configuration */
 
-/* One reading of the file; the parts copy what they keep. */
-struct reading {
-    struct arena arena;
-    struct diag diag;
-    const struct conf *conf; /* NULL: it is wrong */
-};
-
-static void read_conf(const struct control_options *options, struct reading *reading)
-{
-    arena_init(&reading->arena, NULL, 0);
-    diag_init(&reading->diag, &reading->arena);
-    reading->conf = conf_load(options->config, options->world, &reading->arena, &reading->diag);
-}
-
+/* The parts copy what they keep. */
 static void configure(struct control *control, const struct conf *conf)
 {
     if (edges_configure(control->edges, conf))
@@ -81,18 +68,29 @@ static void configure(struct control *control, const struct conf *conf)
         control_api_listen(control->api, &conf->admin);
 }
 
+static bool reload(void *owner, struct arena *arena, struct diag *diag)
+{
+    struct control *control = owner;
+    const struct control_options *options = control->options;
+    const struct conf *conf = conf_load(options->config, options->world, arena, diag);
+
+    if (conf)
+        configure(control, conf);
+    return conf != NULL;
+}
+
 static void reread(struct control *control)
 {
-    struct reading reading;
+    struct arena arena;
+    struct diag diag;
 
     control->is_stale = false;
-    read_conf(control->options, &reading);
-    if (reading.conf)
-        configure(control, reading.conf);
-    else
+    arena_init(&arena, NULL, 0);
+    diag_init(&diag, &arena);
+    if (!reload(control, &arena, &diag))
         say_line("%s is wrong now, and the configuration before it stays: `sluice check` says why",
                  control->options->config);
-    arena_reset(&reading.arena);
+    arena_reset(&arena);
 }
 
 /* --- the loop */
@@ -217,6 +215,8 @@ static bool open_parts(struct control *control, const struct conf *conf)
         .notices = control->notices,
         .backups = control->backups,
         .state = control->state,
+        .reload = reload,
+        .owner = control,
     };
     control->api = control->deploys ? control_api_new(&api) : NULL;
     return control->api != NULL;
@@ -337,17 +337,21 @@ static int begin(const struct control_options *options, const struct conf *conf)
 int control_run(const struct control_options *options)
 {
     static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGHUP, SIGUSR1, SIGUSR2};
-    struct reading reading;
+    const struct conf *conf;
     int code = CONTROL_EXIT_FAILED;
+    struct arena arena;
+    struct diag diag;
 
     // What the last three mean to an edge, the supervisor tells us in other ways.
     for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
         signal(ignored[i], SIG_IGN);
-    read_conf(options, &reading);
-    if (reading.conf)
-        code = begin(options, reading.conf);
+    arena_init(&arena, NULL, 0);
+    diag_init(&diag, &arena);
+    conf = conf_load(options->config, options->world, &arena, &diag);
+    if (conf)
+        code = begin(options, conf);
     else
         say_line("%s cannot be used; `sluice check` says why", options->config);
-    arena_reset(&reading.arena);
+    arena_reset(&arena);
     return code;
 }

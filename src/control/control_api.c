@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "control/say.h"
 #include "control/scale/scaler.h"
+#include "rest/rest_diag.h"
 
 enum { CONNECTIONS_MAX = 64, CONNECTIONS_KEPT = 8, BODY_MAX = 64 * 1024 };
 enum { OPEN = 32 }; /* no right is needed */
@@ -26,6 +27,7 @@ struct place {
 static const struct place places[] = {
     {{METHOD_GET, "/healthz", OWN}, OPEN, control_api_alive},
     {{METHOD_GET, "/readyz", OWN}, OPEN, control_api_ready},
+    {{METHOD_POST, "/api/v1/reload", OWN}, CONF_CAN_OPERATE, control_api_reload},
 #include "rest/control.def"
 };
 
@@ -111,6 +113,19 @@ void control_api_status(struct control_call *call)
     json_object_set_new(json, "backup", backup ? backup : json_null());
     json_object_set_new(json, "store_error", error ? json_string(error) : json_null());
     rest_reply_json(&call->rest, 200, json);
+}
+
+void control_api_reload(struct control_call *call)
+{
+    const struct control_api_options *options = &call->api->options;
+    struct diag diag;
+
+    diag_init(&diag, &call->rest.arena);
+    if (!options->reload(options->owner, &call->rest.arena, &diag))
+        rest_diag_problem(&call->rest, 422, "config_invalid", &diag);
+    else
+        rest_reply_json(&call->rest, 200,
+                        json_pack("{s:b,s:o}", "ok", 1, "warnings", rest_diag_json(&diag)));
 }
 
 void control_api_fail(struct control_call *call, const struct store_job *job)

@@ -26,6 +26,9 @@ struct control_api_options {
     struct notices *notices;
     struct backups *backups;
     const char *state; /* directory; borrowed */
+    /* The file is read again, into `arena`. False: `diag` says what is wrong with it. */
+    bool (*reload)(void *owner, struct arena *arena, struct diag *diag);
+    void *owner;
 };
 
 /* Serves. The reason why not is said, and control goes on without. NULL: no memory. */

@@ -60,6 +60,7 @@ bool control_api_admit(struct control_call *call, bool is_open);
 /* Whether that is enough, at any door. False: it was refused. */
 bool control_api_permit(struct control_call *call, enum conf_right right);
 /* /healthz and /readyz. */
+void control_api_reload(struct control_call *call);
 void control_api_alive(struct control_call *call);
 void control_api_ready(struct control_call *call);
 

@@ -31,7 +31,7 @@ static void tell_change(const struct edge *edge)
 
 /* --- what came back */
 
-static void note_error(struct edge *edge, const struct outbound_reply *reply)
+void edge_note_error(struct edge *edge, const struct outbound_reply *reply)
 {
     json_t *body = reply->status ? json_loadb(reply->body.p, reply->body.len, 0, NULL) : NULL;
     const char *detail = json_string_value(json_object_get(body, "detail"));
@@ -46,17 +46,17 @@ static void note_error(struct edge *edge, const struct outbound_reply *reply)
     tell_change(edge);
 }
 
-static void fail(struct edge *edge, const struct outbound_reply *reply)
+void edge_fail(struct edge *edge, const struct outbound_reply *reply)
 {
     edge->is_unreachable = true;
     if (!edge->silent_ms)
         edge->silent_ms = (int64_t)(clock_us() / 1000);
     edge->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;
     edge->pid = 0; // it may be another one that answers next
-    note_error(edge, reply);
+    edge_note_error(edge, reply);
 }
 
-static void succeed(struct edge *edge)
+void edge_succeed(struct edge *edge)
 {
     edge->silent_ms = 0;
     if (!edge->is_unreachable)
@@ -79,6 +79,8 @@ static void take_status(struct edge *edge, json_t *status)
     json_int_t generation = json_integer_value(json_object_get(status, "generation"));
     bool is_another = pid != edge->pid, is_changed = is_another || generation != edge->generation;
 
+    if (is_changed && edge->config != EDGE_CONFIG_TRIED)
+        edge->config = EDGE_CONFIG_UNKNOWN;
     if (is_another)
         forget_all(edge);
     else if (is_changed)
@@ -104,11 +106,11 @@ static void on_status(void *owner, const struct outbound_reply *reply)
     edge->call = NULL;
     edge->poll_ms = (int64_t)(clock_us() / 1000) + POLL_MS;
     if (reply->status != 200) {
-        fail(edge, reply);
+        edge_fail(edge, reply);
         tell_status(edge, NULL);
         return;
     }
-    succeed(edge);
+    edge_succeed(edge);
     status = json_loadb(reply->body.p, reply->body.len, 0, NULL);
     take_status(edge, status);
     tell_status(edge, status);
@@ -138,10 +140,10 @@ static void on_list(void *owner, const struct outbound_reply *reply)
 
     edge->call = NULL;
     if (reply->status != 200) {
-        fail(edge, reply);
+        edge_fail(edge, reply);
         return;
     }
-    succeed(edge);
+    edge_succeed(edge);
     edge->list_ms = (int64_t)(clock_us() / 1000) + LIST_MS;
     body = json_loadb(reply->body.p, reply->body.len, 0, NULL);
     list = json_object_get(body, "certificates");
@@ -166,10 +168,10 @@ static void on_pushed(void *owner, const struct outbound_reply *reply)
     edge->call = NULL;
     edge->subject = NULL;
     if (!reply->status) {
-        fail(edge, reply);
+        edge_fail(edge, reply);
         return;
     }
-    succeed(edge);
+    edge_succeed(edge);
     if (!item)
         return;
     // What it does not have any more need not be taken from it.
@@ -181,7 +183,7 @@ static void on_pushed(void *owner, const struct outbound_reply *reply)
         return;
     }
     edge->again_ms[item->is_certificate] = (int64_t)(clock_us() / 1000) + REFUSED_MS;
-    note_error(edge, reply);
+    edge_note_error(edge, reply);
 }
 
 /* --- what to do next */
@@ -277,4 +279,6 @@ void edge_push_next(struct edge *edge, int64_t now_ms)
         call(edge, &(struct ask){"GET", "/api/v1/certificates", NULL, on_list});
     else if ((due = find_now(edge, true, now_ms)))
         push(edge, due);
+    else
+        edges_config_next(edge, now_ms);
 }

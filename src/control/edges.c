@@ -233,7 +233,11 @@ enum status edges_configure(struct edges *edges, const struct conf *conf)
 {
     struct edge fresh[EDGES_MAX];
     uint32_t count = 0;
-    bool is_good = make_all(fresh, &count, conf), is_known = count == edges->count;
+    bool is_good, is_known;
+
+    edges_config_read(edges, &conf->control.edge_config);
+    is_good = make_all(fresh, &count, conf);
+    is_known = count == edges->count;
 
     for (uint32_t i = 0; is_good && is_known && i < count; i++)
         is_known = is_same(&fresh[i], &edges->items[i]);
@@ -310,6 +314,7 @@ void edges_free(struct edges **edges)
     *edges = NULL;
     if (!gone)
         return;
+    edges_config_drop(gone);
     json_decref(gone->forgotten);
     free(gone);
 }
@@ -344,8 +349,9 @@ json_t *edges_json(const struct edges *edges)
 
     for (uint32_t i = 0; i < edges->count; i++) {
         const struct edge *edge = &edges->items[i];
-        json_t *one = json_pack("{s:s,s:b}", "name", edge->name, "reachable",
-                                edge->pid && !edge->is_unreachable);
+        json_t *one = json_pack("{s:s,s:b,s:I,s:s*}", "name", edge->name, "reachable",
+                                edge->pid && !edge->is_unreachable, "generation", edge->generation,
+                                "config", edges_config_word(edge));
 
         if (edge_is_failing(edge))
             json_object_set_new(one, "error", json_string(edge->error));
@@ -353,6 +359,8 @@ json_t *edges_json(const struct edges *edges)
                             json_integer(edges_silent_ms(edges, i, (int64_t)(clock_us() / 1000)) /
                                          1000));
         json_object_set_new(one, "forgotten", json_boolean(edge->is_forgotten));
+        if (edges_config_error(edge))
+            json_object_set_new(one, "config_error", json_string(edges_config_error(edge)));
         json_array_append_new(list, one);
     }
     return list;

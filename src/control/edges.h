@@ -97,7 +97,8 @@ const char *edges_refuse_forget(const struct edges *edges, const char *name);
 /* Once the store has it. */
 void edges_forget(struct edges *edges, const char *name);
 
-/* [{"name", "reachable", "error", "silent_s", "forgotten"}], the caller's; NULL: no memory. */
+/* [{"name", "reachable", "generation", "config", "config_error", "error", "silent_s",
+ * "forgotten"}], the caller's; NULL: no memory. */
 json_t *edges_json(const struct edges *edges);
 
 #endif

@@ -6,8 +6,17 @@
 #ifndef CONTROL_EDGES_IMPL_H
 #define CONTROL_EDGES_IMPL_H
 
+#include "config/conf.h"
 #include "control/edge_feed.h"
 #include "control/edges.h"
+
+/* By what it runs, as far as control gives it that. */
+enum edge_config {
+    EDGE_CONFIG_UNKNOWN, /* not asked since it had another generation */
+    EDGE_CONFIG_OTHER,
+    EDGE_CONFIG_TRIED, /* ours, until its minute is over without our word */
+    EDGE_CONFIG_SAME,
+};
 
 struct edge {
     struct edges *edges;
@@ -20,8 +29,12 @@ struct edge {
     int64_t retry_ms, again_ms[2];          /* not before: anything; answers and certificates */
     json_int_t pid, generation;             /* 0: not known */
     bool is_own, is_unreachable;
-    bool refuses[2];   /* answers and certificates: the last one was */
-    bool was_failing;  /* said already */
+    bool refuses[2];  /* answers and certificates: the last one was */
+    bool was_failing; /* said already */
+    bool was_tried;   /* our configuration, and our word on it did not come through */
+    bool withholds;   /* it cannot be given a configuration */
+    enum edge_config config;
+    int64_t config_ms; /* monotonic; not asked about it before */
     bool is_forgotten; /* not waited for until it answers again */
     int64_t silent_ms; /* monotonic; it has not answered since. 0: it answers */
     char error[256];
@@ -35,11 +48,19 @@ struct edges_item {
     uint64_t have; /* mask */
 };
 
+/* What all edges are to run by. */
+struct edges_config {
+    char *text;      /* owned; NULL: they have files of their own */
+    bool is_refused; /* by one of them, in these words */
+    char why[400], unread[400];
+};
+
 struct edges {
     struct edges_options options;
     struct edge items[EDGES_MAX];
     uint32_t count, version;
     struct edges_item *wanted;
+    struct edges_config config;
     json_t *forgotten; /* {name: Unix ms}, as in the store */
     struct store_list list;
     struct store_put put; /* takes one out that answers again */
@@ -49,7 +70,7 @@ struct edges {
 /* It is out of reach, or does not take something. */
 static inline bool edge_is_failing(const struct edge *edge)
 {
-    return edge->is_unreachable || edge->refuses[0] || edge->refuses[1];
+    return edge->is_unreachable || edge->refuses[0] || edge->refuses[1] || edge->withholds;
 }
 
 /* --- edges_forget.c */
@@ -58,6 +79,24 @@ void edges_read_forgotten(struct edges *edges);
 /* One that answers is waited for again. */
 void edges_remember(struct edges *edges);
 
+/* --- edges_config.c */
+/* Empty: edges have files of their own. One that cannot be read leaves what was read before. */
+void edges_config_read(struct edges *edges, const struct conf_text *file);
+void edges_config_drop(struct edges *edges);
+/* Begins what is to be done about it for an edge without a call; false: nothing is. */
+bool edges_config_next(struct edge *edge, int64_t now_ms);
+/* How far it is: "current", "behind", "refused" or "unknown"; NULL: it has a file of its own. */
+const char *edges_config_word(const struct edge *edge);
+/* Why it stays as it is. NULL: it does not. */
+const char *edges_config_error(const struct edge *edge);
+
+/* --- edge_push.c */
+/* It did not answer. */
+void edge_fail(struct edge *edge, const struct outbound_reply *reply);
+/* It did. */
+void edge_succeed(struct edge *edge);
+/* What it said instead, for whoever asks. */
+void edge_note_error(struct edge *edge, const struct outbound_reply *reply);
 /* As edges_ask(). */
 struct outbound_call *edge_call(const struct edge *edge, const struct edges_ask *ask);
 /* Starts the next call of an edge that is due, if there is one. */

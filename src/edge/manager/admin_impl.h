@@ -12,6 +12,7 @@
 #include "edge/manager/confirm.h"
 #include "edge/manager/target.h"
 #include "rest/rest.h"
+#include "rest/rest_diag.h"
 
 enum {
     ADMIN_BODY_SMALL = 64 * 1024,
@@ -81,12 +82,5 @@ void admin_call_drop(struct rest_call *rest);
 /* Runs `turn` when no change is under way, in order; it ends with admin_turn_over(). */
 void admin_turn_take(struct admin_call *call, void (*turn)(struct admin_call *call));
 void admin_turn_over(struct admin_call *call);
-
-/* --- admin_diag.c */
-/* Answers the call with every entry of `diag` as `errors`, and the place of the first as `at`. */
-void admin_problem_diag(struct admin_call *call, unsigned status, const char *reason,
-                        const struct diag *diag);
-/* Entries of a diag as JSON. */
-json_t *admin_diag_json(const struct diag *diag);
 
 #endif

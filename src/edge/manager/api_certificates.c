@@ -182,9 +182,9 @@ static void on_changed(struct manager_change *change, enum status status, uint32
     call->generation = generation;
     manager_print(diag);
     if (status == E_IO)
-        admin_problem_diag(call, 500, "state_not_saved", diag);
+        rest_diag_problem(&call->rest, 500, "state_not_saved", diag);
     else if (status)
-        admin_problem_diag(call, status == E_CLOSED ? 503 : 422, "not_changed", diag);
+        rest_diag_problem(&call->rest, status == E_CLOSED ? 503 : 422, "not_changed", diag);
     else
         reply(call);
 }

@@ -85,11 +85,11 @@ void api_config_get(struct admin_call *call)
 static void refuse_change(struct admin_call *call, enum status status, const struct diag *diag)
 {
     if (status == E_INVALID)
-        admin_problem_diag(call, 422, "config_invalid", diag);
+        rest_diag_problem(&call->rest, 422, "config_invalid", diag);
     else if (status == E_IO)
-        admin_problem_diag(call, 409, "config_read_only", diag);
+        rest_diag_problem(&call->rest, 409, "config_read_only", diag);
     else
-        admin_problem_diag(call, 503, "not_changed", diag);
+        rest_diag_problem(&call->rest, 503, "not_changed", diag);
 }
 
 static void on_reloaded(struct manager_change *change, enum status status, uint32_t generation,
@@ -104,7 +104,7 @@ static void on_reloaded(struct manager_change *change, enum status status, uint3
     else
         rest_reply_json(&call->rest, 200,
                         json_pack("{s:b,s:I,s:o}", "ok", 1, "generation", (json_int_t)generation,
-                                  "warnings", admin_diag_json(diag)));
+                                  "warnings", rest_diag_json(diag)));
 }
 
 static void on_checked(struct manager_change *change, enum status status, uint32_t generation,
@@ -117,7 +117,7 @@ static void on_checked(struct manager_change *change, enum status status, uint32
         refuse_change(call, status, diag);
     else
         rest_reply_json(&call->rest, 200,
-                        json_pack("{s:b,s:o}", "ok", 1, "warnings", admin_diag_json(diag)));
+                        json_pack("{s:b,s:o}", "ok", 1, "warnings", rest_diag_json(diag)));
 }
 
 void api_reload(struct admin_call *call)

@@ -56,8 +56,8 @@ bool api_service_settle(struct admin_call *call, enum status status, uint32_t ge
     call->generation = generation;
     if (!status)
         return true;
-    admin_problem_diag(call, status == E_IO ? 500 : 503,
-                       status == E_IO ? "state_not_saved" : "not_changed", diag);
+    rest_diag_problem(&call->rest, status == E_IO ? 500 : 503,
+                      status == E_IO ? "state_not_saved" : "not_changed", diag);
     return false;
 }
 

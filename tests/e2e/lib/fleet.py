@@ -79,13 +79,13 @@ class Cable:
 class LoneControl:
     """`sluice run` with `role: control`."""
 
-    def __init__(self, home, services, edges):
+    def __init__(self, home, services, edges, **control):
         self.home = home
         os.makedirs(home)
         self.file = os.path.join(home, "sluice.yaml")
         with open(self.file, "w", encoding="utf-8") as file:
             json.dump({"role": "control", "state": "./state", "admin": {"bind": "127.0.0.1:0"}, "services": services,
-                       "control": {"edges": edges}}, file)
+                       "control": {"edges": edges, **control}}, file)
         self.start()
 
     def start(self):

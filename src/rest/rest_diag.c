@@ -2,7 +2,7 @@
  *
  * Diagnostics of a configuration as JSON, and as an error of the API.
  */
-#include "edge/manager/admin_impl.h"
+#include "rest/rest_diag.h"
 
 static json_t *text_json(struct str text)
 {
@@ -17,7 +17,7 @@ static void set_text(json_t *json, const char *key, struct str text)
         json_object_set_new(json, key, value);
 }
 
-json_t *admin_diag_json(const struct diag *diag)
+json_t *rest_diag_json(const struct diag *diag)
 {
     json_t *list = json_array();
 
@@ -44,8 +44,8 @@ static const struct diag_entry *first_error(const struct diag *diag)
     return NULL;
 }
 
-void admin_problem_diag(struct admin_call *call, unsigned status, const char *reason,
-                        const struct diag *diag)
+void rest_diag_problem(struct rest_call *call, unsigned status, const char *reason,
+                       const struct diag *diag)
 {
     struct diag sorted = *diag;
     const struct diag_entry *first;
@@ -59,8 +59,8 @@ void admin_problem_diag(struct admin_call *call, unsigned status, const char *re
     json = rest_problem_json(status, reason, detail);
     if (first)
         set_text(json, "at", diag_place(&sorted, first->at));
-    json_object_set_new(json, "errors", admin_diag_json(&sorted));
+    json_object_set_new(json, "errors", rest_diag_json(&sorted));
     if (sorted.dropped)
         json_object_set_new(json, "more", json_integer(sorted.dropped));
-    rest_reply_problem(&call->rest, status, json);
+    rest_reply_problem(call, status, json);
 }
