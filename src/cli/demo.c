@@ -199,8 +199,8 @@ static void say_deploys(const struct demo *demo)
 {
     const char *program = demo->program;
 
-    printf("A third app, store, is deployed: v1 serves in a moment, and visitors come whenever a "
-           "release\nis to take over from another.\n\n");
+    printf("A third app, store, is deployed: v1 serves in a moment. Visitors come to it all the "
+           "time,\nand more of them while a release is to take over from another.\n\n");
     printf("  curl http://127.0.0.1:%u/store/x            # the release that serves\n", demo->port);
     printf("  %s deploy %s --release v2    # 20%%, 50%%, all: each step passes a verdict\n",
            program, store);

@@ -18,6 +18,7 @@ enum {
     PLACES = 100,
     ADDRESSES = 250, /* each asks less than the limit of a hundred a minute allows */
     TURN_MS = 20,    /* from one visitor to the next */
+    CALM_TURNS = 2,  /* the same while there is nothing to look at */
     ASK_TURNS = 25,  /* from one look at control to the next */
     VISIT_MS = 5000,
 };
@@ -144,7 +145,7 @@ static void on_turn(uv_timer_t *timer)
         else if (uv_now(&crowd->loop) - visitor->came_ms > VISIT_MS)
             leave(visitor);
     }
-    if (crowd->is_wanted && place)
+    if ((crowd->is_wanted || crowd->turns % CALM_TURNS == 0) && place)
         come(crowd, place);
 }
 

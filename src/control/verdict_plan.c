@@ -111,7 +111,7 @@ struct verdict_sight verdict_foresee(const struct verdict_traffic *traffic,
 
 /* --- words */
 
-enum { SPAN_LEN = 48, SHOWN_LEN = 160 };
+enum { SPAN_LEN = 48, SHOWN_LEN = 160, TIMES_MAX = 1000 };
 
 /* Rounded up to two figures or so, in a unit that fits. */
 static void say_span(double time_s, char text[static SPAN_LEN])
@@ -134,6 +134,9 @@ static void say_shown(const struct verdict_traffic *traffic, const struct verdic
 
     if (isinf(sight->detectable))
         (void)snprintf(text, SHOWN_LEN, "too few to show even one that always fails");
+    else if (sight->detectable > TIMES_MAX) // of next to nothing: how many times says nothing
+        (void)snprintf(text, SHOWN_LEN, "which show %.2g %% failures or more",
+                       100 * base * sight->detectable);
     else
         (void)snprintf(text, SHOWN_LEN, "which show %.2g %% failures or more, %.2g times as many",
                        100 * base * sight->detectable, sight->detectable);

@@ -111,7 +111,7 @@ def test_deploys_in_a_row(gateway):
             done = deploy(gw, crowd, release, victim)
             is_good = release.startswith("good")
             print(f"{number:4} {release:10} {victim or '':8} {time.monotonic() - begun:5.1f} s  {done.out.splitlines()[-1]}")
-            assert done.code == (0 if is_good else 1), done
+            assert done.code == (0 if is_good else 1), f"{done.out}{done.err}{gw.stderr()[-3000:]}"
             assert not crowd.wrong, crowd.wrong[:3]
             serving = release if is_good else serving
             took[release.rstrip("0123456789")] += time.monotonic() - begun
