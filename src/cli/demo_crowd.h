@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The visitors of `sluice demo`: some twenty a second ask for the store, fifty while a release of it
- * takes over from another, so that both have something to be compared by.
+ * The visitors of `sluice demo`: some twenty a second ask for the store, fifty while a release of
+ * it takes over from another, so that both have something to be compared by.
  */
 #ifndef CLI_DEMO_CROWD_H
 #define CLI_DEMO_CROWD_H

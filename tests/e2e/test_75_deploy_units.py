@@ -224,6 +224,43 @@ def test_rolling_goes_unit_by_unit(shop):
     s.runs("v2", "v2", "v2")
 
 
+def hold(s, count):
+    """Requests that are never made twice, and wait for let_go()."""
+    clients = [s.gw.connect().request("POST", "/hold") for _ in range(count)]
+    until(lambda: sum(t["in_flight"] for t in s.gw.targets("shop").values()) == count, "they are with the app", WAIT)
+    return clients
+
+
+def let_go(s):
+    (s.gw.home / "go").touch()
+
+
+def test_a_unit_that_goes_may_end_its_requests(shop):
+    """Though the app ends at once when it is told, with what it has."""
+    s = shop({"strategy": "rolling", "drain": "10m"}, instances=2)
+    assert s.deploy("v1").code == 0
+    clients = hold(s, 4)
+    ident = s.deploy("v2", "--detach").out.strip()
+    until(lambda: s.show(ident)["step"] == 2, "one has taken over", WAIT, lambda: str(s.show(ident)))
+    s.runs("v1", "v1", "v2", "v2")
+    drained = [t for t in s.gw.targets("shop").values() if t["drained"]]
+    assert {t["drained_source"] for t in drained} == {"control"} and all(t["in_flight"] for t in drained), drained
+    let_go(s)
+    assert [client.reply().text for client in clients] == ["v1"] * 4
+    s.runs("v2", "v2")
+    until(lambda: s.show(ident)["outcome"] == "live", "it is live", WAIT, lambda: str(s.show(ident)))
+    assert not any(t["drained"] for t in s.gw.targets("shop").values())
+
+
+def test_one_that_does_not_end_is_not_waited_for_for_ever(shop):
+    s = shop({"strategy": "rolling", "drain": "1s"}, instances=2)
+    assert s.deploy("v1").code == 0
+    clients = hold(s, 4)
+    assert s.deploy("v2").code == 0
+    s.runs("v2", "v2")
+    assert {client.reply().status for client in clients} == {502}
+
+
 def test_a_release_goes_to_staging_first(shop):
     s = shop({"staging": "stage", "hooks": {"regression": ["test $SLUICE_RELEASE != odd"]}}, instances=1, more=["stage"])
     done = s.deploy("v1")

@@ -47,6 +47,18 @@ def test_a_number_that_is_set(shop):
     assert not load.wrong, load.wrong[:3]
 
 
+def test_one_too_many_goes_when_its_own_requests_end(shop):
+    """However many the others have, and long before `drain` is over."""
+    s = shop(STILL, deploy={"drain": "1h"})
+    assert s.deploy("v1").code == 0
+    assert s.gw.cli("scale", "shop", "3").code == 0
+    s.wait_ready(3)
+    with Load(s.gw, 6) as load:
+        assert s.gw.cli("scale", "shop", "1").code == 0
+        s.wait_units(1)
+    assert not load.wrong, load.wrong[:3]
+
+
 def refusal(reply):
     return reply.status, reply.json()["reason"]
 

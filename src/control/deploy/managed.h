@@ -34,6 +34,7 @@ struct watch {
     int64_t failing_ms; /* monotonic; it has not done as it was told since. 0: it does */
     char error[200];
     struct seen_release old, new, all; /* all: of every release */
+    json_t *busy; /* {address: true} of drained targets that have requests there; NULL: none */
 };
 
 /* A service that has had a deploy. */
@@ -52,6 +53,7 @@ struct managed {
     void *self;                      /* of the provider */
     struct unit *units;              /* deploys_units.c */
     uint32_t instances;
+    uint64_t leaving; /* a hash of the units that edges are told to drain; 0: none */
     int64_t list_ms;
     bool is_listing, is_listed; /* listed: what is known of units is so */
     bool is_unlisted;           /* the last time they could not be listed */

@@ -297,17 +297,30 @@ static bool is_spare(const struct unit *unit)
            units_wanted(managed, unit->release, &units) == managed->instances;
 }
 
-/* A spare one goes when no edge has its address, and its requests have had their time. */
+/* It is to go while its release stays: edges send it nothing new. What goes with all of its release
+ * has been waited for by the deploy. */
+static bool is_leaving(const struct unit *unit)
+{
+    const json_t *releases = json_object_get(unit->managed->record, "releases");
+
+    return !unit->is_wanted && unit_runs(unit) && *unit->address &&
+           json_object_get(releases, unit->release) && watch_wants(unit->managed, unit->release) &&
+           !is_target(unit);
+}
+
+/* One goes when no edge has a request of it any more, or they have had their time. */
 static bool has_left(struct unit *unit, bool is_live)
 {
+    const struct conf_service *conf = managed_conf(unit->managed);
+
     if (!is_live || is_target(unit)) {
         unit->leaving_ms = 0;
         return false;
     }
     if (!unit->leaving_ms)
         unit->leaving_ms = now();
-    return !is_spare(unit) || !unit_runs(unit) ||
-           scaler_lets_go(unit->managed, unit->leaving_ms, now());
+    return !is_leaving(unit) || watch_is_idle(unit->managed, unit->address) ||
+           now() - unit->leaving_ms >= (conf ? conf->deploy.drain_ms : 0);
 }
 
 /* One that is not wanted; it rests where that helps. */
@@ -409,6 +422,35 @@ static json_t *addresses_now(const struct managed *managed, const char *release,
     return count ? addresses(managed, release, count) : NULL;
 }
 
+json_t *units_leaving(const struct managed *managed, json_t *targets)
+{
+    json_t *ids = json_array();
+
+    for (const struct unit *unit = managed->units; unit; unit = unit->next) {
+        json_t *id;
+
+        if (!is_leaving(unit))
+            continue;
+        id = json_sprintf("%s%s", unit->release, strrchr(unit->id, '-'));
+        json_array_append_new(targets, json_pack("{s:O,s:s,s:s}", "id", id, "address",
+                                                 unit->address, "release", unit->release));
+        json_array_append_new(ids, id);
+    }
+    return ids;
+}
+
+/* True: edges are to drain others than they were told to. */
+static bool note_leaving(struct managed *managed)
+{
+    uint64_t before = managed->leaving;
+
+    managed->leaving = 0;
+    for (const struct unit *unit = managed->units; unit; unit = unit->next)
+        if (is_leaving(unit))
+            managed->leaving = XXH3_64bits_withSeed(unit->id, strlen(unit->id), managed->leaving);
+    return managed->leaving != before;
+}
+
 bool units_adopt(struct managed *managed)
 {
     json_t *releases = json_object_get(managed->record, "releases"), *targets;
@@ -433,7 +475,7 @@ bool units_adopt(struct managed *managed)
         }
         json_decref(now_at);
     }
-    return is_changed;
+    return note_leaving(managed) || is_changed;
 }
 
 /* --- life */
@@ -471,6 +513,8 @@ void units_tick(struct managed *managed, int64_t now_ms)
     if (!units_open(managed))
         return;
     managed->instances = scaler_count(managed, conf_provider_instances(&conf->provider));
+    if (managed->is_listed)
+        want(managed);
     if (!managed->is_listing && now_ms >= managed->list_ms) {
         managed->is_listing = true;
         managed->provider->list(managed->self, (struct provider_call){on_listed, managed});
@@ -478,7 +522,6 @@ void units_tick(struct managed *managed, int64_t now_ms)
     }
     if (!managed->is_listed)
         return;
-    want(managed);
     is_live = watch_is_live(managed);
     for (struct unit *unit = managed->units; unit; unit = unit->next)
         tend(unit, is_live);

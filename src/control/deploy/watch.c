@@ -83,7 +83,7 @@ bool watch_compose(struct managed *managed)
 {
     const struct deploy *deploy = managed->deploy;
     const char *stable = json_string_value(json_object_get(managed->record, "stable")), *release;
-    json_t *targets = json_array(), *body, *list;
+    json_t *targets = json_array(), *drained, *body, *list;
     char *text;
 
     if (deploy && deploy_wants(&deploy->plan, &deploy->state).is_new_stable)
@@ -91,12 +91,13 @@ bool watch_compose(struct managed *managed)
     json_object_foreach(json_object_get(managed->record, "releases"), release,
                         list) if (watch_wants(managed, release))
         add_targets(targets, list, release);
+    drained = units_leaving(managed, targets);
     if (scaler_hides(managed))
         json_array_clear(targets);
-    body = json_pack("{s:I,s:I,s:o,s:o,s:o,s:s}", "epoch",
+    body = json_pack("{s:I,s:I,s:o,s:o,s:o,s:o,s:s}", "epoch",
                      (json_int_t)store_epoch(managed->deploys->options.store), "revision",
                      (json_int_t)managed->revision, "targets", targets, "removed", removed(managed),
-                     "split", shares(deploy, stable), "stable", stable);
+                     "drained", drained, "split", shares(deploy, stable), "stable", stable);
     if (deploy && !deploy_is_over(&deploy->state))
         json_object_set_new(body, "deploy", json_string(deploy->id));
     if (managed->scaled)
@@ -167,13 +168,16 @@ static void on_pushed(void *owner, const struct outbound_reply *reply)
     scaler_kick(watch->managed->deploys->scaler, 0);
 }
 
+/* What is drained is no part of what serves, but for the requests that it has yet. */
 static void count_target(const json_t *target, struct seen_release *seen)
 {
     const char *state = json_string_value(json_object_get(target, "state"));
 
+    seen->in_flight += (uint64_t)json_integer_value(json_object_get(target, "in_flight"));
+    if (json_is_true(json_object_get(target, "drained")))
+        return;
     seen->targets++;
     seen->up += state && !strcmp(state, "up");
-    seen->in_flight += (uint64_t)json_integer_value(json_object_get(target, "in_flight"));
 }
 
 static void begin_count(struct seen_release *seen)
@@ -181,6 +185,18 @@ static void begin_count(struct seen_release *seen)
     seen->is_there = true;
     seen->targets = seen->up = 0;
     seen->in_flight = 0;
+}
+
+static void note_busy(struct watch *watch, const json_t *target)
+{
+    const char *address = json_string_value(json_object_get(target, "address"));
+
+    if (!address || !json_is_true(json_object_get(target, "drained")) ||
+        !json_integer_value(json_object_get(target, "in_flight")))
+        return;
+    if (!watch->busy)
+        watch->busy = json_object();
+    json_object_set_new(watch->busy, address, json_true());
 }
 
 static void take_service(struct watch *watch, const json_t *service)
@@ -194,10 +210,13 @@ static void take_service(struct watch *watch, const json_t *service)
     begin_count(&watch->old);
     begin_count(&watch->new);
     begin_count(&watch->all);
+    json_decref(watch->busy);
+    watch->busy = NULL;
     json_array_foreach(json_object_get(service, "targets"), i, target)
     {
         const char *release = json_string_value(json_object_get(target, "release"));
 
+        note_busy(watch, target);
         count_target(target, &watch->all);
         if (deploy && release && !strcmp(release, deploy->release))
             count_target(target, &watch->new);
@@ -205,6 +224,12 @@ static void take_service(struct watch *watch, const json_t *service)
             count_target(target, &watch->old);
     }
     watch->is_fresh = watch->is_known = true;
+}
+
+/* Something is waited for. */
+static bool is_moving(const struct managed *managed)
+{
+    return managed->deploy || managed->leaving;
 }
 
 static void on_status(void *owner, const struct outbound_reply *reply)
@@ -216,7 +241,7 @@ static void on_status(void *owner, const struct outbound_reply *reply)
 
     watch->call = NULL;
     watch->status_ms =
-        now() + scaler_pause(watch->managed, watch->managed->deploy ? BUSY_MS : IDLE_MS);
+        now() + scaler_pause(watch->managed, is_moving(watch->managed) ? BUSY_MS : IDLE_MS);
     if (reply->status != 200) {
         fail(watch, reply);
         return;
@@ -328,8 +353,10 @@ static void go_on(struct watch *watch, int64_t now_ms)
 
 void watch_drop(struct managed *managed)
 {
-    for (uint32_t i = 0; i < managed->watch_count; i++)
+    for (uint32_t i = 0; i < managed->watch_count; i++) {
         outbound_cancel(&managed->watches[i].call);
+        json_decref(managed->watches[i].busy);
+    }
     free(managed->watches);
     managed->watches = NULL;
     managed->watch_count = 0;
@@ -392,6 +419,18 @@ bool watch_is_live(const struct managed *managed)
         count++;
     }
     return count > 0 && managed->body;
+}
+
+bool watch_is_idle(const struct managed *managed, const char *address)
+{
+    for (uint32_t i = 0; i < managed->watch_count; i++) {
+        const struct watch *watch = &managed->watches[i];
+
+        if (is_counted(watch) &&
+            (!watch_has_it(watch) || !watch->is_fresh || json_object_get(watch->busy, address)))
+            return false;
+    }
+    return true;
 }
 
 static uint32_t count_waited_for(const struct managed *managed)

@@ -29,12 +29,17 @@ bool watch_has_it(const struct watch *watch);
 bool watch_is_held_up(const struct managed *managed);
 /* Every edge has what it is told. */
 bool watch_is_live(const struct managed *managed);
+/* No edge that is waited for has a request of this drained target, as of what it was told last. */
+bool watch_is_idle(const struct managed *managed, const char *address);
 
 /* --- units.c */
 /* Starts and stops what is due. */
 void units_tick(struct managed *managed, int64_t now_ms);
 /* Puts the addresses of units into the record. True: there was news, to be saved. */
 bool units_adopt(struct managed *managed);
+/* Those that are to go while their release stays: adds them to a list of targets, and gives their
+ * ids in one, the caller's. */
+json_t *units_leaving(const struct managed *managed, json_t *targets);
 void units_see(struct deploy *deploy, struct deploy_seen *seen);
 /* What scaling is to know of units. */
 struct units_sight {

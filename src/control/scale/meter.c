@@ -161,11 +161,6 @@ struct scale_sample meter_sample(const struct meter *meter, const char *service,
     return sample;
 }
 
-int64_t meter_begun_ms(const struct meter *meter)
-{
-    return meter->begun_ms;
-}
-
 struct meter *meter_new(struct edges *edges)
 {
     struct meter *meter = calloc(1, sizeof(*meter));

@@ -18,8 +18,6 @@ struct meter *meter_new(struct edges *edges);
 bool meter_is_over(struct meter *meter, int64_t now_ms);
 /* Of a service in this round, at this Unix time. */
 struct scale_sample meter_sample(const struct meter *meter, const char *service, double now_s);
-/* When this round began, monotonic: what is in flight was counted after it. */
-int64_t meter_begun_ms(const struct meter *meter);
 /* Begins the next one. */
 void meter_begin(struct meter *meter, int64_t now_ms);
 void meter_free(struct meter **meter);

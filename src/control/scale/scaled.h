@@ -27,7 +27,6 @@ struct scaled {
     uint32_t growth_ms; /* how long the last one took until all were up; 0: not known */
     bool is_asked;      /* to be woken */
     bool is_used;       /* something was in flight when it was looked at last */
-    int64_t quiet_ms;   /* monotonic: nothing was in flight anywhere after it; 0: never */
 };
 
 /* What is so with it now. */

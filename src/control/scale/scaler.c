@@ -167,8 +167,6 @@ static void count(struct managed *managed, const struct scaler *scaler)
     scale_ring_add(&scaled->ring, &sample);
     purse_pay(&scaled->purse, now_ms, price * units.paid);
     scaled->is_used = sample.in_flight > 0;
-    if (!sample.is_partial && !scaled->is_used)
-        scaled->quiet_ms = meter_begun_ms(scaler->meter);
     decide(managed);
 }
 
@@ -329,15 +327,6 @@ uint32_t scaler_pause(const struct managed *managed, uint32_t usual_ms)
     else if (scaled->ready != scaled->state.wanted)
         pause_ms = MOVING_MS;
     return pause_ms < usual_ms ? pause_ms : usual_ms;
-}
-
-bool scaler_lets_go(const struct managed *managed, int64_t leaving_ms, int64_t now_ms)
-{
-    const struct scaled *scaled = managed->scaled;
-    const struct conf_service *conf = managed_conf(managed);
-
-    return !scaled || !conf || scaled->quiet_ms >= leaving_ms ||
-           now_ms - leaving_ms >= conf->deploy.drain_ms;
 }
 
 /* --- life */

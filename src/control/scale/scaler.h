@@ -38,8 +38,6 @@ json_t *scaler_word(const struct managed *managed);
 bool scaler_hides(const struct managed *managed);
 /* When an edge, and the provider, are asked again how it fares; in milliseconds. */
 uint32_t scaler_pause(const struct managed *managed, uint32_t usual_ms);
-/* A unit that no edge sends anything since `leaving_ms` (monotonic) may be stopped. */
-bool scaler_lets_go(const struct managed *managed, int64_t leaving_ms, int64_t now_ms);
 /* It is not scaled any more. */
 void scaler_drop(struct managed *managed);
 

@@ -102,17 +102,20 @@ static const char *read_targets(struct admin_call *call, const json_t *list, str
     return wrong;
 }
 
-static const char *read_removed(const json_t *list, struct plan *plan)
+/* Of targets: those of the file's that control has taken away, or of its own that get nothing new.
+ */
+static const char *read_ids(const json_t *json, const char *key, struct plan *plan)
 {
+    const json_t *list = json_object_get(json, key);
     json_t *kept = json_array();
 
-    json_object_set_new(plan->control, "removed", kept);
+    json_object_set_new(plan->control, key, kept);
     if (list && !json_is_array(list))
-        return "\"removed\" is a list of ids";
+        return "\"removed\" and \"drained\" are lists of ids";
     for (size_t i = 0; i < json_array_size(list); i++)
         if (!json_is_string(json_array_get(list, i)) ||
             json_array_append(kept, json_array_get(list, i)))
-            return "\"removed\" is a list of ids";
+            return "\"removed\" and \"drained\" are lists of ids";
     return NULL;
 }
 
@@ -202,7 +205,9 @@ static const char *read_plan(struct admin_call *call, const json_t *json,
     if (!wrong)
         wrong = read_scale(json_object_get(json, "scale"), plan);
     if (!wrong)
-        wrong = read_removed(json_object_get(json, "removed"), plan);
+        wrong = read_ids(json, "removed", plan);
+    if (!wrong)
+        wrong = read_ids(json, "drained", plan);
     if (!wrong)
         wrong = read_split(json_object_get(json, "split"), json_object_get(json, "stable"), plan);
     return wrong;

@@ -33,6 +33,15 @@ static void put_health(json_t *json, const struct checks_view *view)
         json_object_set_new(json, "limit", json_integer(view->limit));
 }
 
+/* Who has taken it out. */
+static const char *drained_by(const struct manager *m, const struct release *release,
+                              const struct snapshot_target *target)
+{
+    struct str service = release->service->conf->name.s;
+
+    return overlay_control_drains(m->overlay, service, target->endpoint->id) ? "control" : "api";
+}
+
 static json_t *one_target_json(const struct manager *m, const struct release *release,
                                const struct snapshot_target *target)
 {
@@ -57,7 +66,7 @@ static json_t *one_target_json(const struct manager *m, const struct release *re
                      "open", (json_int_t)open, "idle", (json_int_t)idle, "resolved",
                      (int)endpoint->address_count);
     if (target->is_drained)
-        json_object_set_new(json, "drained_source", json_string("api"));
+        json_object_set_new(json, "drained_source", json_string(drained_by(m, release, target)));
     if (target->region.len)
         json_object_set_new(json, "region", text_json(target->region));
     if (target->priority)

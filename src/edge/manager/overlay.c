@@ -508,7 +508,7 @@ static bool tell_removed(void *owner, struct str service, struct str id)
 
 static bool tell_drained(void *owner, struct str service, struct str id)
 {
-    return has(owner, service, "drained", id);
+    return has(owner, service, "drained", id) || overlay_control_drains(owner, service, id);
 }
 
 static enum service_mode tell_mode(void *owner, struct str service)

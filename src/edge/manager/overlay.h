@@ -57,6 +57,8 @@ struct overlay_control overlay_control(const struct overlay *overlay, struct str
 int64_t overlay_epoch(const struct overlay *overlay);
 /* Whether this is a target of control's. */
 bool overlay_control_has(const struct overlay *overlay, struct str service, struct str id);
+/* Whether control has it get nothing new. */
+bool overlay_control_drains(const struct overlay *overlay, struct str service, struct str id);
 /* What it says of units, as it is kept: read from {"state", "eta_ms", "why", "retry_ms"} at
  * `now_ms` of the wall clock. NULL: a word of it is wrong, or memory ends. */
 json_t *overlay_scale_read(const json_t *said, uint64_t now_ms);

@@ -10,9 +10,9 @@
 enum { JSON_TIME_MAX = 24 * 3600 * 1000 }; /* of what is told in milliseconds */
 
 /* {"epoch": 7, "revision": 12, "deploy": "d3", "targets": [{id, address, release, ...}], "removed":
- * [id], "scale": {"state": "broken", "eta_ms": 2500, "why": "...", "retry_at_ms": 1700000000000}};
- * `deploy` is not there while none runs, nor is `scale` while the service is awake, and of that
- * what is not known. */
+ * [id], "drained": [id], "scale": {"state": "broken", "eta_ms": 2500, "why": "...", "retry_at_ms":
+ * 1700000000000}}; `deploy` is not there while none runs, nor is `scale` while the service is
+ * awake, and of that what is not known. */
 
 static struct str text_of(const json_t *json)
 {
@@ -107,11 +107,20 @@ struct service_scale overlay_scale(const struct overlay *overlay, struct str ser
 
 /* --- the whole */
 
+static bool are_ids(const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!json_is_string(json_array_get(list, i)))
+            return false;
+    return true;
+}
+
 bool overlay_control_is_sound(const json_t *control)
 {
     const json_t *deploy = json_object_get(control, "deploy");
     const json_t *targets = json_object_get(control, "targets");
     const json_t *removed = json_object_get(control, "removed");
+    const json_t *drained = json_object_get(control, "drained");
     const json_t *scale = json_object_get(control, "scale");
 
     if (!control)
@@ -126,10 +135,7 @@ bool overlay_control_is_sound(const json_t *control)
     for (size_t i = 0; i < json_array_size(targets); i++)
         if (!is_target(json_array_get(targets, i)))
             return false;
-    for (size_t i = 0; i < json_array_size(removed); i++)
-        if (!json_is_string(json_array_get(removed, i)))
-            return false;
-    return true;
+    return are_ids(removed) && (!drained || (json_is_array(drained) && are_ids(drained)));
 }
 
 struct overlay_control overlay_control(const struct overlay *overlay, struct str service)
@@ -184,6 +190,13 @@ void overlay_control_tell(const struct overlay *overlay, struct str service, voi
 
         add(to, &wish);
     }
+}
+
+bool overlay_control_drains(const struct overlay *overlay, struct str service, struct str id)
+{
+    const json_t *control = overlay_part(overlay, service, "control");
+
+    return overlay_find(json_object_get(control, "drained"), id) >= 0;
 }
 
 bool overlay_control_removes(const struct overlay *overlay, struct str service, struct str id)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An app whose release's name says what it is: `crash` on boot, `never` answers, `bad` fails 30 % of its requests, `poor`
-5 %, `slow` takes three times as long, `lazy` needs two seconds until it listens."""
+5 %, `slow` takes three times as long, `lazy` needs two seconds until it listens. /hold is answered once there is a file
+`go` beside it."""
 
 APP = """
 import http.server, os, random, signal, sys, threading
@@ -16,11 +17,14 @@ class App(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         threading.Event().wait(0.03 if "slow" in name else 0.01)
+        while self.path == "/hold" and not os.path.exists(os.path.join(os.path.dirname(sys.argv[0]), "go")):
+            threading.Event().wait(0.05)
         body = name.encode()
         self.send_response(500 if random.random() < share else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+    do_POST = do_GET
     def log_message(self, *words):
         pass
 http.server.ThreadingHTTPServer.request_queue_size = 128
