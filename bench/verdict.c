@@ -100,6 +100,7 @@ static const struct scene scenes[] = {
 static const struct verdict_rule rule = {.error_ratio = 2,
                                          .error_margin = 0.005,
                                          .latency_ratio = 1.5,
+                                         .latency_margin = 0.005,
                                          .minimum = 50};
 
 /* Buckets, each as often as a latency falls in it. */
