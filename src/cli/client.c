@@ -265,6 +265,23 @@ int client_call(const struct client *client, const char *method, const char *pat
     return client_report(client, client_try(client, method, path, body, answer), answer);
 }
 
+int client_tell(const struct client *client, const char *verb, json_t *body,
+                struct client_answer *answer)
+{
+    char *service = client_encode(client->words[0]), *path = NULL;
+    int code = CLIENT_FAILED;
+
+    *answer = (struct client_answer){0};
+    if (service && asprintf(&path, "/api/v1/services/%s/%s", service, verb) < 0)
+        path = NULL;
+    if (path)
+        code = client_call(client, "POST", path, body, answer);
+    json_decref(body);
+    free(path);
+    free(service);
+    return code;
+}
+
 /* --- one call whose answer is a file */
 
 struct download {

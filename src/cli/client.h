@@ -54,7 +54,10 @@ struct client_answer {
  */
 int client_call(const struct client *client, const char *method, const char *path, json_t *body,
                 struct client_answer *answer);
-/* The same without saying anything. */
+/* Calls POST /services/S/VERB of the first word. As client_call(), but takes `body`. */
+int client_tell(const struct client *client, const char *verb, json_t *body,
+                struct client_answer *answer);
+/* As client_call(), without saying anything. */
 int client_try(const struct client *client, const char *method, const char *path, json_t *body,
                struct client_answer *answer);
 /* Says what went wrong in a call that was tried; gives its code. */

@@ -25,23 +25,14 @@ static void say(const json_t *answer)
 
 static int call(const struct client *client, const char *verb, bool is_on)
 {
-    char *service = client_encode(client->words[0]), *path = NULL;
-    json_t *body = json_pack("{s:b}", "on", is_on);
-    struct client_answer answer = {0};
-    int code = CLIENT_FAILED;
+    struct client_answer answer;
+    int code = client_tell(client, verb, json_pack("{s:b}", "on", is_on), &answer);
 
-    if (service && asprintf(&path, "/api/v1/services/%s/%s", service, verb) < 0)
-        path = NULL;
-    if (path)
-        code = client_call(client, "POST", path, body, &answer);
     if (!code && client->json)
         client_print(&answer);
     else if (!code)
         say(answer.body);
     client_free(&answer);
-    json_decref(body);
-    free(path);
-    free(service);
     return code;
 }
 

@@ -9,25 +9,18 @@
 #include "cli/client.h"
 #include "cli/show.h"
 
+/* Takes `body`. */
 static int call(const struct client *client, const char *verb, json_t *body)
 {
-    char *service = client_encode(client->words[0]), *path = NULL;
-    struct client_answer answer = {0};
+    struct client_answer answer;
     char line[SHOW_SCALE];
-    int code = CLIENT_FAILED;
+    int code = client_tell(client, verb, body, &answer);
 
-    if (service && asprintf(&path, "/api/v1/services/%s/%s", service, verb) < 0)
-        path = NULL;
-    if (path)
-        code = client_call(client, "POST", path, body, &answer);
     if (!code && client->json)
         client_print(&answer);
     else if (!code)
         printf("%s %s\n", show_text(answer.body, "service"), show_scale(answer.body, line));
     client_free(&answer);
-    json_decref(body);
-    free(path);
-    free(service);
     return code;
 }
 
