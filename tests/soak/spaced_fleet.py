@@ -55,6 +55,7 @@ class SpacedFleet(Fleet):
         self.desks = [add("control", 10, front=False), add("spare", 20, front=False)]
         self.spaces, self.links = [], []
         services, more = parts(self) if parts else ({}, {})
+        self.routes = {"routes": more["routes"]} if "routes" in more else {}
         self.services = {"shop": {"targets": [self.origin("stable").address], **self.usual(**deploy)}, **services}
         for _ in range(count):
             self._add_edge(gateway, self.add_space(), more)
@@ -88,7 +89,8 @@ class SpacedFleet(Fleet):
 
     def another_control(self):
         with self.desks[len(self.controls)]:
-            self.controls.append(LoneControl(os.path.join(self.home, f"c{len(self.controls)}"), self.services, self.links))
+            home = os.path.join(self.home, f"c{len(self.controls)}")
+            self.controls.append(LoneControl(home, self.services, self.links, self.routes))
         return self.controls[-1]
 
     def restart_control(self):
