@@ -99,8 +99,7 @@ struct provider_intent {
 /* How a call ended. Valid during the completion. */
 struct provider_result {
     enum provider_fault fault;
-    const char *reason, *warning;      /* sentences; NULL: all went well; list(): settings are fine;
-                                        * stop(): it rests as it was to */
+    const char *reason, *warning;      /* sentences; NULL: all went well; nothing is amiss */
     uint32_t retry_ms;                 /* not sooner; 0: the platform did not say */
     const struct provider_unit *units; /* start, stop: the one, or none; list: all of the service */
     uint32_t unit_count;
@@ -144,8 +143,7 @@ struct provider {
     void (*close)(void **self);
 };
 
-/* NULL-terminated. */
-extern const struct provider *const provider_registry[];
+extern const struct provider *const provider_registry[]; /* NULL-terminated */
 /* That of a service; NULL: it has none. */
 const struct provider *provider_of(const struct conf_service *service);
 

@@ -230,6 +230,7 @@ def test_a_plan_that_is_refused(shop, more, why):
 SLEEPY = {"min": 0, "max": 2, "concurrency": 2, "stable": "3s", "panic": "1s", "down_cooldown": "1s", "idle": "2s"}
 
 
+@pytest.mark.long
 def test_it_sleeps_with_what_it_has_in_memory_and_goes_on(shop):
     s = shop({"keep": "300ms"}, scale=SLEEPY, fly={"rest": "suspend", "instances": 1})
     assert s.deploy("v1").code == 0
@@ -246,6 +247,7 @@ def test_it_sleeps_with_what_it_has_in_memory_and_goes_on(shop):
     assert s.fly.one().resumes == 3 and not s.fly.count("stop")
 
 
+@pytest.mark.long
 def test_what_fly_does_not_suspend_is_stopped_and_wakes_all_the_same(shop):
     s = shop({"keep": "300ms"}, scale=SLEEPY, fly={"rest": "suspend", "instances": 1})
     assert s.deploy("v1").code == 0
