@@ -13,11 +13,11 @@ import time
 import pytest
 
 from lib.fleet import WAIT
+from lib.fly_app import App, Fly, live_config
 from lib.netns import FRONT, need_spaces
 from lib.pki import Authority
 from lib.redis import Redis
 from lib.wait import SLOW, stays, until
-from test_76_deploy_fly import App, Fly, live_config
 from spaced_fleet import ADMIN, SpacedFleet, Visitors
 
 SILENT_S = 10 * SLOW  # in which one that is cut off is named
