@@ -68,6 +68,7 @@ struct provider_stop {
     const char *id;
     uint32_t grace_ms; /* 0: as the configuration says */
     bool is_removed;   /* it is not started again: no trace of it need stay. Else it rests */
+    bool may_freeze;   /* it rests, and may go on where it was; not one that is to begin anew */
 };
 
 struct provider_unit {
@@ -98,8 +99,8 @@ struct provider_intent {
 /* How a call ended. Valid during the completion. */
 struct provider_result {
     enum provider_fault fault;
-    const char *reason, *warning; /* sentences; NULL: all went well; list(): settings are fine */
-    uint32_t retry_ms;            /* not sooner; 0: the platform did not say */
+    const char *reason, *warning;      /* sentences; NULL: all went well; nothing is amiss */
+    uint32_t retry_ms;                 /* not sooner; 0: the platform did not say */
     const struct provider_unit *units; /* start, stop: the one, or none; list: all of the service */
     uint32_t unit_count;
     struct str log; /* of log(); of plan(): lines to be shown, what differs and what to mind */
@@ -142,8 +143,7 @@ struct provider {
     void (*close)(void **self);
 };
 
-/* NULL-terminated. */
-extern const struct provider *const provider_registry[];
+extern const struct provider *const provider_registry[]; /* NULL-terminated */
 /* That of a service; NULL: it has none. */
 const struct provider *provider_of(const struct conf_service *service);
 

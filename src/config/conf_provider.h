@@ -24,6 +24,8 @@ struct conf_process {
     uint32_t instances; /* where nothing else says how many */
 };
 
+enum conf_fly_rest { CONF_FLY_STOP, CONF_FLY_SUSPEND };
+
 /* Instances are machines of one app at Fly.io, reached over its private network (6PN). */
 struct conf_fly {
     bool is_set;
@@ -37,6 +39,7 @@ struct conf_fly {
     uint16_t port;             /* where a machine answers */
     uint32_t grace_ms;         /* from the signal to the kill */
     uint32_t instances;        /* where nothing else says how many */
+    enum conf_fly_rest rest;   /* what becomes of one that goes to sleep */
 };
 
 enum { CONF_RAILWAY_SERVICES = 2 };

@@ -9,6 +9,8 @@
 
 enum { APP_LEN_MAX = 63, REGION_LEN_MAX = 31, REGIONS_MAX = 32, GRACE_MAX_S = 300 };
 
+static const char *const rests[] = {"stop", "suspend", NULL};
+
 const struct field conf_fly_fields[] = {
     {.name = ".", .type = FIELD_SPAN, FIELD_AT(struct conf_fly, at)},
     {.name = "app",
@@ -68,6 +70,15 @@ const struct field conf_fly_fields[] = {
      .min = 1,
      .max = 64,
      FIELD_AT(struct conf_fly, instances)},
+    {.name = "rest",
+     .doc =
+         "What becomes of a machine that goes to sleep: `stop`; or `suspend`, from which it wakes "
+         "sooner, with what it had in memory, a clock that is behind for seconds and connections "
+         "that are none any more. One that Fly cannot suspend is stopped, as the plan says.",
+     .standard = "stop",
+     .type = FIELD_ENUM,
+     .words = rests,
+     FIELD_AT(struct conf_fly, rest)},
     FIELD_END,
 };
 

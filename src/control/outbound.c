@@ -2,6 +2,7 @@
 #include "control/outbound.h"
 
 #include <curl/curl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "base/clock.h"
 #include "config/conf_url.h"
 
-enum { CONNECT_MS = 5000, HOSTS_MAX = 16 };
+enum { CONNECT_MS = 5000, HOSTS_MAX = 16, PROBE_S = 2, GONE_MS = 6000 };
 
 /* One account's at a platform. */
 struct account {
@@ -350,6 +351,31 @@ static bool set_fields(struct outbound_call *call, const struct outbound_request
     return is_good && !curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->fields);
 }
 
+/* An edge that has vanished resets nothing, and an answer may be waited for much longer than it is
+ * given to acknowledge what it was sent, or that it is still there (RFC 5482, RFC 9293 section
+ * 3.8.4). */
+static int watch_peer(void *owner, curl_socket_t fd, curlsocktype purpose)
+{
+    unsigned gone_ms = GONE_MS;
+    int is_on = 1, probe_s = PROBE_S;
+
+    (void)owner;
+    (void)purpose;
+    // Those that a unix socket does not know are of no use to it either.
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &is_on, sizeof(is_on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &probe_s, sizeof(probe_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &probe_s, sizeof(probe_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &gone_ms, sizeof(gone_ms));
+    return CURL_SOCKOPT_OK;
+}
+
+static bool set_near(CURL *easy)
+{
+    return !curl_easy_setopt(easy, CURLOPT_PROXY, "") &&
+           !curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L) &&
+           !curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, watch_peer);
+}
+
 static bool set_target(CURL *easy, const struct outbound_request *request)
 {
     const char *protocols = request->mail ? "smtp,smtps" : "http,https";
@@ -365,8 +391,7 @@ static bool set_target(CURL *easy, const struct outbound_request *request)
     if (request->is_once)
         is_good = is_good && !curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     if (request->is_near)
-        is_good = is_good && !curl_easy_setopt(easy, CURLOPT_PROXY, "") &&
-                  !curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+        is_good = is_good && set_near(easy);
     return is_good;
 }
 

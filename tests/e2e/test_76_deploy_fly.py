@@ -2,67 +2,30 @@
 """Deploys of a service whose instances are machines at Fly.io, by a fake of its API (tests/provider/fake_fly.py) whose
 machines answer on loopback addresses: no fault leaves a machine too many, and the published rates are kept to."""
 
-import http.server
 import os
 import random
 import signal
-import sys
-import threading
-from pathlib import Path
 
 import pytest
 
+from lib.fly_app import App, Fly, live_config
 from lib.wait import SLOW, until
 from test_74_deploy import HEALTH, QUICK, WAIT, Load
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "provider"))
-from fake_fly import Fly, live_config  # noqa: E402
 
 IMAGE = "registry.fly.io/shop:"
 TOKEN = "fm2_very-secret"
 
 
-class App:
-    """What a machine runs: it answers with its release. `never` does not listen, `bad` fails 30 % of its requests."""
-
-    def __init__(self, machine, port):
-        release, share = machine.metadata["sluice_release"].encode(), 0.3 if machine.kind == "bad" else 0
-        self.server = None
-        if machine.kind == "never":
-            return
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                self.send_response(500 if random.random() < share else 200)
-                self.send_header("Content-Length", str(len(release)))
-                self.end_headers()
-                self.wfile.write(release)
-
-            def log_message(self, *words):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer((machine.ip, port), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, args=[0.02], daemon=True).start()
-
-    def close(self):
-        if self.server:
-            self.server.shutdown()
-            self.server.server_close()
-
-
 class Shop:
-    def __init__(self, gateway, ports, deploy, live=None):
+    def __init__(self, gateway, ports, deploy, live=None, fly=None, **service):
         port = ports.take()
         block = random.randrange(1, 250)
         self.fly = Fly(token=TOKEN, live=live or live_config(), on_start=lambda machine: App(machine, port),
                        address=lambda number: f"127.{block}.0.{number}")
         self.gw = gateway(run=False)
-        fly = {"app": "shop", "api": self.fly.url, "token": "${env:FLY_API_TOKEN}", "port": port, "instances": 2, "grace": "2s"}
-        self.gw.change(services={"shop": {"provider": {"fly": fly}, "health": HEALTH, "assign": {"by": "cookie"},
-                                          "deploy": {**QUICK, "start": "60s", "healthy": "20s", **deploy}}},
+        keys = {"app": "shop", "api": self.fly.url, "token": "${env:FLY_API_TOKEN}", "port": port, "instances": 2, "grace": "2s", **(fly or {})}
+        self.gw.change(services={"shop": {"provider": {"fly": keys}, "health": HEALTH, "assign": {"by": "cookie"},
+                                          "deploy": {**QUICK, "start": "60s", "healthy": "20s", **deploy}, **service}},
                        admin={"bind": f"127.0.0.1:{self.gw.admin_port}"})
         self.gw.start(env={"FLY_API_TOKEN": TOKEN})
         until(self.has_control, "control answers", 30 * SLOW)
@@ -89,6 +52,10 @@ class Shop:
         addresses = {f"{m.ip}:{self.gw.config['services']['shop']['provider']['fly']['port']}" for m in self.fly.ours().values()}
         until(lambda: {t["address"] for t in self.gw.targets("shop").values()} == addresses, "the edge knows them", WAIT,
               lambda: str((self.gw.targets("shop"), addresses)))
+
+    def rests(self, *states):
+        until(lambda: sorted(m.state for m in self.fly.ours().values()) == sorted(states), f"machines are {states}", WAIT,
+              lambda: str([m.state for m in self.fly.ours().values()]) + self.gw.stderr()[-2000:])
 
     def kill_control(self):
         before = next(pid for pid, line in self.gw.members() if " control " in line)
@@ -221,3 +188,36 @@ def test_a_plan_that_is_refused(shop, more, why):
     done = s.deploy("v1")
     assert done.code == 1 and why in done.err, done
     assert not s.fly.ours() and s.gw.admin("GET", "/api/v1/deploys").json()["deploys"] == []
+
+
+SLEEPY = {"min": 0, "max": 2, "concurrency": 2, "stable": "3s", "panic": "1s", "down_cooldown": "1s", "idle": "2s"}
+
+
+@pytest.mark.long
+def test_it_sleeps_with_what_it_has_in_memory_and_goes_on(shop):
+    s = shop({"keep": "300ms"}, scale=SLEEPY, fly={"rest": "suspend", "instances": 1})
+    assert s.deploy("v1").code == 0
+    for number in range(1, 3):
+        s.rests("suspended")
+        reply = s.gw.get("/", timeout=WAIT)
+        assert (reply.status, reply.text) == (200, "v1"), reply
+        assert "cold_start" in reply.header("Server-Timing")
+        assert s.fly.one().resumes == number
+    s.rests("suspended")
+    s.kill_control()
+    until(s.has_control, "control answers", WAIT)
+    assert s.gw.get("/", timeout=WAIT).text == "v1"
+    assert s.fly.one().resumes == 3 and not s.fly.count("stop")
+
+
+@pytest.mark.long
+def test_what_fly_does_not_suspend_is_stopped_and_wakes_all_the_same(shop):
+    s = shop({"keep": "300ms"}, scale=SLEEPY, fly={"rest": "suspend", "instances": 1})
+    assert s.deploy("v1").code == 0
+    s.fly.cue("suspend", 400, {"error": "suspend is not supported"}, times=99)
+    for _ in range(2):
+        s.rests("stopped")
+        assert s.gw.get("/", timeout=WAIT).text == "v1"
+    s.rests("stopped")
+    until(lambda: "could not be suspended, and is stopped" in s.gw.stderr(), "it is said", WAIT)
+    assert s.gw.stderr().count("could not be suspended") == 1

@@ -6,9 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "control/provider/fly_api.h"
-#include "control/provider/fly_clone.h"
-#include "control/provider/fly_machine.h"
+#include "control/provider/fly_impl.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,6 +27,8 @@ static void copy(const json_t *machine, const struct fly_clone *clone)
     assert(config);
     assert(!json_object_get(config, "services") && !json_object_get(config, "schedule"));
     assert(fly_clone_differences(machine, config, text, sizeof(text)) < sizeof(text));
+    if (fly_suspend_refuses(config, why))
+        assert(memchr(why, '\0', sizeof(why)));
     json_decref(config);
 }
 

@@ -93,8 +93,8 @@ class Desk:
     def start(self, unit="u1", release="r1", service="app", **more):
         return self.call("start", service, id=unit, release=release, **more)
 
-    def stop(self, unit="u1", grace_ms=int(5000 * SLOW), remove=False, service="app"):
-        return self.call("stop", service, id=unit, grace_ms=grace_ms, remove=remove)
+    def stop(self, unit="u1", grace_ms=int(5000 * SLOW), remove=False, service="app", **more):
+        return self.call("stop", service, id=unit, grace_ms=grace_ms, remove=remove, **more)
 
     def list(self, service="app"):
         answer = self.call("list", service)

@@ -4,7 +4,8 @@
  * nobody, and as control a process that hands the calls of a test on to a provider, by its
  * contract. It talks to the test in lines of JSON over the socket DRIVER_SOCKET:
  *   {"n": 1, "call": "start", "service": S, "id": I, "release": R, "env": {}, "image": null}
- *   {"n": 2, "call": "stop", "service": S, "id": I, "grace_ms": G, "remove": false}
+ *   {"n": 2, "call": "stop", "service": S, "id": I, "grace_ms": G, "remove": false, "freeze":
+ * false}
  *   {"n": 3, "call": "list", "service": S}   {"n": 4, "call": "log", "service": S, "id": I}
  *   {"n": 5, "call": "plan", "service": S, "release": R, "old": R, "image": null, "units": 1,
  *    "is_side_by_side": false, "is_warm": false, "is_platform": false}
@@ -200,7 +201,8 @@ static void obey_desk(struct driver *driver, struct desk *desk, const json_t *as
     struct provider_stop stop = {.id = word(ask, "id"),
                                  .grace_ms =
                                      (uint32_t)json_integer_value(json_object_get(ask, "grace_ms")),
-                                 .is_removed = json_is_true(json_object_get(ask, "remove"))};
+                                 .is_removed = json_is_true(json_object_get(ask, "remove")),
+                                 .may_freeze = json_is_true(json_object_get(ask, "freeze"))};
 
     *pending = (struct pending){driver, json_integer_value(json_object_get(ask, "n"))};
     if (!strcmp(verb, "start"))

@@ -80,6 +80,7 @@ class Machine:
         self.host_status, self.instance, self.created = "ok", f"01J{number:05d}", time.time()
         self.ip = fake.address(number)
         self.app = None  # what answers at its address
+        self.is_held, self.resumes = False, 0  # what it had in memory, and how often it went on from there
         self.tell("launch", "created", "user")
 
     @property
@@ -115,6 +116,8 @@ class Machine:
         if source == "user":
             self.tell("start", "starting", source)
         self.state = "starting"
+        self.resumes += self.is_held
+        self.is_held = False
         if self.kind == "stuck":
             return
         if self.kind == "broken":
@@ -137,7 +140,19 @@ class Machine:
             self.app = None
         self.tell("exit", "stopped", exit_event={"requested_stop": False, "restarting": False, "oom_killed": False, **more})
 
+    def suspend(self):
+        def rests():
+            self.is_held = self.fake.suspends_to == "suspended"
+            if self.app and self.state != "started":
+                self.app.close()
+                self.app = None
+
+        self.tell("suspend", "suspending", "user")
+        self.state = "suspending"
+        self.to(self.fake.suspends_to, self.fake.stop_s, rests)
+
     def stop(self, timeout_s):
+        self.is_held = False
         self.tell("stop", "stopping", "user")
         self.state = "stopping"
         late = self.kind == "deaf"
@@ -175,6 +190,7 @@ class Fly:
         self.buckets, self.full, self.stop_after = {}, set(), None
         self.on_request = None  # called before each is done
         self.boot_s, self.stop_s, self.keeps_destroying = 0.1, 0.05, False
+        self.suspends_to = "suspended"  # what comes of it
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -182,9 +198,13 @@ class Fly:
             self.add(live)
         threading.Thread(target=self.server.serve_forever, args=[0.05], daemon=True).start()
 
-    def close(self):
+    def die(self):
+        """The API, not the machines."""
         self.server.shutdown()
         self.server.server_close()
+
+    def close(self):
+        self.die()
         for machine in self.machines.values():
             if machine.app:
                 machine.app.close()
@@ -323,7 +343,7 @@ class Fly:
                     request.answer(cue.status, cue.body, cue.headers)
                     return
                 machine = self.machine(ident) if ident else None
-                if action in ("start", "stop", "delete"):
+                if action in ("start", "stop", "suspend", "delete"):
                     self.mind_lease(machine, request)
             status, answer, headers = getattr(self, f"do_{action}")(machine, query, sent, request)
         except Refusal as refusal:
@@ -405,9 +425,16 @@ class Fly:
 
     def do_stop(self, machine, _query, sent, _request):
         with self.change:
-            if machine.state != "started":
+            if machine.state not in ("started", "suspended"):
                 raise Refusal(412, f"failed_precondition: machine is {machine.state}")
             machine.stop(float(sent["timeout"].rstrip("s")))
+        return 200, {"ok": True}, {}
+
+    def do_suspend(self, machine, _query, _sent, _request):
+        with self.change:
+            if machine.state != "started":
+                raise Refusal(412, f"failed_precondition: unable to suspend machine from current state: '{machine.state}'")
+            machine.suspend()
         return 200, {"ok": True}, {}
 
     def do_delete(self, machine, query, _sent, _request):

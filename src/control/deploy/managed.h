@@ -27,6 +27,7 @@ struct watch {
     uint32_t index;
     struct outbound_call *call;               /* the one that runs */
     int64_t status_ms, counters_ms, retry_ms; /* monotonic; when next */
+    int64_t asked_ms;                         /* monotonic; when the last call began */
     int64_t epoch, revision, pushing;         /* acknowledged; under way */
     bool is_known;                            /* the last two */
     bool is_fresh;                            /* what is seen is of that revision */

@@ -252,7 +252,9 @@ static void start(struct unit *unit)
 
 static void stop(struct unit *unit, bool is_removed)
 {
-    struct provider_stop how = {.id = unit->id, .is_removed = is_removed};
+    struct provider_stop how = {.id = unit->id,
+                                .is_removed = is_removed,
+                                .may_freeze = !is_removed && !unit->is_wanted};
 
     unit->is_busy = true;
     unit->managed->provider->stop(unit->managed->self, &how, (struct provider_call){on_done, unit});

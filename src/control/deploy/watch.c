@@ -128,8 +128,8 @@ static void fail(struct watch *watch, const struct outbound_reply *reply)
     watch->is_silent = !reply->status;
     watch->is_fresh = watch->is_known = false; // it may be another one that answers next
     watch->retry_ms = now() + RETRY_MS;
-    if (!watch->failing_ms)
-        watch->failing_ms = now();
+    if (!watch->failing_ms) // one that is silent has been so since it was asked
+        watch->failing_ms = watch->is_silent ? watch->asked_ms : now();
     if (reply->status)
         snprintf(watch->error, sizeof(watch->error), "%ld %s", reply->status, detail ? detail : "");
     else
@@ -290,6 +290,7 @@ static void ask(struct watch *watch, const struct edges_ask *what)
     struct edges_ask full = *what;
 
     full.owner = watch;
+    watch->asked_ms = now();
     watch->call = edges_ask(watch->managed->deploys->options.edges, watch->index, &full);
 }
 

@@ -86,6 +86,7 @@ void fly_finish_unit(struct fly_job *job)
     fly_machine_view(job->machine, job->fly->conf->port, &view);
     fly_finish(job, &(struct provider_result){.fault = view.unit.fault,
                                               .reason = view.unit.fault ? view.unit.reason : NULL,
+                                              .warning = job->is_stopped ? job->fly->trouble : NULL,
                                               .units = &view.unit,
                                               .unit_count = 1});
 }
@@ -236,6 +237,7 @@ static void stop(void *self, const struct provider_stop *stop, struct provider_c
         return;
     job->grace_ms = stop->grace_ms ? stop->grace_ms : fly->conf->grace_ms;
     job->is_removed = stop->is_removed;
+    job->may_freeze = stop->may_freeze;
     if (is_id(stop->id))
         begin(job, fly_stop);
     else

@@ -271,6 +271,8 @@ static const char *suffix_of(enum fly_action action)
         return "/start";
     case FLY_STOP:
         return "/stop";
+    case FLY_SUSPEND:
+        return "/suspend";
     case FLY_LEASE:
     case FLY_UNLEASE:
         return "/lease";

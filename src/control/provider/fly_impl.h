@@ -46,7 +46,10 @@ struct fly_job {
     int64_t ended_ms;   /* of the machine, before it was started */
     uint32_t region_at; /* regions that had no room */
     uint32_t grace_ms;
-    bool is_removed;
+    bool is_removed, may_freeze;
+    bool is_told;                  /* to stop */
+    bool is_doubtful;              /* suspend: Fly has refused it, or nothing came of it for long */
+    bool is_stopped;               /* in place of being suspended */
     struct provider_intent intent; /* plan; texts are copies */
     char *old;
 };
@@ -59,6 +62,7 @@ struct fly {
     struct fly_ask survey;
     json_t *found; /* so far, of the survey under way */
     char cursor[FLY_QUERY_SIZE];
+    char trouble[FLY_REASON_MAX]; /* why one was stopped that was to be suspended; empty: none */
 };
 
 /* --- fly.c; a job is gone after each fly_finish* */
@@ -97,5 +101,15 @@ void fly_stop(struct fly_job *job);
 void fly_plan(struct fly_job *job);
 /* Destroys the machine at hand, and goes on when it is gone. */
 void fly_stop_destroy(struct fly_job *job, fly_step *then);
+/* Stops the machine at hand, whatever it does. */
+void fly_stop_tell(struct fly_job *job);
+
+/* --- fly_suspend.c */
+/* Whether a machine with this configuration cannot be suspended, and why. */
+bool fly_suspend_refuses(const json_t *config, char why[FLY_CLONE_WHY_SIZE]);
+/* Whether the machine at hand, which runs, is to be suspended. */
+bool fly_suspend_is_due(const struct fly_job *job);
+/* Suspends it; where that comes to nothing it is stopped. */
+void fly_suspend(struct fly_job *job);
 
 #endif

@@ -20,6 +20,7 @@ enum fly_action {
     FLY_WAIT,
     FLY_START,
     FLY_STOP,
+    FLY_SUSPEND,
     FLY_DELETE,
     FLY_LEASE,
     FLY_UNLEASE,

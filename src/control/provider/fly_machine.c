@@ -56,6 +56,12 @@ enum fly_phase fly_machine_phase(const json_t *machine)
     return FLY_GOING_UP; // created, starting, restarting, updating, replacing, and what is new
 }
 
+bool fly_machine_is_suspended(const json_t *machine)
+{
+    return fly_machine_phase(machine) == FLY_DOWN &&
+           !strcmp(fly_machine_text(machine, "state"), "suspended");
+}
+
 bool fly_machine_is_ours(const json_t *machine, const char *service)
 {
     return *fly_machine_metadata(machine, FLY_MACHINE_UNIT) &&

@@ -39,6 +39,8 @@ const char *fly_machine_metadata(const json_t *machine, const char *key);
 /* Its configuration; NULL: the API does not know it now. */
 const json_t *fly_machine_config(const json_t *machine);
 enum fly_phase fly_machine_phase(const json_t *machine);
+/* It is down with what it holds in memory. */
+bool fly_machine_is_suspended(const json_t *machine);
 bool fly_machine_is_ours(const json_t *machine, const char *service);
 /* That of a unit, of several the one that is of most use; NULL: none. Those that are being
  * destroyed count only if `with_ending`. */

@@ -46,6 +46,7 @@ static size_t write_lines(const struct fly_job *job, const json_t *model, const 
     int len = snprintf(text, LINES_SIZE, "new machines are cloned from machine %s of app %s\n",
                        fly_machine_text(model, "id"), job->fly->conf->app.s.p);
     size_t used = len > 0 ? (size_t)len : 0;
+    char why[FLY_CLONE_WHY_SIZE];
 
     if (!job->image)
         used += (size_t)snprintf(text + used, LINES_SIZE - used,
@@ -56,6 +57,9 @@ static size_t write_lines(const struct fly_job *job, const json_t *model, const 
                                  "no service of machine %s is on port %u, where units are looked "
                                  "for: see `port` of the provider\n",
                                  fly_machine_text(model, "id"), job->fly->conf->port);
+    if (job->fly->conf->rest == CONF_FLY_SUSPEND && fly_suspend_refuses(config, why))
+        used += (size_t)snprintf(text + used, LINES_SIZE - used,
+                                 "what goes to sleep is stopped, not suspended: %s\n", why);
     return used + fly_clone_differences(model, config, text + used, LINES_SIZE - used);
 }
 

@@ -93,14 +93,28 @@ void fly_stop_destroy(struct fly_job *job, fly_step *then)
 
 static void wait_down(struct fly_job *job);
 
+/* With what it holds in memory it is not down. */
+static bool is_anew(const struct fly_job *job)
+{
+    return !job->may_freeze && !job->is_removed;
+}
+
+static bool is_down(const struct fly_job *job)
+{
+    enum fly_phase phase = fly_machine_phase(job->machine);
+
+    if (is_anew(job) && fly_machine_is_suspended(job->machine))
+        return false;
+    return phase == FLY_DOWN || phase == FLY_BROKEN;
+}
+
 static void end(struct fly_job *job)
 {
     char why[FLY_REASON_MAX];
 
     if (job->is_removed) {
         fly_stop_destroy(job, look_again);
-    } else if (fly_machine_phase(job->machine) == FLY_DOWN ||
-               fly_machine_phase(job->machine) == FLY_BROKEN) {
+    } else if (is_down(job)) {
         fly_finish_unit(job);
     } else {
         snprintf(why, sizeof(why), "machine %s is %.40s still", job->handle,
@@ -116,12 +130,10 @@ static void judge(struct fly_job *job)
     case FLY_GONE:
         look_again(job);
         return;
-    case FLY_DOWN:
-    case FLY_BROKEN:
-        end(job);
-        return;
     default:
-        if (fly_now() < job->until_ms)
+        if (is_anew(job) && !job->is_told && fly_machine_is_suspended(job->machine))
+            fly_stop_tell(job);
+        else if (!is_down(job) && fly_now() < job->until_ms)
             fly_pause(job, RETRY_MS, wait_down);
         else
             end(job);
@@ -155,7 +167,8 @@ static void on_waited(void *owner, const struct fly_reply *reply)
 static void wait_down(struct fly_job *job)
 {
     snprintf(job->query, sizeof(job->query),
-             "state=stopped&state=failed&state=destroyed&version=%.40s&timeout=%d",
+             "state=stopped&state=failed&state=destroyed%s&version=%.40s&timeout=%d",
+             is_anew(job) && job->is_told ? "" : "&state=suspended",
              fly_machine_text(job->machine, "instance_id"), WAIT_S);
     fly_send(job, &(struct fly_request){.action = FLY_WAIT,
                                         .query = job->query,
@@ -182,8 +195,14 @@ static void tell(struct fly_job *job)
     json_decref(job->body);
     job->body = json_pack("{s:s,s:o}", "signal", *signal ? signal : "SIGTERM", "timeout",
                           json_sprintf("%us", (job->grace_ms + 999) / 1000));
+    job->is_told = true;
     job->until_ms = fly_now() + job->grace_ms + SLACK_MS;
     fly_send(job, &(struct fly_request){.action = FLY_STOP, .body = job->body, .done = on_told});
+}
+
+void fly_stop_tell(struct fly_job *job)
+{
+    fly_lease_take(job, tell);
 }
 
 /* --- which it is */
@@ -202,8 +221,11 @@ static void look(struct fly_job *job)
         job->after = look_again;
         job->until_ms = fly_now() + GONE_MS;
         wait_gone(job);
-    } else if (phase == FLY_UP || (phase == FLY_GOING_UP && !job->is_removed)) {
-        fly_lease_take(job, tell);
+    } else if (fly_suspend_is_due(job)) {
+        fly_suspend(job);
+    } else if (phase == FLY_UP || (phase == FLY_GOING_UP && !job->is_removed) ||
+               (phase == FLY_DOWN && !job->is_removed && !is_down(job))) {
+        fly_stop_tell(job);
     } else if (phase == FLY_GOING_DOWN) {
         job->until_ms = fly_now() + job->grace_ms + SLACK_MS;
         wait_down(job);

@@ -119,7 +119,7 @@ static const char *warn(const struct fly_job *job, char *text, size_t size)
                  fly_machine_text(machine, "id"));
         return text;
     }
-    return NULL;
+    return *job->fly->trouble ? job->fly->trouble : NULL;
 }
 
 static uint32_t view_all(const struct fly_job *job, struct fly_view *views,

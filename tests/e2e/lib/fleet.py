@@ -79,20 +79,20 @@ class Cable:
 class LoneControl:
     """`sluice run` with `role: control`."""
 
-    def __init__(self, home, services, edges, **control):
+    def __init__(self, home, services, edges, more=None, **control):
         self.home = home
         os.makedirs(home)
         self.file = os.path.join(home, "sluice.yaml")
         with open(self.file, "w", encoding="utf-8") as file:
             json.dump({"role": "control", "state": "./state", "admin": {"bind": "127.0.0.1:0"}, "services": services,
-                       "control": {"edges": edges, **control}}, file)
+                       "control": {"edges": edges, **control}, **(more or {})}, file)
         self.start()
 
     def start(self):
         with open(os.path.join(self.home, "stderr"), "ab") as log:
             self.process = subprocess.Popen([BIN, "run", self.file], cwd=self.home, stdin=subprocess.DEVNULL,
                                             stderr=log, stdout=log, start_new_session=True)
-        until(lambda: self.ask("GET", "/api/v1/deploys").status == 200, f"control answers: {self.stderr()}", WAIT)
+        until(lambda: self.ask("GET", "/api/v1/deploys").status == 200, "control answers", WAIT, self.stderr)
 
     def stderr(self):
         with open(os.path.join(self.home, "stderr"), encoding="utf-8", errors="replace") as file:

@@ -14,7 +14,7 @@ class Load:
     """
 
     def __init__(self, gw, clients=4, path="/load", new_connection_each=False):
-        self.gw, self.path, self.new_each = gw, path, new_connection_each
+        self.address, self.path, self.new_each = ("127.0.0.1", gw.port), path, new_connection_each
         self.done, self.failures = 0, []
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class Load:
         client = None
         while not self._stop.is_set():
             try:
-                client = client or Client(("127.0.0.1", self.gw.port))
+                client = client or Client(self.address)
                 client.keep_received = False
                 reply = self._one(client)
                 if reply is None or reply.closes or self.new_each:
