@@ -86,6 +86,8 @@ void api_target_enable(struct admin_call *call);
 void api_target_poll(struct admin *admin);
 
 /* --- api_split.c */
+/* The share of each release, and which is stable. */
+void api_split_get(struct admin_call *call);
 /* Gives each release its share; ?stable= says which one is stable from now on. */
 void api_split_put(struct admin_call *call);
 /* As the file has it. */
@@ -120,6 +122,10 @@ void api_keys_list(struct admin_call *call);
 void api_keys_add(struct admin_call *call);
 /* Ends one. */
 void api_keys_revoke(struct admin_call *call);
+/* Takes all that control has made, in place of those before. */
+void api_keys_put(struct admin_call *call);
+/* Of the last control that was heard, of whatever; a lower one is not obeyed. 0: none was. */
+int64_t api_control_epoch(const struct manager *m);
 
 /* --- api_challenges.c */
 /* Takes the answer to a challenge of a certificate authority. */
@@ -130,6 +136,8 @@ void api_challenge_remove(struct admin_call *call);
 /* --- api_pass.c */
 /* Has control answer. */
 void api_pass(struct admin_call *call);
+/* Control has edges beside this one, and what is of all of them is its own. */
+bool api_is_in_command(const struct manager *m);
 
 /* --- api_upgrade.c */
 /* Has the supervisor start the binary anew. */
