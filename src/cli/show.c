@@ -76,9 +76,10 @@ int show_lacking(const json_t *answer, const char *follows)
     const json_t *lacking = json_object_get(answer, "lacking"), *edge;
     size_t i;
 
-    json_array_foreach(lacking, i, edge) fprintf(
-        stderr,
-        "edge \"%s\" %s (%s): it is told when it is back, or `sluice edge forget %s` if it is gone\n",
-        show_text(edge, "name"), follows, show_text(edge, "error"), show_text(edge, "name"));
+    json_array_foreach(lacking, i, edge) fprintf(stderr,
+                                                 "edge \"%s\" %s (%s): it is told when it is back, "
+                                                 "or `sluice edge forget %s` if it is gone\n",
+                                                 show_text(edge, "name"), follows,
+                                                 show_text(edge, "error"), show_text(edge, "name"));
     return json_array_size(lacking) ? CLIENT_WAITS : CLIENT_OK;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "control/deploy/impl.h"
 #include "control/deploy/shares.h"
+#include "control/deploy/splits_impl.h"
 #include "control/journal.h"
 #include "control/say.h"
 
@@ -62,7 +63,7 @@ static void fill_unknown_service(const struct deploys *deploys, const char *serv
     json_decref(names);
 }
 
-/* --- what is known of a service */
+/* --- looking */
 
 static const struct conf_service *find_conf(const struct deploys *deploys, const char *service)
 {
@@ -74,160 +75,10 @@ static const struct conf_service *find_conf(const struct deploys *deploys, const
     return NULL;
 }
 
-/* As the file splits it; NULL: no memory. */
-static json_t *split_of_file(const struct conf_service *conf)
-{
-    json_t *split = json_object();
-
-    for (uint32_t i = 0; i < conf->share_count; i++) {
-        struct str id = conf->shares[i].release.s;
-
-        json_object_setn_new(split, id.p, id.len, json_integer(conf->shares[i].share));
-    }
-    return split;
-}
-
-static void add(json_t *known, struct str id)
-{
-    for (size_t i = 0; i < json_array_size(known); i++) {
-        const json_t *has = json_array_get(known, i);
-
-        if (str_same(id, (struct str){json_string_value(has), json_string_length(has)}))
-            return;
-    }
-    json_array_append_new(known, json_stringn(id.p, id.len));
-}
-
-/* The stable one of the file, as an edge finds it. */
-static struct str stable_of_file(const struct conf_service *conf)
-{
-    struct str most = conf->release_count ? conf->releases[0].name.s : STR(CONF_STABLE);
-    uint32_t greatest = 0;
-
-    for (uint32_t i = 0; i < conf->release_count; i++)
-        if (str_same(conf->releases[i].name.s, STR(CONF_STABLE)))
-            return conf->releases[i].name.s;
-    for (uint32_t i = 0; i < conf->share_count; i++)
-        if (conf->shares[i].share > greatest) {
-            greatest = conf->shares[i].share;
-            most = conf->shares[i].release.s;
-        }
-    return most;
-}
-
-static struct str stable_of(const struct managed *managed, const struct conf_service *conf)
-{
-    const json_t *said = managed ? json_object_get(managed->record, "stable") : NULL;
-
-    if (json_string_length(said))
-        return (struct str){json_string_value(said), json_string_length(said)};
-    return stable_of_file(conf);
-}
-
-/* All releases that there are, the stable one first. */
-static json_t *list_known(const struct managed *managed, const struct conf_service *conf,
-                          struct str stable)
-{
-    json_t *known = json_array(), *targets;
-    const char *id;
-
-    add(known, stable);
-    for (uint32_t i = 0; i < conf->release_count; i++)
-        add(known, conf->releases[i].name.s);
-    if (!conf->release_count)
-        add(known, STR(CONF_STABLE));
-    if (managed)
-        json_object_foreach(json_object_get(managed->record, "releases"), id, targets)
-            add(known, (struct str){id, strlen(id)});
-    return known;
-}
-
-/* No deploy has changed what runs. */
-static bool is_as_in_file(const struct managed *managed)
-{
-    return !managed || (!json_object_size(json_object_get(managed->record, "releases")) &&
-                        !json_array_size(json_object_get(managed->record, "removed")));
-}
-
-/* As it is split now while no deploy runs. NULL: no memory. */
-static json_t *split_now(const struct managed *managed, const struct conf_service *conf,
-                         const json_t *known)
-{
-    json_t *split = managed ? shares_among(known, json_object_get(managed->record, "split")) : NULL;
-    json_t *of_file = !split && is_as_in_file(managed) ? split_of_file(conf) : NULL;
-
-    if (!split && of_file)
-        split = shares_among(known, of_file);
-    json_decref(of_file);
-    return split ? split : json_pack("{s:i}", json_string_value(json_array_get(known, 0)), 1);
-}
-
-json_t *splits_wanted(const struct managed *managed, const char *stable)
-{
-    const struct conf_service *conf = managed_conf(managed);
-    const struct deploy *deploy = managed->deploy;
-    json_t *split = json_object(), *known = NULL, *said = NULL;
-    struct shares_spread spread = {.but = "", .otherwise = stable, .whole = 1};
-
-    if (conf && json_object_get(managed->record, "split")) {
-        known = list_known(managed, conf, (struct str){stable, strlen(stable)});
-        said = shares_among(known, json_object_get(managed->record, "split"));
-        json_decref(known);
-    }
-    if (!deploy && said) {
-        json_decref(split);
-        return said;
-    }
-    if (deploy) {
-        uint32_t share = deploy_wants(&deploy->plan, &deploy->state).new_share;
-
-        if (share)
-            json_object_set_new(split, deploy->release, json_integer(share));
-        spread.whole = DEPLOY_WHOLE - share;
-        spread.but = deploy->release;
-        if (*deploy->old)
-            spread.otherwise = deploy->old;
-    }
-    spread.split = said;
-    if (spread.whole)
-        shares_spread(split, &spread);
-    json_decref(said);
-    return split;
-}
-
-const char *splits_old(const struct managed *managed)
-{
-    const char *stable = json_string_value(json_object_get(managed->record, "stable"));
-
-    return shares_main(json_object_get(managed->record, "split"), stable);
-}
-
-/* --- showing */
-
-/* Each release has a share, of 0 where there is none. */
-static json_t *describe(const struct managed *managed, const struct conf_service *conf)
-{
-    struct str stable = stable_of(managed, conf);
-    json_t *known = list_known(managed, conf, stable), *id;
-    json_t *now = split_now(managed, conf, known), *split = json_object();
-    size_t i;
-
-    json_array_foreach(known, i, id)
-    {
-        const char *name = json_string_value(id);
-
-        json_object_set_new(split, name,
-                            json_integer(json_integer_value(json_object_get(now, name))));
-    }
-    json_decref(now);
-    json_decref(known);
-    return json_pack("{s:o,s:s%}", "split", split, "stable", stable.p, stable.len);
-}
-
 static json_t *answer(const struct managed *managed, const char *service,
                       const struct conf_service *conf)
 {
-    json_t *json = describe(managed, conf);
+    json_t *json = splits_describe(managed, conf);
 
     json_object_set_new(json, "service", json_string(service));
     return json;
@@ -300,9 +151,9 @@ static bool read_split(const struct splits_change *change, struct plan *plan,
 static void plan_reset(const struct managed *managed, const struct conf_service *conf,
                        struct plan *plan)
 {
-    bool is_as_was = is_as_in_file(managed);
-    struct str stable = is_as_was ? stable_of_file(conf) : stable_of(managed, conf);
-    json_t *of_file = is_as_was ? split_of_file(conf) : NULL;
+    bool is_as_was = splits_are_as_in_file(managed);
+    struct str stable = is_as_was ? splits_stable_of_file(conf) : splits_stable(managed, conf);
+    json_t *of_file = is_as_was ? splits_of_file(conf) : NULL;
 
     for (size_t i = 0; i < json_array_size(plan->known); i++) {
         const json_t *id = json_array_get(plan->known, i);
@@ -319,7 +170,7 @@ static bool make_plan(const struct managed *managed, const struct conf_service *
                       const struct splits_change *change, struct plan *plan,
                       struct deploys_problem *problem)
 {
-    *plan = (struct plan){.known = list_known(managed, conf, stable_of(managed, conf))};
+    *plan = (struct plan){.known = splits_known(managed, conf, splits_stable(managed, conf))};
     if (change->is_reset) {
         plan_reset(managed, conf, plan);
         return plan->stable != NULL;
@@ -328,24 +179,23 @@ static bool make_plan(const struct managed *managed, const struct conf_service *
         return false;
     if (change->body.len || !change->stable)
         return read_split(change, plan, problem);
-    plan->split = split_now(managed, conf, plan->known);
+    plan->split = splits_now(managed, conf, plan->known);
     return true;
 }
 
 /* --- changing */
 
+/* A stable one that was said stays, if only as a name. */
 static void put_record(const struct managed *managed, const json_t *from)
 {
-    static const char *const names[] = {"split", "stable"};
+    json_t *split = json_object_get(from, "split"), *stable = json_object_get(from, "stable");
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        json_t *value = json_object_get(from, names[i]);
-
-        if (value)
-            json_object_set(managed->record, names[i], value);
-        else
-            json_object_del(managed->record, names[i]);
-    }
+    if (split)
+        json_object_set(managed->record, "split", split);
+    else
+        json_object_del(managed->record, "split");
+    if (stable)
+        json_object_set(managed->record, "stable", stable);
 }
 
 static json_t *copy_record(const struct managed *managed)
@@ -430,7 +280,7 @@ static void apply(struct managed *managed, const struct conf_service *conf,
                   struct splits_change *change, const struct plan *plan)
 {
     struct deploys_problem problem = {503, "memory_limit", "Out of memory."};
-    json_t *before = describe(managed, conf);
+    json_t *before = splits_describe(managed, conf);
     json_t *to = json_pack("{s:o*,s:s}", "split", plan->split, "stable", plan->stable);
 
     change->before = copy_record(managed);
@@ -441,7 +291,7 @@ static void apply(struct managed *managed, const struct conf_service *conf,
     change->revision = ++managed->revision;
     json_object_set_new(managed->record, "revision", json_integer((json_int_t)managed->revision));
     change->stage = SPLIT_IS_STORED;
-    if (store(managed, change, before, describe(managed, conf)))
+    if (store(managed, change, before, splits_describe(managed, conf)))
         return;
     put_record(managed, change->before);
     json_decref(change->before);
@@ -477,6 +327,10 @@ static void begin_next(struct managed *managed)
              managed->deploy->id);
     else if (!conf)
         fill_unknown_service(managed->deploys, managed->name, &problem);
+    else if (conf->provider.is_set &&
+             !json_object_size(json_object_get(managed->record, "releases")))
+        fill(&problem, 409, "nothing_runs", "No release of \"%.200s\" was deployed yet.",
+             managed->name);
     else if (make_plan(managed, conf, change, &plan, &problem)) {
         apply(managed, conf, change, &plan);
         json_decref(plan.known);

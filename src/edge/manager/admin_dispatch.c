@@ -6,6 +6,7 @@
  */
 #include "edge/manager/api.h"
 #include "edge/manager/api_changes.h"
+#include "edge/manager/api_keys.h"
 #include "edge/manager/api_wakes.h"
 #include "rest/rest_guard.h"
 

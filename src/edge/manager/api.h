@@ -115,18 +115,6 @@ void api_certificates_remove(struct admin_call *call);
 /* What is served, in short, for the status. */
 json_t *api_certificates_status(const struct manager *m);
 
-/* --- api_keys.c */
-/* All API keys, without what they are known by. */
-void api_keys_list(struct admin_call *call);
-/* Makes one, and shows it this once. */
-void api_keys_add(struct admin_call *call);
-/* Ends one. */
-void api_keys_revoke(struct admin_call *call);
-/* Takes all that control has made, in place of those before. */
-void api_keys_put(struct admin_call *call);
-/* Of the last control that was heard, of whatever; a lower one is not obeyed. 0: none was. */
-int64_t api_control_epoch(const struct manager *m);
-
 /* --- api_challenges.c */
 /* Takes the answer to a challenge of a certificate authority. */
 void api_challenge_put(struct admin_call *call);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "edge/manager/api.h"
 #include "edge/manager/api_changes.h"
+#include "edge/manager/api_keys.h"
 #include "edge/manager/api_wakes.h"
 #include "edge/manager/key_book.h"
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "edge/manager/api.h"
+#include "edge/manager/api_keys.h"
 #include "edge/manager/api_wakes.h"
 
 enum { TARGETS_MAX = 4096 };

@@ -249,8 +249,10 @@ json_t *key_book_list(const struct key_book *book)
     json_t *out = json_array(), *json;
     size_t i;
 
-    json_array_foreach(list_of(book->live, false), i, json) json_array_append_new(out, show(json, false));
-    json_array_foreach(list_of(book->live, true), i, json) json_array_append_new(out, show(json, true));
+    json_array_foreach(list_of(book->live, false), i, json)
+        json_array_append_new(out, show(json, false));
+    json_array_foreach(list_of(book->live, true), i, json)
+        json_array_append_new(out, show(json, true));
     return out;
 }
 
@@ -288,8 +290,8 @@ static uint32_t fill(const struct key_book *book, bool is_control, struct key_ri
 
 struct key_ring *key_book_ring(const struct key_book *book)
 {
-    size_t count = json_array_size(list_of(book->root, false)) +
-                   json_array_size(list_of(book->root, true));
+    size_t count =
+        json_array_size(list_of(book->root, false)) + json_array_size(list_of(book->root, true));
     struct key_ring_entry *entries = calloc(count + 1, sizeof(*entries));
     struct key_ring *ring = NULL;
     uint32_t filled;
