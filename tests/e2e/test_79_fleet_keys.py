@@ -8,13 +8,14 @@ import signal
 
 import pytest
 
+from lib.client import Client
 from lib.fleet import WAIT, Fleet
 from lib.wait import until
 
 pytestmark = pytest.mark.long
 
 KEYS = "/api/v1/keys"
-GUARD = {"filters": [{"api_key": {}}, {"rate_limit": "off"}]}
+GUARD = {"workers": 2, "filters": [{"api_key": {}}, {"rate_limit": "off"}]}
 
 
 @pytest.fixture
@@ -292,7 +293,9 @@ def test_what_is_no_set_of_keys_changes_nothing(origin, gateway):
         assert (reply.status, reply.json()["reason"]) == (422, "keys_invalid"), (body, reply)
     many = ",".join(f'{{"hash": "{i:064x}", "consumer": "a", "created_ms": 1}}' for i in range(100001))
     assert edge.admin("PUT", KEYS, f'{{"epoch": 9, "revision": 9, "keys": [{many}]}}', timeout=WAIT).status == 422
-    assert edge.admin("PUT", KEYS, " " * (34 * 1024 * 1024), timeout=WAIT).status == 413
+    with Client(f"unix:{edge.state}/admin.sock") as client:
+        client.send(f"PUT {KEYS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {34 << 20}\r\n\r\n")
+        assert client.reply("PUT").status == 413
     assert edge.admin("GET", KEYS).text == before and door(edge, "slk_x") == 200
 
 

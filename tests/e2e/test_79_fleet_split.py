@@ -80,12 +80,12 @@ def test_names_and_bodies_that_are_none(fleet):
     assert shares(f) == [{"stable": 75, "canary": 25}]
 
 
-def test_what_was_never_deployed_is_not_split(fleet):
+def test_what_was_never_deployed_is_not_split(fleet, gateway):
     f = fleet(count=1)
     f.control.close()
-    f.services["jobs"] = {"provider": {"process": {"command": ["sleep", "9"]}}}
-    other = f.another_control()
-    reply = other.ask("PUT", "/api/v1/services/jobs/split", {"stable": 1})
+    head = gateway(services={"jobs": {"provider": {"process": {"command": ["sleep", "9"]}}}}, control={"edges": f.links})
+    reply = until(lambda: (r := head.admin("PUT", "/api/v1/services/jobs/split", {"stable": 1})).status != 503 and r,
+                  "control has begun", WAIT, head.stderr)
     assert (reply.status, reply.json()["reason"]) == (409, "nothing_runs"), reply
 
 
@@ -145,6 +145,19 @@ def test_control_dies_between_store_and_push(fleet):
     for cable in f.cables:
         cable.mend()
     until(lambda: shares(f) == [{"canary": 100}] * 2, "both have it", WAIT)
+
+
+def test_of_two_controls_the_older_one_is_refused(fleet):
+    f = fleet(count=2)
+    f.control.kill_child()  # each run has a higher epoch
+    until(lambda: f.control.ask("GET", "/api/v1/deploys").status == 200, "control answers", WAIT)
+    put(f.control, {"stable": 3, "canary": 1})
+    other = f.another_control()
+    answer = put(other, {"canary": 1}, 202)
+    assert [edge["error"].split()[0] for edge in answer["lacking"]] == ["409"] * 2, answer
+    assert shares(f) == [{"stable": 75, "canary": 25}] * 2
+    put(f.control, {"stable": 1, "canary": 1})
+    assert shares(f) == [{"stable": 50, "canary": 50}] * 2
 
 
 # -- and deploys
