@@ -36,7 +36,7 @@ struct edge {
     int64_t retry_ms, again_ms[2];          /* not before: anything; answers and certificates */
     json_int_t pid, generation;             /* 0: not known */
     bool is_own, is_unreachable;
-    bool refuses[2];  /* answers and certificates: the last one was */
+    bool refuses[2]; /* answers and certificates: the last one was */
     struct edge_keys keys;
     bool was_failing; /* said already */
     bool was_tried;   /* our configuration, and our word on it did not come through */
