@@ -15,6 +15,7 @@ enum {
     CLIENT_FAILED = 1,
     CLIENT_USAGE = 2,
     CLIENT_UNREACHABLE = 3,
+    CLIENT_WAITS = 4, /* for a person */
 };
 
 /* --admin URL (http[s]://host:port or unix:/path), --token T, --ca FILE, --json; from SLUICE_ADMIN,

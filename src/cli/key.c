@@ -14,41 +14,56 @@ static const char usage[] =
     "add CONSUMER [--tier TIER] [--expires 720h] [--json] | list [--json] | revoke ID [--json]";
 
 static int call(const struct client *client, const char *method, const char *path, json_t *body,
-                void (*print)(const json_t *))
+                int (*print)(const json_t *))
 {
     struct client_answer answer;
     int code = client_call(client, method, path, body, &answer);
 
-    if (!code && client->json)
+    if (!code && client->json) {
         client_print(&answer);
-    else if (!code)
-        print(answer.body);
+        code = json_object_get(answer.body, "lacking") ? CLIENT_WAITS : CLIENT_OK;
+    } else if (!code) {
+        code = print(answer.body);
+    }
     client_free(&answer);
     json_decref(body);
     return code;
 }
 
-static void print_added(const json_t *key)
+static int warn(const json_t *key, const char *before, const char *after)
+{
+    char follows[160];
+
+    snprintf(follows, sizeof(follows), "%s key %s %s", before, show_text(key, "id"), after);
+    return show_lacking(key, follows);
+}
+
+static int print_added(const json_t *key)
 {
     printf("%s\n", show_text(key, "key"));
     fprintf(stderr, "key %s of %s; it is shown this once\n", show_text(key, "id"),
             show_text(key, "consumer"));
+    return warn(key, "does not know", "yet");
 }
 
-static void print_revoked(const json_t *key)
+static int print_revoked(const json_t *key)
 {
     printf("key %s is revoked\n", show_text(key, "id"));
+    return warn(key, "still lets", "in");
 }
 
-static void print_list(const json_t *answer)
+static int print_list(const json_t *answer)
 {
     const json_t *key;
     size_t i;
 
-    printf("%-12s  %-24s %-12s %-24s  %s\n", "ID", "CONSUMER", "TIER", "CREATED", "EXPIRES");
+    printf("%-12s  %-24s %-12s %-24s  %-24s  %s\n", "ID", "CONSUMER", "TIER", "CREATED", "EXPIRES",
+           "SOURCE");
     json_array_foreach(json_object_get(answer, "keys"), i, key)
-        printf("%-12s  %-24s %-12s %-24s  %s\n", show_text(key, "id"), show_text(key, "consumer"),
-               show_text(key, "tier"), show_text(key, "created"), show_text(key, "expires"));
+        printf("%-12s  %-24s %-12s %-24s  %-24s  %s\n", show_text(key, "id"),
+               show_text(key, "consumer"), show_text(key, "tier"), show_text(key, "created"),
+               show_text(key, "expires"), show_text(key, "source"));
+    return CLIENT_OK;
 }
 
 static int add(const struct client *client)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/client.h"
 #include "config/diag.h"
 
 const char *show_text(const json_t *object, const char *name)
@@ -68,4 +69,17 @@ void show_unknown_service(const char *name, const json_t *services)
         fprintf(stderr, "; did you mean \"%s\"?", nearest);
     fputc('\n', stderr);
     free(names);
+}
+
+int show_lacking(const json_t *answer, const char *follows)
+{
+    const json_t *lacking = json_object_get(answer, "lacking"), *edge;
+    size_t i;
+
+    json_array_foreach(lacking, i, edge) fprintf(stderr,
+                                                 "edge \"%s\" %s (%s): it is told when it is back, "
+                                                 "or `sluice edge forget %s` if it is gone\n",
+                                                 show_text(edge, "name"), follows,
+                                                 show_text(edge, "error"), show_text(edge, "name"));
+    return json_array_size(lacking) ? CLIENT_WAITS : CLIENT_OK;
 }

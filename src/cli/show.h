@@ -22,6 +22,10 @@ const char *show_age(long long seconds, char text[16]);
 enum { SHOW_SCALE = 320 };
 const char *show_scale(const json_t *service, char text[SHOW_SCALE]);
 
+/* To stderr: which edges have not got a change, as `lacking` of its answer says, and what follows:
+ * "does not know key 1234 yet". CLIENT_OK: all have; else CLIENT_WAITS. */
+int show_lacking(const json_t *answer, const char *follows);
+
 /* To stderr, with the nearest name that there is: the service is not among these. */
 void show_unknown_service(const char *name, const json_t *services);
 

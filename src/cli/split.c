@@ -39,20 +39,69 @@ static void print_releases(const json_t *service)
     printf("the split is the %s's\n", show_text(service, "split_source"));
 }
 
+static void print_shares(const json_t *answer)
+{
+    const char *release;
+    const json_t *share;
+
+    printf("%s:", show_text(answer, "service"));
+    json_object_foreach(json_object_get(answer, "split"), release, share)
+        printf(" %s=%lld", release, (long long)json_integer_value(share));
+    printf(", %s is stable", show_text(answer, "stable"));
+}
+
+static char *make_path(const struct client *client)
+{
+    char *service = client_encode(client->words[0]), *path = NULL;
+    char *stable = client->stable ? client_encode(client->stable) : NULL;
+
+    if (service && (!client->stable || stable) &&
+        asprintf(&path, "/api/v1/services/%s/split%s%s", service, stable ? "?stable=" : "",
+                 stable ? stable : "") < 0)
+        path = NULL;
+    free(service);
+    free(stable);
+    return path;
+}
+
+/* Where control is alone, which knows of no targets. */
+static int show_shares(const struct client *client)
+{
+    char *path = make_path(client);
+    struct client_answer answer = {0};
+    int code = path ? client_call(client, "GET", path, NULL, &answer) : CLIENT_FAILED;
+
+    if (!code && client->json) {
+        client_print(&answer);
+    } else if (!code) {
+        print_shares(answer.body);
+        putchar('\n');
+    }
+    client_free(&answer);
+    free(path);
+    return code;
+}
+
 static int show(const struct client *client)
 {
     struct client_answer answer;
-    int code = client_call(client, "GET", "/api/v1/status", NULL, &answer);
+    int code = client_try(client, "GET", "/api/v1/status", NULL, &answer);
     const json_t *services = json_object_get(answer.body, "services");
     const json_t *service = code ? NULL : find_service(services, client->words[0]);
 
-    if (!code && !service) {
+    if (code && answer.status == 404) {
+        client_free(&answer);
+        return show_shares(client);
+    }
+    if (code) {
+        code = client_report(client, code, &answer);
+    } else if (!service) {
         show_unknown_service(client->words[0], services);
         code = CLIENT_FAILED;
-    } else if (service && client->json) {
+    } else if (client->json) {
         json_dumpf(json_object_get(service, "releases"), stdout, JSON_INDENT(2));
         putchar('\n');
-    } else if (service) {
+    } else {
         print_releases(service);
     }
     client_free(&answer);
@@ -81,30 +130,16 @@ static json_t *shares_of(const struct client *client)
     return shares;
 }
 
-static void say(const json_t *answer)
+static int say(const json_t *answer)
 {
-    const char *release;
-    const json_t *share;
-
-    printf("%s:", show_text(answer, "service"));
-    json_object_foreach(json_object_get(answer, "split"), release, share)
-        printf(" %s=%lld", release, (long long)json_integer_value(share));
-    printf(", %s is stable; generation %lld is live in all workers\n", show_text(answer, "stable"),
-           show_number(answer, "generation"));
-}
-
-static char *make_path(const struct client *client)
-{
-    char *service = client_encode(client->words[0]), *path = NULL;
-    char *stable = client->stable ? client_encode(client->stable) : NULL;
-
-    if (service && (!client->stable || stable) &&
-        asprintf(&path, "/api/v1/services/%s/split%s%s", service, stable ? "?stable=" : "",
-                 stable ? stable : "") < 0)
-        path = NULL;
-    free(service);
-    free(stable);
-    return path;
+    print_shares(answer);
+    if (json_object_get(answer, "generation"))
+        printf("; generation %lld is live in all workers\n", show_number(answer, "generation"));
+    else if (!json_object_get(answer, "lacking"))
+        printf("; it is live in all workers of all edges\n");
+    else
+        putchar('\n');
+    return show_lacking(answer, "does not split so yet");
 }
 
 static int change(const struct client *client)
@@ -118,10 +153,12 @@ static int change(const struct client *client)
         code = CLIENT_USAGE;
     else if (path)
         code = client_call(client, client->reset ? "DELETE" : "PUT", path, shares, &answer);
-    if (!code && client->json)
+    if (!code && client->json) {
         client_print(&answer);
-    else if (!code)
-        say(answer.body);
+        code = json_object_get(answer.body, "lacking") ? CLIENT_WAITS : CLIENT_OK;
+    } else if (!code) {
+        code = say(answer.body);
+    }
     client_free(&answer);
     json_decref(shares);
     free(path);

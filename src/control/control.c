@@ -18,6 +18,7 @@
 #include "control/edges.h"
 #include "control/effect.h"
 #include "control/journal.h"
+#include "control/key_set.h"
 #include "control/lock.h"
 #include "control/notices.h"
 #include "control/outbound.h"
@@ -38,6 +39,7 @@ struct control {
     struct journal *journal;
     struct edges *edges;
     struct effect *effect;
+    struct key_set *keys;
     struct notices *notices;
     struct backups *backups;
     struct acme *acme;
@@ -102,6 +104,7 @@ static void on_tick(uv_timer_t *timer)
     if (control->is_stale)
         reread(control);
     edges_tick(control->edges, (int64_t)(clock_us() / 1000));
+    key_set_tick(control->keys, (int64_t)(clock_us() / 1000));
     acme_tick(control->acme);
     effect_tick(control->effect);
     notices_tick(control->notices);
@@ -193,7 +196,8 @@ static bool open_parts(struct control *control, const struct conf *conf)
                                    .owner = control};
     control->edges = control->notices ? edges_new(&edges) : NULL;
     acme = (struct acme_options){control->outbound, control->edges};
-    control->effect = control->edges ? effect_new(control->store, control->edges) : NULL;
+    control->keys = control->edges ? key_set_new(control->store, control->edges) : NULL;
+    control->effect = control->keys ? effect_new(control->store, control->edges) : NULL;
     backups = (struct backups_options){&control->loop, control->store, control->journal,
                                        control->outbound};
     control->backups = control->effect ? backups_new(&backups) : NULL;
@@ -214,6 +218,7 @@ static bool open_parts(struct control *control, const struct conf *conf)
         .deploys = control->deploys,
         .notices = control->notices,
         .backups = control->backups,
+        .keys = control->keys,
         .state = control->state,
         .reload = reload,
         .owner = control,
@@ -253,6 +258,7 @@ static void close_parts(struct control *control)
     control_api_free(&control->api);
     deploys_free(&control->deploys);
     effect_free(&control->effect);
+    key_set_free(&control->keys);
     notices_free(&control->notices);
     backups_free(&control->backups);
     journal_free(&control->journal);

@@ -24,11 +24,14 @@ struct place {
 #define BOTH (1U << CONTROL_EDGE_DOOR | OWN)
 #define CONTROL(method, path, right, run) {{METHOD_##method, path, BOTH}, CONF_CAN_##right, run},
 
+#define FLEET(method, path, right, run, edge) CONTROL(method, path, right, run)
+
 static const struct place places[] = {
     {{METHOD_GET, "/healthz", OWN}, OPEN, control_api_alive},
     {{METHOD_GET, "/readyz", OWN}, OPEN, control_api_ready},
     {{METHOD_POST, "/api/v1/reload", OWN}, CONF_CAN_OPERATE, control_api_reload},
 #include "rest/control.def"
+#include "rest/fleet.def"
 };
 
 /* --- calls */

@@ -13,6 +13,7 @@
 #include "control/backups.h"
 #include "control/deploy/deploys.h"
 #include "control/edges.h"
+#include "control/key_set.h"
 #include "control/notices.h"
 #include "control/store.h"
 
@@ -25,6 +26,7 @@ struct control_api_options {
     struct deploys *deploys;
     struct notices *notices;
     struct backups *backups;
+    struct key_set *keys;
     const char *state; /* directory; borrowed */
     /* The file is read again, into `arena`. False: `diag` says what is wrong with it. */
     bool (*reload)(void *owner, struct arena *arena, struct diag *diag);

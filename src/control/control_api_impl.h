@@ -7,6 +7,7 @@
 
 #include "control/control_api.h"
 #include "config/conf.h"
+#include "control/deploy/splits.h"
 #include "rest/rest.h"
 
 struct control_call {
@@ -20,13 +21,16 @@ struct control_call {
         struct store_copy copy;
         struct store_put put;
         struct deploys_waiter deploy;
+        struct key_set_change key;
+        struct splits_change split;
     } job;
     int fd;          /* of the copy that is sent */
     int64_t at;      /* how far */
     uv_fs_t reading; /* the next piece of it */
     char *piece;
     bool is_reading;
-    bool is_dry; /* what is asked for is only planned */
+    bool is_dry;                /* what is asked for is only planned */
+    char key[API_KEY_TEXT + 1]; /* that is made, for whoever asked for it */
 };
 
 /* Tags of ports: the edge's way here, and those that control has of its own. */
@@ -49,6 +53,14 @@ struct control_api {
 /* Answers that a job of the store failed. */
 void control_api_fail(struct control_call *call, const struct store_job *job);
 
+/* --- control_api_keys.c */
+/* Answers what is for all edges while nothing is known yet, of keys or of edges. */
+void control_api_refuse_early(struct control_call *call);
+/* Answers that something has come to all edges, or to all but those `lacking` (NULL: none), with
+ * 202. Takes both. */
+void control_api_reply_spread(struct control_call *call, unsigned status, json_t *json,
+                              json_t *lacking);
+
 /* --- control_api_listen.c */
 /* Serves at an address; what is wrong with it is said. */
 bool control_api_serve(struct control_api *api, const char *bind, unsigned tag);
@@ -66,7 +78,10 @@ void control_api_ready(struct control_call *call);
 
 /* The endpoints: each gets a call whose body is whole, and answers it exactly once. */
 #define CONTROL(method, path, right, run) void run(struct control_call *call);
+#define FLEET(method, path, right, run, edge) void run(struct control_call *call);
 #include "rest/control.def"
+#include "rest/fleet.def"
 #undef CONTROL
+#undef FLEET
 
 #endif

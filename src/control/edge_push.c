@@ -87,6 +87,7 @@ static void take_status(struct edge *edge, json_t *status)
         edge->list_ms = 0;
     edge->pid = pid;
     edge->generation = generation;
+    edge_keys_take(edge, status);
     if (is_changed)
         tell_change(edge);
     if (is_changed && edge->is_own)
@@ -275,6 +276,8 @@ void edge_push_next(struct edge *edge, int64_t now_ms)
         call(edge, &(struct ask){"GET", "/api/v1/status", NULL, on_status});
     else if ((due = find_now(edge, false, now_ms)))
         push(edge, due);
+    else if (edge_keys_are_due(edge, now_ms))
+        edge_keys_push(edge);
     else if (now_ms >= edge->list_ms && wants_certificates(edge))
         call(edge, &(struct ask){"GET", "/api/v1/certificates", NULL, on_list});
     else if ((due = find_now(edge, true, now_ms)))

@@ -316,6 +316,7 @@ void edges_free(struct edges **edges)
         return;
     edges_config_drop(gone);
     json_decref(gone->forgotten);
+    free(gone->keys);
     free(gone);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The edges that control knows, and what each is to have: challenge answers and certificates.
+ * The edges that control knows, and what each is to have: challenge answers, certificates and API
+ * keys.
  * Level-triggered: an edge is asked every two seconds whether it is still the same process, and
  * what it lacks is pushed, one call at a time, so that an edge that restarts or comes late gets all
  * again; and what is changed on each goes to the ledger. One edge that does not answer holds back
@@ -69,6 +70,18 @@ MUST_USE enum status edges_put_certificate(struct edges *edges,
                                            const struct edges_certificate *certificate);
 /* Takes it from them. An unknown name is fine. */
 void edges_drop_certificate(struct edges *edges, const char *name);
+
+/* --- edge_keys.c: API keys are one word to all edges, where there are some beside this machine's
+ */
+bool edges_are_fleet(const struct edges *edges);
+/* Every edge of a fleet is to have the keys of `body`, of that revision; takes it (free()). */
+void edges_put_keys(struct edges *edges, char *body, int64_t revision);
+/* Whether this one has keys of that revision, or of a later one. */
+bool edges_has_keys(const struct edges *edges, uint32_t index, int64_t revision);
+/* It is out of reach, or refuses something. */
+bool edges_is_failing(const struct edges *edges, uint32_t index);
+/* Why it may lack something, as a sentence without full stop. */
+const char *edges_trouble(const struct edges *edges, uint32_t index);
 
 /* --- calls of an edge's API beside what is pushed to all, by index */
 struct edges_ask {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shared by edges.c and edge_push.c: the list of edges and of what they are to have. Bit `n` of a
+ * Shared by edges.c and edge_*.c: the list of edges and of what they are to have. Bit `n` of a
  * mask stands for edge `n`.
  */
 #ifndef CONTROL_EDGES_IMPL_H
@@ -18,6 +18,13 @@ enum edge_config {
     EDGE_CONFIG_SAME,
 };
 
+/* How an edge stands to the API keys of all. */
+struct edge_keys {
+    int64_t epoch, revision, pushing; /* that it has; under way */
+    int64_t again_ms;                 /* monotonic; not before */
+    bool is_refused;                  /* the last ones were */
+};
+
 struct edge {
     struct edges *edges;
     char *name, *url, *socket, *field, *ca; /* field: the Authorization line; the last three: NULL:
@@ -29,7 +36,8 @@ struct edge {
     int64_t retry_ms, again_ms[2];          /* not before: anything; answers and certificates */
     json_int_t pid, generation;             /* 0: not known */
     bool is_own, is_unreachable;
-    bool refuses[2];  /* answers and certificates: the last one was */
+    bool refuses[2]; /* answers and certificates: the last one was */
+    struct edge_keys keys;
     bool was_failing; /* said already */
     bool was_tried;   /* our configuration, and our word on it did not come through */
     bool withholds;   /* it cannot be given a configuration */
@@ -61,6 +69,8 @@ struct edges {
     uint32_t count, version;
     struct edges_item *wanted;
     struct edges_config config;
+    char *keys; /* body; NULL: nothing is said of them */
+    int64_t keys_revision;
     json_t *forgotten; /* {name: Unix ms}, as in the store */
     struct store_list list;
     struct store_put put; /* takes one out that answers again */
@@ -70,7 +80,8 @@ struct edges {
 /* It is out of reach, or does not take something. */
 static inline bool edge_is_failing(const struct edge *edge)
 {
-    return edge->is_unreachable || edge->refuses[0] || edge->refuses[1] || edge->withholds;
+    return edge->is_unreachable || edge->refuses[0] || edge->refuses[1] || edge->withholds ||
+           edge->keys.is_refused;
 }
 
 /* --- edges_forget.c */
@@ -101,5 +112,11 @@ void edge_note_error(struct edge *edge, const struct outbound_reply *reply);
 struct outbound_call *edge_call(const struct edge *edge, const struct edges_ask *ask);
 /* Starts the next call of an edge that is due, if there is one. */
 void edge_push_next(struct edge *edge, int64_t now_ms);
+
+/* --- edge_keys.c */
+/* Takes from its status which it has. */
+void edge_keys_take(struct edge *edge, const json_t *status);
+bool edge_keys_are_due(const struct edge *edge, int64_t now_ms);
+void edge_keys_push(struct edge *edge);
 
 #endif

@@ -178,31 +178,31 @@ static void keys_are_found_by_their_hash(void **state)
 {
     enum { COUNT = 3000 };
     struct key_ring_entry *entries = calloc(COUNT, sizeof(*entries));
-    char key[KEY_RING_TEXT + 1], text[2 * KEY_RING_HASH + 1];
-    uint8_t hash[KEY_RING_HASH];
+    char key[API_KEY_TEXT + 1], text[2 * API_KEY_HASH + 1];
+    uint8_t hash[API_KEY_HASH];
     struct key_ring *ring;
 
     (void)state;
     for (unsigned i = 0; i < COUNT; i++) {
         entries[i] = (struct key_ring_entry){.consumer = STR("ann"), .expires_ms = i};
-        key_ring_hash((struct str){(const char *)&i, sizeof(i)}, entries[i].hash);
+        api_key_hash((struct str){(const char *)&i, sizeof(i)}, entries[i].hash);
         if (i < 100) // all in one place
             memset(entries[i].hash, 0xff, 4);
     }
     ring = key_ring_new(entries, COUNT);
     for (unsigned i = 0; i < COUNT; i++)
         assert_int_equal(key_ring_find(ring, entries[i].hash)->expires_ms, i);
-    assert_true(key_ring_make(key));
+    assert_true(api_key_make(key));
     assert_memory_equal(key, "slk_", 4);
-    assert_int_equal(strlen(key), KEY_RING_TEXT);
-    key_ring_hash((struct str){key, KEY_RING_TEXT}, hash);
+    assert_int_equal(strlen(key), API_KEY_TEXT);
+    api_key_hash((struct str){key, API_KEY_TEXT}, hash);
     assert_null(key_ring_find(ring, hash));
-    key_ring_write_hash(hash, text);
+    api_key_write_hash(hash, text);
     memset(hash, 0, sizeof(hash));
-    assert_true(key_ring_read_hash((struct str){text, strlen(text)}, hash));
-    assert_false(key_ring_read_hash((struct str){text, strlen(text) - 1}, hash));
+    assert_true(api_key_read_hash((struct str){text, strlen(text)}, hash));
+    assert_false(api_key_read_hash((struct str){text, strlen(text) - 1}, hash));
     text[5] = 'g';
-    assert_false(key_ring_read_hash((struct str){text, strlen(text)}, hash));
+    assert_false(api_key_read_hash((struct str){text, strlen(text)}, hash));
     key_ring_free(ring);
     ring = key_ring_new(NULL, 0);
     assert_null(key_ring_find(ring, hash));

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "control/deploy/impl.h"
 #include "control/deploy/notes.h"
+#include "control/deploy/splits.h"
 #include "control/say.h"
 
 enum { RETRY_MS = 1000 };
@@ -54,6 +55,7 @@ static void settle(struct deploy *deploy)
         managed_forget(managed, deploy->release);
     } else {
         managed_forget(managed, deploy->old);
+        json_object_del(managed->record, "split"); // all is on the new one
         json_object_set_new(managed->record, "stable", json_string(deploy->release));
         json_array_extend(json_object_get(managed->record, "removed"), deploy->old_file_targets);
     }
@@ -373,6 +375,7 @@ void deploys_tick(struct deploys *deploys)
     scaler_tick(deploys->scaler, now_ms);
     for (struct managed *managed = deploys->managed; managed; managed = managed->next) {
         watch_tick(managed, now_ms);
+        splits_tick(managed, now_ms);
         units_tick(managed, now_ms);
         if (!managed->deploy && !managed->is_saving && (units_adopt(managed) || managed->is_dirty))
             managed_save(managed);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "control/deploy/impl.h"
 #include "control/deploy/notes.h"
+#include "control/deploy/splits.h"
 
 /* One request as it is looked at. */
 struct ask {
@@ -140,11 +141,10 @@ static bool has_release(const struct conf_service *conf, const char *id)
     return !conf->release_count && !strcmp(id, CONF_STABLE) && conf->target_count;
 }
 
-/* What serves now: what the last deploy left, else what the file says. */
+/* What serves now: what the last deploy or somebody's split left, else what the file says. */
 static void find_old(struct ask *ask, const struct managed *managed)
 {
-    const char *stable =
-        managed ? json_string_value(json_object_get(managed->record, "stable")) : NULL;
+    const char *stable = managed ? splits_old(managed) : NULL;
 
     if (stable) {
         snprintf(ask->old, sizeof(ask->old), "%s", stable);

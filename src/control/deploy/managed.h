@@ -44,7 +44,8 @@ struct managed {
     struct deploys *deploys;
     char *name;
     json_t *record;         /* {"revision", "stable", "releases": {ID: [targets]}, "removed": [ids],
-                               "images": {ID: image}}; as in the store */
+                               "images": {ID: image}, "split": {ID: share}}; as in the store; split:
+                               by hand, of before the deploy that may run */
     char *body;             /* what edges are told; NULL: nothing yet */
     int64_t revision, told; /* told: that `body` is of */
     struct deploy *deploy;  /* the one that is not over; NULL: none */
@@ -63,6 +64,8 @@ struct managed {
     bool is_saving, is_dirty; /* dirty: edges and the store are to have what is another */
     struct scaled *scaled;    /* NULL: it is not */
     struct deploys_waiter *scale_waiters;
+    struct splits_change *splits; /* that are not told yet */
+    bool has_spoken;              /* this control, not one before it, has said how it is split */
 };
 
 /* Of its documents in the store. */

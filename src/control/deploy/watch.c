@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "control/deploy/impl.h"
+#include "control/deploy/splits.h"
 
 enum {
     PUSH_TIMEOUT_MS = 60 * 1000,
@@ -21,24 +22,6 @@ enum {
 };
 
 /* --- what is told */
-
-static json_t *shares(const struct deploy *deploy, const char *stable)
-{
-    struct deploy_wants wants;
-    json_t *split = json_object();
-
-    if (!deploy) {
-        json_object_set_new(split, stable, json_integer(1));
-        return split;
-    }
-    wants = deploy_wants(&deploy->plan, &deploy->state);
-    if (wants.new_share)
-        json_object_set_new(split, deploy->release, json_integer(wants.new_share));
-    if (wants.new_share < DEPLOY_WHOLE || !wants.new_share)
-        json_object_set_new(split, *deploy->old ? deploy->old : stable,
-                            json_integer(DEPLOY_WHOLE - wants.new_share));
-    return split;
-}
 
 static void add_targets(json_t *list, const json_t *targets, const char *release)
 {
@@ -97,7 +80,7 @@ bool watch_compose(struct managed *managed)
     body = json_pack("{s:I,s:I,s:o,s:o,s:o,s:o,s:s}", "epoch",
                      (json_int_t)store_epoch(managed->deploys->options.store), "revision",
                      (json_int_t)managed->revision, "targets", targets, "removed", removed(managed),
-                     "drained", drained, "split", shares(deploy, stable), "stable", stable);
+                     "drained", drained, "split", splits_wanted(managed, stable), "stable", stable);
     if (deploy && !deploy_is_over(&deploy->state))
         json_object_set_new(body, "deploy", json_string(deploy->id));
     if (managed->scaled)
@@ -327,14 +310,14 @@ static void count(struct watch *watch)
     ask(watch, &(struct edges_ask){"GET", path, NULL, ASK_TIMEOUT_MS, on_counters, NULL});
 }
 
-/* What an earlier control said last is what we would say: nobody is told again while no deploy
- * runs, for people may have split otherwise since. */
+/* What an earlier control said last is what we would say: nobody is told again while no deploy runs
+ * and we have said nothing, for people may have split otherwise since. */
 bool watch_has_it(const struct watch *watch)
 {
     bool is_ours = watch->epoch == store_epoch(watch->managed->deploys->options.store);
 
     return watch->is_known && watch->revision == watch->managed->revision &&
-           (is_ours || !watch->managed->deploy);
+           (is_ours || (!watch->managed->deploy && !watch->managed->has_spoken));
 }
 
 static void go_on(struct watch *watch, int64_t now_ms)

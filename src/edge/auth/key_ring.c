@@ -2,8 +2,6 @@
 #include "edge/auth/key_ring.h"
 
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,63 +11,6 @@ struct key_ring {
     uint32_t *places; /* open addressing by the hash's first bytes; index + 1, 0: free */
     uint32_t mask;
 };
-
-/* --- text */
-
-static const char digits[] = "0123456789abcdef";
-
-static void write_hex(const uint8_t *bytes, size_t count, char *text)
-{
-    for (size_t i = 0; i < count; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    text[2 * count] = '\0';
-}
-
-bool key_ring_make(char text[KEY_RING_TEXT + 1])
-{
-    uint8_t bytes[(KEY_RING_TEXT - 4) / 2];
-    bool is_good = RAND_bytes(bytes, sizeof(bytes)) == 1;
-
-    memcpy(text, "slk_", 4);
-    write_hex(bytes, sizeof(bytes), text + 4);
-    OPENSSL_cleanse(bytes, sizeof(bytes));
-    return is_good;
-}
-
-void key_ring_hash(struct str key, uint8_t hash[KEY_RING_HASH])
-{
-    SHA256((const unsigned char *)key.p, key.len, hash);
-}
-
-static int value_of(char c)
-{
-    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
-
-bool key_ring_read_hash(struct str text, uint8_t hash[KEY_RING_HASH])
-{
-    if (text.len != 2 * KEY_RING_HASH)
-        return false;
-    for (size_t i = 0; i < KEY_RING_HASH; i++) {
-        int high = value_of(text.p[2 * i]), low = value_of(text.p[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            return false;
-        hash[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
-void key_ring_write_hash(const uint8_t hash[KEY_RING_HASH], char text[2 * KEY_RING_HASH + 1])
-{
-    write_hex(hash, KEY_RING_HASH, text);
-}
-
-/* --- the ring */
 
 static uint32_t start_of(const struct key_ring *ring, const uint8_t *hash)
 {
@@ -134,12 +75,12 @@ void key_ring_free(struct key_ring *ring)
 /* Where it looks depends on a hash that nobody can choose; whole hashes are compared in constant
  * time. */
 const struct key_ring_entry *key_ring_find(const struct key_ring *ring,
-                                           const uint8_t hash[KEY_RING_HASH])
+                                           const uint8_t hash[API_KEY_HASH])
 {
     for (uint32_t at = start_of(ring, hash); ring->places[at]; at = (at + 1) & ring->mask) {
         const struct key_ring_entry *entry = &ring->entries[ring->places[at] - 1];
 
-        if (!CRYPTO_memcmp(entry->hash, hash, KEY_RING_HASH))
+        if (!CRYPTO_memcmp(entry->hash, hash, API_KEY_HASH))
             return entry;
     }
     return NULL;

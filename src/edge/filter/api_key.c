@@ -120,7 +120,7 @@ static bool fill_entry(const struct written *key, struct key_ring_entry *entry, 
                                      .expires_ms = UINT64_MAX};
     if (!key->tier.s.len)
         entry->tier = STR_NONE;
-    if (!key_ring_read_hash(key->hash.s, entry->hash)) {
+    if (!api_key_read_hash(key->hash.s, entry->hash)) {
         diag_hide(diag, key->hash.at);
         diag_error(diag, key->hash.at, "this is not a SHA-256 in hexadecimal");
         diag_hint(diag, "printf %%s KEY | sha256sum");
@@ -198,9 +198,9 @@ static enum verdict ask(struct visit *visit, struct str key)
     struct api_key_state *state = visit->state;
     const struct key_ring *made = cell_read(&conf->store->ring, visit->env->worker);
     const struct key_ring_entry *entry;
-    uint8_t hash[KEY_RING_HASH];
+    uint8_t hash[API_KEY_HASH];
 
-    key_ring_hash(key, hash);
+    api_key_hash(key, hash);
     entry = key_ring_find(conf->ring, hash);
     if (!entry && made)
         entry = key_ring_find(made, hash);

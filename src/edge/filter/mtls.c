@@ -90,7 +90,7 @@ static bool read_print(struct str text, uint8_t print[PEER_CERT_PRINT])
             return false;
         digits[count++] = text.p[i];
     }
-    return key_ring_read_hash((struct str){digits, count}, print);
+    return api_key_read_hash((struct str){digits, count}, print);
 }
 
 static bool check(void *conf, struct span at, struct diag *diag)
@@ -183,11 +183,11 @@ static struct str name_of(const struct mtls_conf *conf, const struct peer_cert *
 static struct str find_consumer(struct visit *visit, const struct peer_cert *cert)
 {
     const struct mtls_conf *conf = visit->conf;
-    char digits[2 * KEY_RING_HASH + 1];
+    char digits[2 * API_KEY_HASH + 1];
 
     if (conf->consumer != PEER_PRINT)
         return name_of(conf, cert);
-    key_ring_write_hash(cert->print, digits);
+    api_key_write_hash(cert->print, digits);
     return arena_copy(visit->arena, (struct str){digits, sizeof(digits) - 1});
 }
 

@@ -156,7 +156,7 @@ static const char *judge(struct visit *visit)
     if (visit->request->method != METHOD_GET && visit->request->method != METHOD_HEAD)
         return "method";
     text = signed_text(visit, visit->request->query);
-    if (!key_ring_read_hash(shown, sum) || !text.p || !is_signed(conf, text, sum))
+    if (!api_key_read_hash(shown, sum) || !text.p || !is_signed(conf, text, sum))
         return "signature_invalid";
     if (credential_find(&expires, visit->request, &until) || !read_second(until, &second))
         return "no_end";

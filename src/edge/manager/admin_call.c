@@ -28,6 +28,7 @@ void admin_call_drop(struct rest_call *rest)
 
     free(call->owned);
     json_decref(call->before);
+    json_decref(call->plan);
 }
 
 void admin_call_free(struct admin_call *call)

@@ -6,6 +6,7 @@
  */
 #include "edge/manager/api.h"
 #include "edge/manager/api_changes.h"
+#include "edge/manager/api_keys.h"
 #include "edge/manager/api_wakes.h"
 #include "rest/rest_guard.h"
 
@@ -37,6 +38,9 @@ struct place {
 #define CONTROL(method, path, right, run)                                                          \
     {{METHOD_##method, path, 1U << LISTENING_ADMIN}, CONF_CAN_##right, ADMIN_BODY_SMALL, api_pass},
 
+#define FLEET(method, path, right, control, edge)                                                  \
+    {{METHOD_##method, path, 1U << LISTENING_ADMIN}, CONF_CAN_##right, ADMIN_BODY_SMALL, edge},
+
 static const struct place places[] = {
     {{METHOD_GET, "/healthz", BOTH}, OPEN, ADMIN_BODY_SMALL, api_health},
     {{METHOD_GET, "/readyz", 1U << LISTENING_ADMIN}, OPEN, ADMIN_BODY_SMALL, api_ready},
@@ -63,14 +67,13 @@ static const struct place places[] = {
     DEPLOY(METHOD_DELETE, "/api/v1/challenges/*", api_challenge_remove),
     READ("/api/v1/shield", api_shield_get),
     ACT(METHOD_POST, "/api/v1/shield", api_shield_set),
-    READ("/api/v1/keys", api_keys_list),
-    ACT(METHOD_POST, "/api/v1/keys", api_keys_add),
-    ACT(METHOD_DELETE, "/api/v1/keys/*", api_keys_revoke),
+    {{METHOD_PUT, "/api/v1/keys", 1U << LISTENING_ADMIN},
+     CONF_CAN_DEPLOY,
+     ADMIN_BODY_KEYS,
+     api_keys_put},
     ACT(METHOD_POST, SERVICE "/pause", api_mode_pause),
     ACT(METHOD_POST, SERVICE "/resume", api_mode_resume),
     ACT(METHOD_POST, SERVICE "/maintenance", api_mode_maintenance),
-    DEPLOY(METHOD_PUT, SERVICE "/split", api_split_put),
-    DEPLOY(METHOD_DELETE, SERVICE "/split", api_split_reset),
     {{METHOD_PUT, SERVICE "/releases", 1U << LISTENING_ADMIN},
      CONF_CAN_DEPLOY,
      ADMIN_BODY_CONFIG,
@@ -82,6 +85,7 @@ static const struct place places[] = {
     ACT(METHOD_POST, TARGETS "/*/drain", api_target_drain),
     ACT(METHOD_POST, TARGETS "/*/enable", api_target_enable),
 #include "rest/control.def"
+#include "rest/fleet.def"
 };
 
 /* --- who asks */

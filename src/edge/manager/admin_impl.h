@@ -17,6 +17,7 @@
 enum {
     ADMIN_BODY_SMALL = 64 * 1024,
     ADMIN_BODY_CONFIG = 16 * 1024 * 1024,
+    ADMIN_BODY_KEYS = 33 * 1024 * 1024, /* control sends 32 MiB of keys at most */
 };
 
 struct admin_call {
@@ -34,9 +35,11 @@ struct admin_call {
     uint64_t deadline_ms, generation;
     struct str text;
     struct target_text target;
-    char *owned;    /* freed with the call */
-    json_t *before; /* what is to be changed, for the ledger; dropped with the call */
-    bool is_on;     /* what is wanted is this, not its end */
+    char *owned;           /* freed with the call */
+    json_t *before;        /* what is to be changed, for the ledger; dropped with the call */
+    json_t *plan;          /* what is to be; the same */
+    struct key_ring *ring; /* to be looked up in */
+    bool is_on;            /* what is wanted is this, not its end */
     enum service_mode mode;
 };
 

@@ -86,6 +86,8 @@ void api_target_enable(struct admin_call *call);
 void api_target_poll(struct admin *admin);
 
 /* --- api_split.c */
+/* The share of each release, and which is stable. */
+void api_split_get(struct admin_call *call);
 /* Gives each release its share; ?stable= says which one is stable from now on. */
 void api_split_put(struct admin_call *call);
 /* As the file has it. */
@@ -113,14 +115,6 @@ void api_certificates_remove(struct admin_call *call);
 /* What is served, in short, for the status. */
 json_t *api_certificates_status(const struct manager *m);
 
-/* --- api_keys.c */
-/* All API keys, without what they are known by. */
-void api_keys_list(struct admin_call *call);
-/* Makes one, and shows it this once. */
-void api_keys_add(struct admin_call *call);
-/* Ends one. */
-void api_keys_revoke(struct admin_call *call);
-
 /* --- api_challenges.c */
 /* Takes the answer to a challenge of a certificate authority. */
 void api_challenge_put(struct admin_call *call);
@@ -130,6 +124,8 @@ void api_challenge_remove(struct admin_call *call);
 /* --- api_pass.c */
 /* Has control answer. */
 void api_pass(struct admin_call *call);
+/* Control has edges beside this one, and what is of all of them is its own. */
+bool api_is_in_command(const struct manager *m);
 
 /* --- api_upgrade.c */
 /* Has the supervisor start the binary anew. */

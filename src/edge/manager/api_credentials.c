@@ -65,15 +65,21 @@ static void add_filters(const struct conf_filters *filters, struct str route, js
 json_t *api_credentials_status(const struct manager *m)
 {
     const struct conf *conf = m->snapshot->rules->conf;
-    json_t *sources = json_array(), *filters = json_array(), *made = key_book_list(m->key_book);
+    json_t *sources = json_array(), *filters = json_array();
+    struct key_book_count count = key_book_count(m->key_book);
+    struct key_book_word word = key_book_word(m->key_book);
     json_t *json;
 
     key_store_each(m->key_store, add_source, sources);
     add_filters(&conf->filters, STR(""), filters);
     for (uint32_t i = 0; i < conf->route_count; i++)
         add_filters(&conf->routes[i].filters, conf->routes[i].name.s, filters);
-    json = json_pack("{s:o,s:I,s:o}", "sources", sources, "api_keys",
-                     (json_int_t)json_array_size(made), "filters", filters);
-    json_decref(made);
+    json = json_pack("{s:o,s:I,s:o}", "sources", sources, "api_keys", (json_int_t)count.all,
+                     "filters", filters);
+    if (word.epoch)
+        json_object_set_new(json, "control",
+                            json_pack("{s:I,s:I,s:I}", "epoch", (json_int_t)word.epoch, "revision",
+                                      (json_int_t)word.revision, "keys",
+                                      (json_int_t)count.control));
     return json;
 }

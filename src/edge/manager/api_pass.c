@@ -26,6 +26,13 @@ static void refuse(struct rest_call *rest, const char *why)
                           : "Requests are served on; the log says more.");
 }
 
+bool api_is_in_command(const struct manager *m)
+{
+    const struct conf *conf = manager_conf(m);
+
+    return conf->role == CONF_ROLE_ALL && conf->control.edge_count;
+}
+
 void api_pass(struct admin_call *call)
 {
     const struct manager *m = call->admin->manager;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "edge/manager/api.h"
+#include "edge/manager/api_keys.h"
 #include "edge/manager/api_wakes.h"
 
 enum { TARGETS_MAX = 4096 };
@@ -222,7 +223,8 @@ static bool is_news(struct admin_call *call, const struct plan *plan)
     struct overlay_control now = overlay_control(overlay, call->rest.parts[0]);
     int64_t epoch = json_integer_value(json_object_get(plan->control, "epoch"));
     int64_t revision = json_integer_value(json_object_get(plan->control, "revision"));
-    bool is_old = epoch < overlay_epoch(overlay) || (epoch == now.epoch && revision < now.revision);
+    int64_t newest = api_control_epoch(call->admin->manager);
+    bool is_old = epoch < newest || (epoch == now.epoch && revision < now.revision);
 
     if (!is_old && (epoch != now.epoch || revision != now.revision))
         return true;
@@ -230,7 +232,7 @@ static bool is_news(struct admin_call *call, const struct plan *plan)
     if (is_old) {
         rest_problem(&call->rest, 409, "control_superseded",
                      "A later control (epoch %lld, revision %lld) has spoken already.",
-                     (long long)overlay_epoch(overlay), (long long)now.revision);
+                     (long long)newest, (long long)now.revision);
         return false;
     }
     call->generation = call->admin->manager->snapshot->generation;

@@ -205,12 +205,33 @@ static void change(struct admin_call *call)
     manager_change(call->admin->manager, &call->change);
 }
 
+void api_split_get(struct admin_call *call)
+{
+    const struct manager *m = call->admin->manager;
+
+    if (!api_service_find(call)) {
+        api_service_refuse(call);
+        return;
+    }
+    call->generation = m->snapshot->generation;
+    rest_reply_json(&call->rest, 200, answer(call));
+}
+
+/* Where control has several edges it is one of all of them. */
+static void begin(struct admin_call *call)
+{
+    if (api_is_in_command(call->admin->manager))
+        api_pass(call);
+    else
+        admin_turn_take(call, change);
+}
+
 void api_split_put(struct admin_call *call)
 {
-    admin_turn_take(call, change);
+    begin(call);
 }
 
 void api_split_reset(struct admin_call *call)
 {
-    admin_turn_take(call, change);
+    begin(call);
 }

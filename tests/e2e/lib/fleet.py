@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 
@@ -99,13 +100,39 @@ class LoneControl:
             return file.read()
 
     def ask(self, method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
         fields = [] if body is None else [("Content-Type", "application/json")]
         try:
             with Client(f"unix:{self.home}/state/admin.sock") as client:
                 return client.request(method, path, fields, data, "localhost").reply(method, timeout=WAIT)
         except OSError:
             return type("Nothing", (), {"status": 0, "text": ""})()
+
+    def begin_ask(self, method, path, body):
+        """The same on a thread; what is returned waits for the answer, None if there is none."""
+        answers = []
+
+        def call():
+            try:
+                answers.append(self.ask(method, path, body))
+            except AssertionError:
+                pass  # the connection ended
+
+        thread = threading.Thread(target=call)
+        thread.start()
+
+        def wait():
+            thread.join(WAIT)
+            return answers[0] if answers and answers[0].status else None
+
+        return wait
+
+    def fill(self, kind, documents):
+        """While it does not run: documents of its store."""
+        with sqlite3.connect(os.path.join(self.home, "state", "control.db")) as db:
+            db.executemany("INSERT INTO documents VALUES (?, ?, 0, ?)",
+                           [(kind, ident, json.dumps(value)) for ident, value in documents.items()])
+        db.close()
 
     def cli(self, *words):
         return run(*words, cwd=self.home, timeout=WAIT)
@@ -132,10 +159,12 @@ class LoneControl:
 
 
 class Fleet:
-    def __init__(self, gateway, origins, home, count=3, **deploy):
-        self.origins, self.home = origins, home
+    def __init__(self, gateway, origins, home, count=3, releases=(), edge=None, **deploy):
+        self.origins, self.home, self.of_edge = origins, home, edge or {}
         health = {"interval": "1s", "fast_interval": "100ms", "fall": 1}
-        self.services = {"shop": {"targets": [self.origin("stable").address], "health": health,
+        targets = {"targets": [self.origin("stable").address]} if not releases else {
+            "releases": {name: {"targets": [self.origin(name).address]} for name in releases}}
+        self.services = {"shop": {**targets, "health": health,
                                   "assign": {"by": "cookie"},
                                   "deploy": {"bake": "200ms", "drain": "2s", "keep": "1h", "healthy": "4s",
                                              "verdict": {"latency": "off"}, **deploy}}}
@@ -147,7 +176,7 @@ class Fleet:
         self.control = self.another_control()
 
     def _edge(self, gateway, number):
-        edge = gateway(services=self.services, role="edge", run=False)
+        edge = gateway(services=self.services, role="edge", run=False, **self.of_edge)
         edge.change(admin={"bind": f"127.0.0.1:{edge.admin_port}",
                            "tokens": [{"name": f"control{number}", "token": TOKEN, "can": ["operate", "deploy"]}]})
         return edge.start()
