@@ -149,6 +149,7 @@ def test_a_file_that_takes_the_way_to_an_edge_is_taken_back(fleet):
 
 
 def test_a_token_that_may_not(fleet):
+    fleet.await_words("current", "current", "current")
     for edge in fleet.edges:
         text = fleet.text("own")
         text["admin"]["tokens"][0]["can"] = ["deploy"]
