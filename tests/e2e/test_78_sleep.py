@@ -81,6 +81,15 @@ def test_sporadic_requests_are_all_answered(shop):
     until(lambda: s.gw.stderr().count("goes to sleep") >= 2, "it slept between them", WAIT)
 
 
+def test_one_that_is_wanted_again_while_it_ends(shop):
+    s = shop({**SLEEPY, "idle": "1h"})
+    assert s.deploy("stubborn").code == 0
+    assert s.gw.cli("sleep", "shop").code == 0
+    until(lambda: "unit stops" in s.gw.stderr(), "it is told to end", WAIT)
+    assert s.gw.get("/", timeout=WAIT).text == "stubborn", s.gw.stderr()
+    assert "signal=9" in s.gw.stderr()  # it was another one that answered
+
+
 def test_words(shop):
     s = shop({**SLEEPY, "idle": "1h"})
     assert s.deploy("v1").code == 0
@@ -104,7 +113,8 @@ def test_words(shop):
 
 
 def test_a_thousand_at_once_boot_one(asleep):
-    s = asleep(limits={"concurrency": 40, "queue": 1000, "queue_timeout": "30s"})
+    patient = {**SLEEPY, "stable": "60s", "panic": "20s"}  # one unit may take a while for so many
+    s = asleep(patient, limits={"concurrency": 40, "queue": 1000, "queue_timeout": "30s"})
     s.gw.change(trusted_proxies=["127.0.0.0/8"])
     assert s.gw.cli("reload").code == 0
     starts, count, addresses = Counting(s), 1000, 100

@@ -143,6 +143,10 @@ static void on_listed(void *owner, const struct provider_result *result)
         unit->is_listed = false;
     for (uint32_t i = 0; i < result->unit_count; i++)
         take_unit(managed, &result->units[i]);
+    // What was seen to end, and is not known any more, has ended: it may be wanted again by now.
+    for (struct unit *unit = managed->units; unit; unit = unit->next)
+        if (!unit->is_listed && unit->state == PROVIDER_STOPPING)
+            unit->state = PROVIDER_STOPPED;
     managed->is_listed = true;
 }
 

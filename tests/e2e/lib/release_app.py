@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An app whose release's name says what it is: `crash` on boot, `never` answers, `bad` fails 30 % of its requests, `poor`
-5 %, `slow` takes three times as long, `lazy` needs two seconds until it listens. /hold is answered once there is a file
-`go` beside it."""
+5 %, `slow` takes three times as long, `lazy` needs two seconds until it listens, `stubborn` goes on when it is told to
+end. /hold is answered once there is a file `go` beside it."""
 
 APP = """
 import http.server, os, random, signal, sys, threading
@@ -11,6 +11,8 @@ if "crash" in name:
     sys.exit("no configuration, giving up")
 if "never" in name:
     signal.pause()
+if "stubborn" in name:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if "lazy" in name:
     threading.Event().wait(2)
 class App(http.server.BaseHTTPRequestHandler):
