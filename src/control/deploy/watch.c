@@ -66,11 +66,14 @@ bool watch_compose(struct managed *managed)
 {
     const struct deploy *deploy = managed->deploy;
     const char *stable = json_string_value(json_object_get(managed->record, "stable")), *release;
-    json_t *targets = json_array(), *drained, *body, *list;
+    json_t *targets, *drained, *body, *list;
     char *text;
 
     if (deploy && deploy_wants(&deploy->plan, &deploy->state).is_new_stable)
         stable = deploy->release;
+    if (!stable) // nothing was ever deployed: there is nothing to tell
+        return true;
+    targets = json_array();
     json_object_foreach(json_object_get(managed->record, "releases"), release,
                         list) if (watch_wants(managed, release))
         add_targets(targets, list, release);
