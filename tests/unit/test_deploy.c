@@ -287,6 +287,28 @@ static enum deploy_word disturb(struct world *world)
                                    : DEPLOY_SAYS_NOTHING;
 }
 
+/* The time in which control was dead is nobody's fault, and no time in which it was watched. */
+static void test_control_was_away(void **state)
+{
+    static const enum deploy_phase renewed[] = {DEPLOY_START, DEPLOY_HEALTHY, DEPLOY_REFILL,
+                                                DEPLOY_BAKE};
+
+    (void)state;
+    for (unsigned phase = 0; phase < DEPLOY_PHASES; phase++) {
+        struct deploy_state before = deploy_begin(1000), after;
+        int64_t since_ms = 1000;
+
+        before.phase = (enum deploy_phase)phase;
+        for (size_t i = 0; i < ARRAY_LEN(renewed); i++)
+            if (renewed[i] == before.phase)
+                since_ms = 50 * MINUTE;
+        after = deploy_resume(&before, 50 * MINUTE);
+        assert_int_equal(after.since_ms, since_ms);
+        after.since_ms = before.since_ms;
+        assert_memory_equal(&after, &before, sizeof(after));
+    }
+}
+
 static void test_it_always_ends(void **state)
 {
     uint64_t random = 42;
@@ -325,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_abort_and_rollback_at_every_phase),
         cmocka_unit_test(test_promote),
         cmocka_unit_test(test_migration_that_was_lost),
+        cmocka_unit_test(test_control_was_away),
         cmocka_unit_test(test_it_always_ends),
     };
 

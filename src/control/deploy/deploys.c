@@ -222,6 +222,7 @@ static void take_deploys(struct deploys *deploys, const json_t *documents)
         struct deploy *deploy = sorted[i];
 
         deploy->is_known = true;
+        deploy->state = deploy_resume(&deploy->state, (int64_t)clock_wall_ms());
         deploy->next = deploys->all;
         deploys->all = deploy;
         if (deploy_is_over(&deploy->state))

@@ -526,6 +526,16 @@ struct deploy_state deploy_begin(int64_t now_ms)
     return (struct deploy_state){.phase = DEPLOY_STAGE, .since_ms = now_ms};
 }
 
+struct deploy_state deploy_resume(const struct deploy_state *state, int64_t now_ms)
+{
+    struct deploy_state next = *state;
+
+    if (state->phase == DEPLOY_START || state->phase == DEPLOY_HEALTHY ||
+        state->phase == DEPLOY_REFILL || state->phase == DEPLOY_BAKE)
+        next.since_ms = now_ms;
+    return next;
+}
+
 struct deploy_state deploy_next(const struct deploy_plan *plan, const struct deploy_state *state,
                                 const struct deploy_seen *seen)
 {

@@ -95,6 +95,9 @@ struct deploy_seen {
 struct deploy_state deploy_next(const struct deploy_plan *plan, const struct deploy_state *state,
                                 const struct deploy_seen *seen);
 struct deploy_state deploy_begin(int64_t now_ms);
+/* One that was under way when control died: while nobody looked, nothing was too late, and nothing
+ * was watched. */
+struct deploy_state deploy_resume(const struct deploy_state *state, int64_t now_ms);
 
 enum deploy_units { DEPLOY_UNITS_STOP, DEPLOY_UNITS_LEAVE, DEPLOY_UNITS_RUN };
 
