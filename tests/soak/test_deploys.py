@@ -24,10 +24,10 @@ THREADS = 6
 
 
 class Crowd:
-    """Clients all the time, each request with a new identity; what a killed edge cut is counted apart."""
+    """Clients all the time, each request with a new identity and after a pause; what a killed edge cut is counted apart."""
 
-    def __init__(self, gw):
-        self.gw, self.counts, self.wrong, self.cut = gw, Counter(), [], 0
+    def __init__(self, gw, pause_s=0.0):
+        self.gw, self.pause_s, self.counts, self.wrong, self.cut = gw, pause_s, Counter(), [], 0
         self.stopped = threading.Event()
         self.threads = [threading.Thread(target=self._run) for _ in range(THREADS)]
         for thread in self.threads:
@@ -37,7 +37,7 @@ class Crowd:
         while not self.stopped.is_set():
             try:
                 with Client(("127.0.0.1", self.gw.port), timeout=30) as client:
-                    while not self.stopped.is_set():
+                    while not self.stopped.wait(self.pause_s):
                         reply = client.get("/", timeout=30)
                         self.counts[reply.text if reply.status == 200 else reply.status] += 1
                         if reply.status != 200:
