@@ -58,7 +58,7 @@ def start(gateway):
     process = {"command": ["/usr/bin/python3", "-B", str(app), "${release}"], "instances": 2, "grace": "5s"}
     if os.geteuid() == 0:
         process["user"] = "root"
-    deploy = {"strategy": "canary", "steps": [{"share": "30%", "for": "1s"}], "healthy": "3s", "bake": "1s", "keep": "1h",
+    deploy = {"strategy": "canary", "steps": [{"share": "30%", "for": "1s"}], "healthy": "6s", "bake": "1s", "keep": "1h",
               "drain": "5s", "verdict": {"errors": {"margin": "1%"}, "max_time": "60s", "on_no_data": "fail"}}
     gw.change(services={"shop": {"provider": {"process": process}, "assign": {"by": "cookie"}, "deploy": deploy,
                                  "health": {"interval": "1s", "fast_interval": "100ms"},
