@@ -36,7 +36,7 @@ def start(gateway):
     process = {"command": ["/usr/bin/python3", "-B", str(app), "${release}"], "instances": 1, "grace": "2s"}
     if os.geteuid() == 0:
         process["user"] = "root"
-    deploy = {"strategy": "bluegreen", "healthy": "1500ms", "bake": "0s", "keep": "0s", "drain": "1s"}
+    deploy = {"strategy": "bluegreen", "healthy": "4s", "bake": "0s", "keep": "0s", "drain": "1s"}
     gw.change(services={"shop": {"provider": {"process": process}, "assign": {"by": "cookie"}, "deploy": deploy,
                                  "health": {"interval": "1s", "fast_interval": "100ms", "fall": 1}}},
               admin={"bind": f"127.0.0.1:{gw.admin_port}"})
