@@ -50,7 +50,7 @@ def test_control_answers_through_the_edge(origin, gateway):
     assert told["pid"] == control_of(gw)
     assert told["version"] == gw.status()["version"]
     until(lambda: gw.admin("GET", PATH).json()["edges"] == [
-        {"name": "this machine", "reachable": True, "silent_s": 0, "forgotten": False}], "its edge")
+        {"name": "this machine", "reachable": True, "generation": 1, "silent_s": 0, "forgotten": False}], "its edge")
     assert gw.admin("GET", PATH, over_socket=False).status == 200
     assert gw.admin("GET", PATH, over_socket=False, token="wrong-token-0123456789").status == 401
     refused = gw.admin("POST", PATH)

@@ -170,7 +170,7 @@ EXPECTED = {
     r"\S+ target drain shop one": r"generation \d+ is live",
     r"\S+ target enable shop one": r"generation \d+ is live",
     r"\S+ reload": r"generation \d+ is live",
-    r"tail \S+/access.log": r'"path":"/robots.txt"',
+    r"tail \S+/access.log": r'"path":"/',
     r"curl \S+/store/x": r"^app v1: GET /x$",
     r"\S+ deploy store --release v2": r"20% to release v2.*50% to release v2.*release v2 is live",
     r"\S+ deploy store --release bad": r"20% to release bad.*release bad is gone; v2 serves",
@@ -270,7 +270,9 @@ def test_a_good_and_a_bad_release_by_themselves(foreground):
     text = demo.text()
     good, bad = text[text.index("$ sluice") :].split("(exit ")[:2]
     assert "release v2 is live" in good and re.search(r"^0\)", bad), text
-    assert "release bad is gone; v2 serves" in bad and "of its requests" in bad and "release v2 serves" in bad, text
+    assert "release bad is gone; v2 serves" in bad and "release v2 serves" in bad, text
+    # By the verdict; or so many failed in a row that its one target was ejected.
+    assert "of its requests" in bad or "none of its targets is up" in bad, text
     assert "supervisor:" not in text
     until(lambda: set(demo.store_apps().values()) == {"v2"}, f"v2 alone: {demo.store_apps()}", DEPLOY)
     assert demo.get("/store/x").text == "app v2: GET /x\n"
