@@ -36,6 +36,7 @@ struct fly_job {
     char nonce[FLY_NONCE_SIZE], query[FLY_QUERY_SIZE];
     fly_step *then;             /* after a pause, a lease given back, a machine destroyed */
     fly_step *after;            /* when a machine is gone */
+    fly_step *judge, *lost;     /* the one at hand is as it is now; there is none of that id */
     int64_t lease_ms, until_ms; /* monotonic; when to give up */
     uint32_t tries;
 
@@ -80,6 +81,13 @@ void fly_send(struct fly_job *job, struct fly_request *request);
 void fly_pause(struct fly_job *job, uint32_t ms, fly_step *then);
 /* Takes a machine as the one at hand; it is ref'd. */
 void fly_take(struct fly_job *job, json_t *machine);
+
+/* --- fly_wait.c */
+/* Looks at the machine at hand, and goes on with one of these. */
+void fly_look(struct fly_job *job, fly_step *judge, fly_step *lost);
+/* The same once it is in one of `states` ("state=started&state=..."), or has not come there for a
+ * while. */
+void fly_wait(struct fly_job *job, const char *states, fly_step *judge, fly_step *lost);
 
 /* --- fly_survey.c */
 /* Goes on when all machines are known; a failure ends the job. */

@@ -11,7 +11,6 @@
 #include "control/provider/fly_impl.h"
 
 enum {
-    WAIT_S = 20,
     STARTED_MS = 60 * 1000, /* as long as one call waits; big images take longer, in several */
     RETRY_MS = 500,
     REFUSED_MAX = 20, /* starts, while it is not quite down yet */
@@ -74,39 +73,9 @@ static void judge(struct fly_job *job)
     }
 }
 
-static void on_seen(void *owner, const struct fly_reply *reply)
-{
-    struct fly_job *job = owner;
-
-    if (reply->status == 404) {
-        finish_lost(job);
-    } else if (reply->fault) {
-        fly_finish_reply(job, reply);
-    } else {
-        fly_take(job, reply->body);
-        judge(job);
-    }
-}
-
-/* Whatever a wait ends with, the machine itself says how it stands. */
-static void on_waited(void *owner, const struct fly_reply *reply)
-{
-    struct fly_job *job = owner;
-
-    if (reply->fault == PROVIDER_UNAUTHORIZED)
-        fly_finish_reply(job, reply);
-    else
-        fly_send(job, &(struct fly_request){.action = FLY_GET, .done = on_seen});
-}
-
 static void wait(struct fly_job *job)
 {
-    snprintf(job->query, sizeof(job->query),
-             "state=started&state=stopped&state=failed&state=destroyed&timeout=%d", WAIT_S);
-    fly_send(job, &(struct fly_request){.action = FLY_WAIT,
-                                        .query = job->query,
-                                        .ms = (WAIT_S + 10) * 1000,
-                                        .done = on_waited});
+    fly_wait(job, "state=started&state=stopped&state=failed&state=destroyed", judge, finish_lost);
 }
 
 /* --- one that rests */

@@ -9,7 +9,6 @@
 #include "control/provider/fly_impl.h"
 
 enum {
-    WAIT_S = 20,
     SLACK_MS = 30 * 1000, /* past its grace; Fly kills it then */
     GONE_MS = 60 * 1000,
     RETRY_MS = 500,
@@ -22,17 +21,17 @@ static void look_again(struct fly_job *job);
 
 static void wait_gone(struct fly_job *job);
 
-static void on_seen_ending(void *owner, const struct fly_reply *reply)
+static void end_it(struct fly_job *job)
 {
-    struct fly_job *job = owner;
+    job->after(job);
+}
+
+static void judge_ending(struct fly_job *job)
+{
     char why[FLY_REASON_MAX];
 
-    if (!reply->fault)
-        fly_take(job, reply->body);
-    if (reply->status == 404 || (!reply->fault && fly_machine_phase(reply->body) == FLY_GONE)) {
-        job->after(job);
-    } else if (reply->fault) {
-        fly_finish_reply(job, reply);
+    if (fly_machine_phase(job->machine) == FLY_GONE) {
+        end_it(job);
     } else if (fly_now() < job->until_ms) {
         wait_gone(job);
     } else {
@@ -42,23 +41,9 @@ static void on_seen_ending(void *owner, const struct fly_reply *reply)
     }
 }
 
-static void on_waited_gone(void *owner, const struct fly_reply *reply)
-{
-    struct fly_job *job = owner;
-
-    if (reply->fault == PROVIDER_UNAUTHORIZED)
-        fly_finish_reply(job, reply);
-    else
-        fly_send(job, &(struct fly_request){.action = FLY_GET, .done = on_seen_ending});
-}
-
 static void wait_gone(struct fly_job *job)
 {
-    snprintf(job->query, sizeof(job->query), "state=destroyed&timeout=%d", WAIT_S);
-    fly_send(job, &(struct fly_request){.action = FLY_WAIT,
-                                        .query = job->query,
-                                        .ms = (WAIT_S + 10) * 1000,
-                                        .done = on_waited_gone});
+    fly_wait(job, "state=destroyed", judge_ending, end_it);
 }
 
 static void on_destroyed(void *owner, const struct fly_reply *reply)
@@ -140,40 +125,14 @@ static void judge(struct fly_job *job)
     }
 }
 
-static void on_seen(void *owner, const struct fly_reply *reply)
-{
-    struct fly_job *job = owner;
-
-    if (reply->status == 404) {
-        look_again(job);
-    } else if (reply->fault) {
-        fly_finish_reply(job, reply);
-    } else {
-        fly_take(job, reply->body);
-        judge(job);
-    }
-}
-
-static void on_waited(void *owner, const struct fly_reply *reply)
-{
-    struct fly_job *job = owner;
-
-    if (reply->fault == PROVIDER_UNAUTHORIZED)
-        fly_finish_reply(job, reply);
-    else
-        fly_send(job, &(struct fly_request){.action = FLY_GET, .done = on_seen});
-}
-
 static void wait_down(struct fly_job *job)
 {
-    snprintf(job->query, sizeof(job->query),
-             "state=stopped&state=failed&state=destroyed%s&version=%.40s&timeout=%d",
+    char states[FLY_QUERY_SIZE - 16];
+
+    snprintf(states, sizeof(states), "state=stopped&state=failed&state=destroyed%s&version=%.40s",
              is_anew(job) && job->is_told ? "" : "&state=suspended",
-             fly_machine_text(job->machine, "instance_id"), WAIT_S);
-    fly_send(job, &(struct fly_request){.action = FLY_WAIT,
-                                        .query = job->query,
-                                        .ms = (WAIT_S + 10) * 1000,
-                                        .done = on_waited});
+             fly_machine_text(job->machine, "instance_id"));
+    fly_wait(job, states, judge, look_again);
 }
 
 static void on_told(void *owner, const struct fly_reply *reply)

@@ -11,7 +11,6 @@
 #include "control/provider/fly_impl.h"
 
 enum {
-    WAIT_S = 20,
     SUSPENDED_MS = 60 * 1000, /* for as long it is waited for */
     RETRY_MS = 500,
     MEMORY_MAX_MB = 2048, /* Fly's documents say 4 GB elsewhere */
@@ -116,45 +115,14 @@ static void judge(struct fly_job *job)
         fall_back_as_it_is(job);
 }
 
-static void on_seen(void *owner, const struct fly_reply *reply)
-{
-    struct fly_job *job = owner;
-
-    if (reply->status == 404) {
-        fly_stop(job);
-    } else if (reply->fault) {
-        fly_finish_reply(job, reply);
-    } else {
-        fly_take(job, reply->body);
-        judge(job);
-    }
-}
-
 static void look(struct fly_job *job)
 {
-    fly_send(job, &(struct fly_request){.action = FLY_GET, .done = on_seen});
-}
-
-/* Whatever a wait ends with, the machine itself says how it stands. */
-static void on_waited(void *owner, const struct fly_reply *reply)
-{
-    struct fly_job *job = owner;
-
-    job->is_doubtful = reply->status == 408;
-    if (reply->fault == PROVIDER_UNAUTHORIZED)
-        fly_finish_reply(job, reply);
-    else
-        look(job);
+    fly_look(job, judge, fly_stop);
 }
 
 static void wait_suspended(struct fly_job *job)
 {
-    snprintf(job->query, sizeof(job->query),
-             "state=suspended&state=stopped&state=failed&state=destroyed&timeout=%d", WAIT_S);
-    fly_send(job, &(struct fly_request){.action = FLY_WAIT,
-                                        .query = job->query,
-                                        .ms = (WAIT_S + 10) * 1000,
-                                        .done = on_waited});
+    fly_wait(job, "state=suspended&state=stopped&state=failed&state=destroyed", judge, fly_stop);
 }
 
 /* --- telling */
