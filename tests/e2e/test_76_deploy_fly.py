@@ -95,6 +95,25 @@ def test_releases_follow_each_other(shop):
     assert TOKEN not in s.gw.admin("GET", "/api/v1/config").text + s.gw.admin("GET", "/api/v1/status").text
 
 
+@pytest.mark.parametrize("is_another_file", [False, True])
+def test_a_generation_that_comes_while_fly_is_asked(shop, is_another_file):
+    """Nothing is broken off for it; for another file the plan is made anew."""
+    s = shop()
+
+    def meanwhile():
+        s.fly.on_request = None
+        if is_another_file:
+            s.gw.change(timeouts={"drain": "3s"})
+        s.gw.reload()
+        until(lambda: s.gw.admin("GET", "/api/v1/edges").json()["edges"][0]["generation"] == s.gw.generation, "control knows", WAIT)
+
+    s.fly.on_request = meanwhile
+    done = s.deploy("v1")
+    assert done.code == 0 and s.fly.on_request is None, done
+    assert "control is ending" not in s.gw.stderr()
+    s.serves("v1")
+
+
 @pytest.mark.parametrize("image, why", [
     ("crash", "it exited with 3"), ("oom", "it had no memory left"), ("broken", "failed (launch_failed)"),
     ("never", "did not become healthy in time")])

@@ -131,6 +131,8 @@ static void on_listed(void *owner, const struct provider_result *result)
     struct managed *managed = owner;
 
     managed->is_listing = false;
+    if (managed->deploys->is_reading) // broken off, and asked again with what is configured now
+        return;
     managed->list_ms = now() + (managed->deploy ? LIST_MS : scaler_pause(managed, IDLE_MS));
     note_trouble(managed, result->fault ? result->reason : result->warning);
     managed->is_unlisted = result->fault != PROVIDER_OK;
@@ -222,6 +224,10 @@ static void on_done(void *owner, const struct provider_result *result)
     unit->is_busy = false;
     managed->list_ms = 0;
     managed->is_listed = false; // what was listed before is not so any more
+    if (managed->deploys->is_reading) {
+        unit->next_ms = 0; // it was broken off, and comes to the same when it is asked again
+        return;
+    }
     unit->is_tried |= result->fault != PROVIDER_TRANSIENT;
     if (!result->fault) {
         scaler_kick(managed->deploys->scaler, 0);
