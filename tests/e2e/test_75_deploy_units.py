@@ -231,6 +231,11 @@ def hold(s, count):
     return clients
 
 
+def drained(s):
+    """By whom, and whether it has requests yet."""
+    return {(t["drained_source"], t["in_flight"] > 0) for t in s.gw.targets("shop").values() if t["drained"]}
+
+
 def let_go(s):
     (s.gw.home / "go").touch()
 
@@ -242,9 +247,8 @@ def test_a_unit_that_goes_may_end_its_requests(shop):
     clients = hold(s, 4)
     ident = s.deploy("v2", "--detach").out.strip()
     until(lambda: s.show(ident)["step"] == 2, "one has taken over", WAIT, lambda: str(s.show(ident)))
+    until(lambda: drained(s) == {("control", True)}, "edges are told to drain it", WAIT, lambda: str(s.gw.targets("shop")))
     s.runs("v1", "v1", "v2", "v2")
-    drained = [t for t in s.gw.targets("shop").values() if t["drained"]]
-    assert {t["drained_source"] for t in drained} == {"control"} and all(t["in_flight"] for t in drained), drained
     let_go(s)
     assert [client.reply().text for client in clients] == ["v1"] * 4
     s.runs("v2", "v2")
