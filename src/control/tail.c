@@ -60,8 +60,11 @@ static void on_newest(struct store_job *job, enum status status)
 {
     struct store_read *newest = CONTAINER_OF(job, struct store_read, job);
     struct tail *tail = CONTAINER_OF(newest, struct tail, newest);
-    const json_t *place = json_object_get(tail->places.documents, tail->options.name);
+    const json_t *place;
 
+    if (status == E_CLOSED) // the other one may be read yet, on the store's thread
+        return;
+    place = json_object_get(tail->places.documents, tail->options.name);
     tail->is_busy = false;
     if (status || !tail->places.documents) {
         tail->retry_ms = now() + RETRY_MS;

@@ -490,6 +490,8 @@ static void close_all(struct manager *m)
     uv_walk(&m->loop.uv, on_walk, NULL);
     while (uv_run(&m->loop.uv, UV_RUN_DEFAULT))
         ; // a stop that was asked for twice
+    if (m->is_snapshot_left)
+        snapshot_free(&m->snapshot);
     for (unsigned w = 0; w < m->worker_count; w++)
         worker_free(&m->workers[w]);
     admin_free(&m->admin);

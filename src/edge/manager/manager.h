@@ -103,7 +103,7 @@ struct manager {
     struct builder *building;      /* NULL: none */
     bool is_publishing;            /* the first in the queue waits for its snapshot to be adopted */
     uint64_t reloads_good, reloads_bad;
-    bool last_reload_good;
+    bool last_reload_good, is_snapshot_left;             /* left by all workers, at the end */
     bool is_ready, is_draining, is_drained, is_stopping; /* drained: accepting has ended */
     bool is_final;    /* no other edge takes over: the listeners go with this one */
     bool is_signaled; /* TERM or INT came: the next one ends all at once */

@@ -308,6 +308,10 @@ void manager_take_letter(void *owner, struct letter *letter)
     }
     gone = CONTAINER_OF(letter, struct snapshot, gone_letter);
     m->live_snapshots--;
+    if (gone == m->snapshot) { // the workers have ended, and the API is asked about it yet
+        m->is_snapshot_left = true;
+        return;
+    }
     snapshot_free(&gone);
 }
 
