@@ -10,7 +10,7 @@ enum {
     TICK_MS = 1000,
     TICK_FAST_MS = 100,
     FULL_MS = 20,
-    WAKING_MS = 25,      /* from one check of a target that starts to the next */
+    WAKING_MS = 1,       /* a target that starts is asked with each tick of the wheel, 20 ms */
     HURRY_MS = 100,      /* that each may take to connect: a lost packet is sent anew after 1 s */
     HURRY_MAX_MS = 3200, /* where even that is not enough, as on a machine that is very busy */
     HEADER_BYTES = 32 * 1024,
