@@ -46,6 +46,9 @@ struct deploys_problem {
     const char *reason;
     char detail[640];
 };
+/* Fills it, as of printf(); false. */
+bool deploys_refuse(struct deploys_problem *problem, unsigned status, const char *reason,
+                    const char *format, ...) PRINTF(4, 5);
 
 /* Somebody who waits for a deploy to be in the store. */
 struct deploys_waiter {

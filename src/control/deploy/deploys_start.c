@@ -28,17 +28,15 @@ struct ask {
     json_t *old_file_targets;
 };
 
-static bool refuse(struct ask *ask, unsigned status, const char *reason, const char *format, ...)
-    PRINTF(4, 5);
-
-static bool refuse(struct ask *ask, unsigned status, const char *reason, const char *format, ...)
+bool deploys_refuse(struct deploys_problem *problem, unsigned status, const char *reason,
+                    const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    ask->problem.status = status;
-    ask->problem.reason = reason;
-    vsnprintf(ask->problem.detail, sizeof(ask->problem.detail), format, args);
+    problem->status = status;
+    problem->reason = reason;
+    vsnprintf(problem->detail, sizeof(problem->detail), format, args);
     va_end(args);
     return false;
 }
@@ -66,12 +64,13 @@ static bool suits(struct ask *ask)
     const struct provider *provider = provider_of(ask->conf);
 
     if (ask->strategy == CONF_ROLLING && !provider)
-        return refuse(ask, 422, "deploy_invalid",
-                      "rolling goes unit by unit, and nobody runs units for \"%s\".", ask->service);
+        return deploys_refuse(&ask->problem, 422, "deploy_invalid",
+                              "rolling goes unit by unit, and nobody runs units for \"%s\".",
+                              ask->service);
     if (ask->strategy == CONF_PLATFORM && (!provider || !(provider->abilities & PROVIDER_REPLACES)))
-        return refuse(ask, 422, "deploy_invalid",
-                      "No platform switches releases of \"%s\" by itself: it is run by %s.",
-                      ask->service, provider ? provider->name : "nobody here");
+        return deploys_refuse(&ask->problem, 422, "deploy_invalid",
+                              "No platform switches releases of \"%s\" by itself: it is run by %s.",
+                              ask->service, provider ? provider->name : "nobody here");
     return true;
 }
 
@@ -89,8 +88,8 @@ static bool read_strategy(struct ask *ask, const json_t *said)
     while (name && conf_strategies[at] && strcmp(name, conf_strategies[at]) != 0)
         at++;
     if (!name || !conf_strategies[at])
-        return refuse(ask, 422, "deploy_invalid",
-                      "\"strategy\" is bluegreen, canary, recreate, rolling or platform.");
+        return deploys_refuse(&ask->problem, 422, "deploy_invalid",
+                              "\"strategy\" is bluegreen, canary, recreate, rolling or platform.");
     ask->strategy = (enum conf_strategy)at;
     return suits(ask);
 }
@@ -105,29 +104,32 @@ static bool read_body(struct ask *ask)
     ask->targets = json_object_get(body, "targets");
     ask->image = json_string_value(json_object_get(body, "image"));
     if (!ask->service || !ask->release)
-        return refuse(ask, 422, "deploy_invalid",
-                      "\"service\" and \"release\" are needed, as text.");
+        return deploys_refuse(&ask->problem, 422, "deploy_invalid",
+                              "\"service\" and \"release\" are needed, as text.");
     if (!conf_release_is_id((struct str){ask->release, strlen(ask->release)}))
-        return refuse(ask, 422, "deploy_invalid",
-                      "A release's id has letters, digits and \"._-\", %d of them at most.",
-                      CONF_RELEASE_ID_MAX);
+        return deploys_refuse(&ask->problem, 422, "deploy_invalid",
+                              "A release's id has letters, digits and \"._-\", %d of them at most.",
+                              CONF_RELEASE_ID_MAX);
     ask->conf = find_conf(ask->deploys->conf, ask->service);
     if (!ask->conf)
-        return refuse(ask, 404, "service_not_found", "There is no service \"%s\".", ask->service);
+        return deploys_refuse(&ask->problem, 404, "service_not_found",
+                              "There is no service \"%s\".", ask->service);
     if (ask->conf->provider.is_set && ask->targets)
-        return refuse(ask, 422, "deploy_invalid",
-                      "The provider of \"%s\" knows where its releases run: no \"targets\".",
-                      ask->service);
+        return deploys_refuse(
+            &ask->problem, 422, "deploy_invalid",
+            "The provider of \"%s\" knows where its releases run: no \"targets\".", ask->service);
     if (!ask->conf->provider.is_set && !json_array_size(ask->targets))
-        return refuse(ask, 422, "deploy_invalid",
-                      "\"targets\" are needed: the addresses where the new release answers.");
+        return deploys_refuse(
+            &ask->problem, 422, "deploy_invalid",
+            "\"targets\" are needed: the addresses where the new release answers.");
     if (ask->image && !takes_images(ask->conf))
-        return refuse(ask, 422, "deploy_invalid", "Nobody runs images for \"%s\": no \"image\".",
-                      ask->service);
+        return deploys_refuse(&ask->problem, 422, "deploy_invalid",
+                              "Nobody runs images for \"%s\": no \"image\".", ask->service);
     if (!read_strategy(ask, json_object_get(body, "strategy")))
         return false;
-    json_array_foreach(ask->targets, i, target) if (!json_is_string(target)) return refuse(
-        ask, 422, "deploy_invalid", "Each target is an address, as text: \"127.0.0.1:3000\".");
+    json_array_foreach(ask->targets, i, target) if (!json_is_string(target)) return deploys_refuse(
+        &ask->problem, 422, "deploy_invalid",
+        "Each target is an address, as text: \"127.0.0.1:3000\".");
     return true;
 }
 
@@ -177,11 +179,13 @@ static json_t *list_file_targets(const struct ask *ask)
 static bool check_name(struct ask *ask)
 {
     if (!strcmp(ask->old, ask->release))
-        return refuse(ask, 409, "release_serves", "Release %s serves already.", ask->release);
+        return deploys_refuse(&ask->problem, 409, "release_serves", "Release %s serves already.",
+                              ask->release);
     if (has_release(ask->conf, ask->release))
-        return refuse(ask, 409, "release_in_file",
-                      "Release %s is one of the configuration's: give the new one another name.",
-                      ask->release);
+        return deploys_refuse(
+            &ask->problem, 409, "release_in_file",
+            "Release %s is one of the configuration's: give the new one another name.",
+            ask->release);
     return true;
 }
 
@@ -193,14 +197,15 @@ static bool look_around(struct ask *ask)
     if (!managed)
         managed = managed_new(ask->deploys, ask->service);
     if (!managed)
-        return refuse(ask, 503, "memory_limit", "Out of memory.");
+        return deploys_refuse(&ask->problem, 503, "memory_limit", "Out of memory.");
     ask->managed = managed;
     other = managed->deploy;
 
     if (other && !deploy_is_told(&other->state))
-        return refuse(ask, 409, "deploy_runs",
-                      "Deploy %s of release %s is under way (%s): wait for it, or abort it.",
-                      other->id, other->release, deploy_phase_name(other->state.phase));
+        return deploys_refuse(
+            &ask->problem, 409, "deploy_runs",
+            "Deploy %s of release %s is under way (%s): wait for it, or abort it.", other->id,
+            other->release, deploy_phase_name(other->state.phase));
     if (other && ask->request->is_dry) { // as if its warm time were over
         snprintf(ask->old, sizeof(ask->old), "%s", other->release);
         ask->has_old = true;
@@ -209,16 +214,17 @@ static bool look_around(struct ask *ask)
     if (other) { // its warm time ends now
         if (other->state.phase == DEPLOY_KEEP)
             other->word = DEPLOY_SAYS_PROMOTE;
-        return refuse(ask, 409, "deploy_ending",
-                      "Deploy %s lets go of the release that it kept warm: try again.", other->id);
+        return deploys_refuse(&ask->problem, 409, "deploy_ending",
+                              "Deploy %s lets go of the release that it kept warm: try again.",
+                              other->id);
     }
     find_old(ask, managed);
     if (!check_name(ask))
         return false;
     if (ask->conf->provider.is_set && !units_open(managed))
-        return refuse(ask, 503, "provider_unavailable",
-                      "Nothing can be started for \"%s\" here: `sluice doctor` says why.",
-                      ask->service);
+        return deploys_refuse(&ask->problem, 503, "provider_unavailable",
+                              "Nothing can be started for \"%s\" here: `sluice doctor` says why.",
+                              ask->service);
     return true;
 }
 
@@ -329,7 +335,7 @@ static void begin(struct ask *ask, struct deploys_waiter *waiter, struct str not
         traffic_of(ask->deploys->traffic, ask->service, (int64_t)(clock_us() / 1000));
 
     if (!deploy) {
-        refuse(ask, 503, "memory_limit", "Out of memory.");
+        deploys_refuse(&ask->problem, 503, "memory_limit", "Out of memory.");
         waiter->done(waiter, NULL, &ask->problem);
         return;
     }
@@ -358,7 +364,7 @@ static bool look_over(struct ask *ask, struct deploys_waiter *waiter)
         return false;
     }
     if (!ask->deploys->is_read)
-        refuse(ask, 503, "control_starting", "Control is starting: try again.");
+        deploys_refuse(&ask->problem, 503, "control_starting", "Control is starting: try again.");
     else if (read_body(ask) && look_around(ask))
         return true;
     waiter->done(waiter, NULL, &ask->problem);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/deploy/splits.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,21 +16,6 @@ enum { HELD_UP_MS = 10 * 1000, PATIENCE_MS = 45 * 1000 }; /* whoever passed it o
 
 /* --- refusing */
 
-static void fill(struct deploys_problem *problem, unsigned status, const char *reason,
-                 const char *format, ...) PRINTF(4, 5);
-
-static void fill(struct deploys_problem *problem, unsigned status, const char *reason,
-                 const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    problem->status = status;
-    problem->reason = reason;
-    vsnprintf(problem->detail, sizeof(problem->detail), format, args);
-    va_end(args);
-}
-
 /* There is no `what` of that name among these. */
 static void fill_unknown(struct deploys_problem *problem, const char *what, const char *name,
                          const json_t *names)
@@ -43,9 +27,10 @@ static void fill_unknown(struct deploys_problem *problem, const char *what, cons
         list[i] = json_string_value(json_array_get(names, i));
     if (list)
         near = diag_nearest((struct str){name, strlen(name)}, list, count);
-    fill(problem, 404, !strcmp(what, "service") ? "service_not_found" : "release_not_found",
-         "There is no %s \"%.200s\"%s%s%s", what, name, near ? "; did you mean \"" : "",
-         near ? near : "", near ? "\"?" : ".");
+    deploys_refuse(problem, 404,
+                   !strcmp(what, "service") ? "service_not_found" : "release_not_found",
+                   "There is no %s \"%.200s\"%s%s%s", what, name, near ? "; did you mean \"" : "",
+                   near ? near : "", near ? "\"?" : ".");
     free(list);
 }
 
@@ -90,7 +75,7 @@ static bool look(const struct deploys *deploys, const char *service,
 {
     *conf = find_conf(deploys, service);
     if (!deploys->is_read)
-        fill(problem, 503, "control_starting", "Control is starting: try again.");
+        deploys_refuse(problem, 503, "control_starting", "Control is starting: try again.");
     else if (!*conf)
         fill_unknown_service(deploys, service, problem);
     return deploys->is_read && *conf;
@@ -137,12 +122,13 @@ static bool read_split(const struct splits_change *change, struct plan *plan,
     if (fault == SHARES_UNKNOWN)
         fill_unknown(problem, "release", unknown, plan->known);
     else if (fault == SHARES_NO_MEMORY)
-        fill(problem, 503, "memory_limit", "Out of memory.");
+        deploys_refuse(problem, 503, "memory_limit", "Out of memory.");
     else if (fault)
-        fill(problem, 422, "split_invalid",
-             "The body is a JSON object of releases and their shares, whole numbers to %d of "
-             "which one is not 0: {\"stable\": 90, \"canary\": 10}.",
-             CONF_SHARE_MAX);
+        deploys_refuse(
+            problem, 422, "split_invalid",
+            "The body is a JSON object of releases and their shares, whole numbers to %d of "
+            "which one is not 0: {\"stable\": 90, \"canary\": 10}.",
+            CONF_SHARE_MAX);
     json_decref(said);
     return !fault;
 }
@@ -236,7 +222,7 @@ static void end_storing(struct managed *managed, const struct store_job *job, en
         return;
     }
     unlink_change(managed, change);
-    fill(&problem, 503, "store_failed", "Control's store failed: %s.", job->error);
+    deploys_refuse(&problem, 503, "store_failed", "Control's store failed: %s.", job->error);
     if (status != E_CLOSED)
         refuse(change, &problem);
 }
@@ -322,15 +308,16 @@ static void begin_next(struct managed *managed)
     if (!change || is_busy(managed))
         return;
     if (managed->deploy)
-        fill(&problem, 409, "deploy_runs",
-             "Deploy %s of this service runs, and the split is its own: promote or abort it.",
-             managed->deploy->id);
+        deploys_refuse(
+            &problem, 409, "deploy_runs",
+            "Deploy %s of this service runs, and the split is its own: promote or abort it.",
+            managed->deploy->id);
     else if (!conf)
         fill_unknown_service(managed->deploys, managed->name, &problem);
     else if (conf->provider.is_set &&
              !json_object_size(json_object_get(managed->record, "releases")))
-        fill(&problem, 409, "nothing_runs", "No release of \"%.200s\" was deployed yet.",
-             managed->name);
+        deploys_refuse(&problem, 409, "nothing_runs", "No release of \"%.200s\" was deployed yet.",
+                       managed->name);
     else if (make_plan(managed, conf, change, &plan, &problem)) {
         apply(managed, conf, change, &plan);
         json_decref(plan.known);

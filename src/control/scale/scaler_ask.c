@@ -3,7 +3,6 @@
  * What people ask of a scaled service: so many units, to wake, to sleep. What its bounds do not
  * allow is refused in words.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +11,6 @@
 #include "control/scale/policy.h"
 #include "control/scale/scaler.h"
 #include "control/scale/scaler_impl.h"
-
-/* --- refusing */
-
-static bool refuse(struct deploys_problem *problem, unsigned status, const char *reason,
-                   const char *format, ...) PRINTF(4, 5);
-
-static bool refuse(struct deploys_problem *problem, unsigned status, const char *reason,
-                   const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    problem->status = status;
-    problem->reason = reason;
-    vsnprintf(problem->detail, sizeof(problem->detail), format, args);
-    va_end(args);
-    return false;
-}
 
 static bool is_configured(const struct deploys *deploys, const char *service)
 {
@@ -49,14 +30,15 @@ static struct managed *find(const struct deploys *deploys, const char *service,
     const json_t *releases = managed ? json_object_get(managed->record, "releases") : NULL;
 
     if (!deploys->is_read)
-        refuse(problem, 503, "control_starting", "Control is starting: try again.");
+        deploys_refuse(problem, 503, "control_starting", "Control is starting: try again.");
     else if (!is_configured(deploys, service))
-        refuse(problem, 404, "service_not_found", "There is no service \"%s\".", service);
+        deploys_refuse(problem, 404, "service_not_found", "There is no service \"%s\".", service);
     else if (!json_object_size(releases))
-        refuse(problem, 409, "nothing_runs", "No release of \"%s\" was deployed yet.", service);
+        deploys_refuse(problem, 409, "nothing_runs", "No release of \"%s\" was deployed yet.",
+                       service);
     else if (!managed->scaled)
-        refuse(problem, 409, "not_scaled", "Service \"%s\" has no `scale` in the configuration.",
-               service);
+        deploys_refuse(problem, 409, "not_scaled",
+                       "Service \"%s\" has no `scale` in the configuration.", service);
     else
         return managed;
     return NULL;
@@ -78,13 +60,14 @@ static bool allows(const struct managed *managed, uint32_t replicas,
                                                  managed->scaled->purse.spent);
 
     if (replicas < bounds.min)
-        return refuse(problem, 422, "scale_out_of_bounds",
-                      "`min`%s allows no fewer than %u units of \"%s\".",
-                      bounds.is_window ? " of the schedule" : "", bounds.min, managed->name);
+        return deploys_refuse(problem, 422, "scale_out_of_bounds",
+                              "`min`%s allows no fewer than %u units of \"%s\".",
+                              bounds.is_window ? " of the schedule" : "", bounds.min,
+                              managed->name);
     if (replicas > bounds.grow && replicas > managed->scaled->state.wanted)
-        return refuse(problem, 422, "scale_out_of_bounds",
-                      "%s allows no more than %u units of \"%s\".", names[bounds.by], bounds.grow,
-                      managed->name);
+        return deploys_refuse(problem, 422, "scale_out_of_bounds",
+                              "%s allows no more than %u units of \"%s\".", names[bounds.by],
+                              bounds.grow, managed->name);
     return true;
 }
 
@@ -98,9 +81,10 @@ static bool set(struct managed *managed, uint32_t replicas, struct deploys_probl
         return false;
     if (managed->deploy && !deploy_is_told(&managed->deploy->state) &&
         replicas < managed->scaled->state.wanted)
-        return refuse(problem, 409, "deploy_runs",
-                      "Deploy %s of \"%s\" is under way: none of its units goes until it is over.",
-                      managed->deploy->id, managed->name);
+        return deploys_refuse(
+            problem, 409, "deploy_runs",
+            "Deploy %s of \"%s\" is under way: none of its units goes until it is over.",
+            managed->deploy->id, managed->name);
     if (replicas)
         scaled_set(managed->scaled, replicas, now_ms);
     else
@@ -170,7 +154,8 @@ void scaler_drop(struct managed *managed)
 {
     struct deploys_problem problem;
 
-    refuse(&problem, 409, "not_scaled", "Service \"%s\" is not scaled any more.", managed->name);
+    deploys_refuse(&problem, 409, "not_scaled", "Service \"%s\" is not scaled any more.",
+                   managed->name);
     while (managed->scale_waiters) {
         struct deploys_waiter *waiter = managed->scale_waiters;
 
