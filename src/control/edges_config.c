@@ -38,6 +38,7 @@ static void take_text(struct edges *edges, struct str text)
     for (uint32_t i = 0; i < edges->count; i++) {
         edges->items[i].config = EDGE_CONFIG_UNKNOWN;
         edges->items[i].was_tried = false;
+        edges->items[i].is_outdated = edges->items[i].call != NULL;
     }
 }
 
@@ -122,6 +123,7 @@ static void on_read(void *owner, const struct outbound_reply *reply)
     bool is_same = text && reply->status == 200 && !strcmp(text, reply->body.p);
 
     edge->call = NULL;
+    edge->is_outdated = false;
     if (reply->status != 200) {
         put_off(edge, reply);
         return;
@@ -137,6 +139,16 @@ static void on_read(void *owner, const struct outbound_reply *reply)
     set(edge, is_same ? EDGE_CONFIG_SAME : EDGE_CONFIG_OTHER);
 }
 
+/* What was asked was of a file that is another by now. */
+static bool begin_anew(struct edge *edge)
+{
+    if (!edge->is_outdated)
+        return false;
+    edge->is_outdated = false;
+    edge->config = EDGE_CONFIG_UNKNOWN;
+    return true;
+}
+
 static void on_tried(void *owner, const struct outbound_reply *reply)
 {
     struct edge *edge = owner;
@@ -144,6 +156,8 @@ static void on_tried(void *owner, const struct outbound_reply *reply)
     const char *detail;
 
     edge->call = NULL;
+    if (begin_anew(edge))
+        return;
     if (reply->status == 200) {
         edge_succeed(edge);
         edge->was_tried = true;
@@ -168,6 +182,8 @@ static void on_confirmed(void *owner, const struct outbound_reply *reply)
     struct edge *edge = owner;
 
     edge->call = NULL;
+    if (begin_anew(edge))
+        return;
     if (reply->status != 200) {
         put_off(edge, reply); // it takes the old one back, or has done so
         return;

@@ -41,6 +41,7 @@ struct edge {
     bool was_failing; /* said already */
     bool was_tried;   /* our configuration, and our word on it did not come through */
     bool withholds;   /* it cannot be given a configuration */
+    bool is_outdated; /* a call of before the file of the edges changed */
     enum edge_config config;
     int64_t config_ms; /* monotonic; not asked about it before */
     bool is_forgotten; /* not waited for until it answers again */

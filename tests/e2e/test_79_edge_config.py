@@ -104,6 +104,16 @@ def test_the_first_that_refuses_it_stops_it(fleet):
     fleet.await_words("current", "current", "current")
 
 
+def test_the_last_of_many_files_is_what_they_have(fleet):
+    """Though each comes while the one before it is on its way."""
+    fleet.await_files("first")
+    for number in range(12):
+        fleet.write(f"f{number}")
+        fleet.reload()
+    fleet.await_files("f11")
+    fleet.await_words("current", "current", "current")
+
+
 def test_what_cannot_be_read_changes_nothing(fleet):
     fleet.await_files("first")
     os.remove(fleet.file)
