@@ -310,6 +310,7 @@ def test_without_control_nobody_is_left_to_wait(sleepy):
     app = sleepy(wake={"deadline": "10m"})
     waiting = [ask(app, f"/{n}") for n in range(3)]
     app.wait_held(3)
+    app.wait_told()
     app.deaf()
     with Stopwatch() as watch:
         replies = [c.reply(timeout=20 + LONG) for c in waiting]
