@@ -22,6 +22,7 @@ class Proxy:
     a second from one address: more are refused, pages of ORIGIN get CORS, clients the request's id; goes with log),
     filters (Sluice alone: filters by name, each with a route for the host of that name, beside one for `bare`)."""
     name = ""
+    cores = {tools.PROXY_CORE}
 
     def __init__(self, folder, origin_port, options):
         self.folder, self.origin, self.options = folder, origin_port, options
@@ -45,7 +46,7 @@ class Proxy:
 
     def start(self):
         with open(self.path("output"), "wb") as output:
-            self.process = tools.spawn(tools.PROXY_CORE, self.command(), stdout=output, stderr=subprocess.STDOUT,
+            self.process = tools.spawn(self.cores, self.command(), stdout=output, stderr=subprocess.STDOUT,
                                        stdin=subprocess.DEVNULL, cwd=self.folder,
                                        env={**os.environ, **self.options.get("env", {})})
         try:

@@ -41,10 +41,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def spawn(core, command, **options):
-    """A child pinned to a core, in a process group of its own."""
+def spawn(cores, command, **options):
+    """A child pinned to cores, in a process group of its own."""
     def prepare():
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
         raise_files()
     return subprocess.Popen(command, preexec_fn=prepare, process_group=0, **options)
 
@@ -65,7 +65,7 @@ def stop(process, sign=signal.SIGTERM, patience=10):
 @contextlib.contextmanager
 def counting_origin():
     """The port of a running origin, and a function that asks how many requests have come to it."""
-    process = spawn(LOAD_CORE, [tool("bench_origin")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = spawn({LOAD_CORE}, [tool("bench_origin")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def count():
         process.stdin.write("?")
@@ -94,7 +94,7 @@ def h2c_origin(folder):
     with open(os.path.join(root, "index.html"), "w", encoding="ascii") as page:
         page.write("x" * 1024)
     port = free_port()
-    process = spawn(LOAD_CORE, ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-m", "1000", "-d", root, str(port)],
+    process = spawn({LOAD_CORE}, ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-m", "1000", "-d", root, str(port)],
                     stdout=subprocess.DEVNULL)
     try:
         await_port(port, process)
@@ -124,7 +124,7 @@ def make_certificate(folder):
 @contextlib.contextmanager
 def held(name, *arguments):
     """A tool that says "ready", stays, and ends with its standard input; its result is put into the list given."""
-    process = spawn(LOAD_CORE, [tool(name), *map(str, arguments)], stdin=subprocess.PIPE,
+    process = spawn({LOAD_CORE}, [tool(name), *map(str, arguments)], stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE, text=True)
     result = []
     try:
@@ -148,7 +148,7 @@ def limiter(*arguments):
 def probe(port, connections, rate, seconds):
     """Latency of a paced load, as a dictionary (probe.c)."""
     arguments = [str(n) for n in (port, connections, rate, seconds)]
-    process = spawn(LOAD_CORE, [tool("bench_probe"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    process = spawn({LOAD_CORE}, [tool("bench_probe"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                     text=True)
     out, err = process.communicate()
     if process.returncode:
@@ -172,7 +172,7 @@ def wrk_command(port, load, seconds):
 
 def wrk(port, load, seconds):
     """Runs wrk on the second core: requests, seconds, and latency in milliseconds. Any error is an exception."""
-    process = spawn(LOAD_CORE, wrk_command(port, load, seconds), stdout=subprocess.PIPE,
+    process = spawn({LOAD_CORE}, wrk_command(port, load, seconds), stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT, text=True)
     try:
         out, _ = process.communicate(timeout=seconds + 30)
@@ -197,7 +197,7 @@ def h2load(port, load, seconds):
     command = ["h2load", f"-D{seconds}", f"-c{load['connections']}", f"-m{load.get('streams', 1)}",
                "--tls13-ciphers=TLS_AES_128_GCM_SHA256", "--groups=X25519", f"--connect-to=127.0.0.1:{port}",
                "--npn-list=" + ("http/1.1" if http1 else "h2"), f"https://bench:{port}{load.get('path', '/')}"]
-    process = spawn(LOAD_CORE, command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = spawn({LOAD_CORE}, command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         out, _ = process.communicate(timeout=seconds + 30)
     finally:
@@ -217,7 +217,7 @@ def h2load(port, load, seconds):
 
 def handshakes(port, load, seconds):
     """A new TLS connection for each request (handshake.c): `kind` is full or resume."""
-    process = spawn(LOAD_CORE, [tool("bench_handshake"), str(port), str(load["connections"]), str(seconds), load["kind"]],
+    process = spawn({LOAD_CORE}, [tool("bench_handshake"), str(port), str(load["connections"]), str(seconds), load["kind"]],
                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     out, err = process.communicate()
     if process.returncode:
@@ -236,7 +236,7 @@ def run_load(port, load, seconds):
 def loaded(port, count, seconds, patience=10):
     """Under wrk's load while the block runs, which is less than so many seconds; all connections are open and used
     before it begins."""
-    process = spawn(LOAD_CORE, wrk_command(port, {}, seconds), stdout=subprocess.DEVNULL)
+    process = spawn({LOAD_CORE}, wrk_command(port, {}, seconds), stdout=subprocess.DEVNULL)
     deadline, enough = time.monotonic() + patience, count() + 5000
     try:
         while count() < enough:

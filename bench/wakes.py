@@ -33,7 +33,8 @@ PATIENCE_S = 30
 
 
 class Sleeper(proxies.Sluice):
-    """Sluice with one service, whose app control starts."""
+    """Sluice with one service, whose app control starts; on all cores, as where nothing is compared."""
+    cores = set(tools.CORES)
 
     def config(self):
         self.write("app.py", APP)

@@ -3,10 +3,12 @@
 app, with the deaths of each."""
 
 import fcntl
+import json
 import os
 import selectors
 import signal
 import socket
+import sqlite3
 import threading
 import time
 
@@ -223,6 +225,24 @@ def test_control_dies_while_it_wakes(asleep):
     reply = asking.answer()
     assert (reply.status, reply.text) == (200, "lazy"), reply
     s.wait_state("awake")
+
+
+def test_a_store_that_is_slow_keeps_nobody_waiting(asleep):
+    s = asleep()
+    store = sqlite3.connect(s.gw.state / "control.db", isolation_level=None)
+    store.execute("BEGIN IMMEDIATE")  # control writes nothing for as long as this lasts
+    reply = s.gw.get("/", timeout=WAIT)
+    assert (reply.status, reply.text) == (200, "v1"), reply
+    (text,), = store.execute("SELECT document FROM documents WHERE kind = 'service'")
+    assert json.loads(text)["scale"]["mode"] == "asleep"
+    before = s.control()
+    os.kill(before, signal.SIGKILL)  # it has told what it never wrote
+    store.close()
+    until(lambda: s.control() not in (None, before), "another control", WAIT)
+    for _ in range(20):
+        assert s.gw.get("/", timeout=WAIT).text == "v1"
+    s.wait_state("awake")
+    s.wait_units(1)
 
 
 def test_control_dies_while_it_puts_to_sleep(shop):

@@ -378,8 +378,8 @@ void deploys_tick(struct deploys *deploys)
         watch_tick(managed, now_ms);
         splits_tick(managed, now_ms);
         units_tick(managed, now_ms);
-        if (!managed->deploy && !managed->is_saving && (units_adopt(managed) || managed->is_dirty))
-            managed_save(managed);
+        if (!managed->deploy)
+            managed_catch_up(managed);
     }
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
         if (!deploy_is_over(&deploy->state))

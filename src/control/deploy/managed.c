@@ -80,6 +80,12 @@ void managed_forget(struct managed *managed, const char *release)
     json_object_del(json_object_get(managed->record, "images"), release);
 }
 
+static void tell(struct managed *managed)
+{
+    if (!watch_compose(managed))
+        say_line("out of memory: the edges are not told of %s", managed->name);
+}
+
 static void on_record_saved(struct store_job *job, enum status status)
 {
     struct store_put *put = CONTAINER_OF(job, struct store_put, job);
@@ -91,8 +97,8 @@ static void on_record_saved(struct store_job *job, enum status status)
         return;
     if (status)
         say_line("where %s runs now is not in the store: %s", managed->name, job->error);
-    if (!watch_compose(managed)) // requests go where it runs, in any case
-        say_line("out of memory: the edges are not told of %s", managed->name);
+    if (managed->told != managed->revision) // requests go where it runs, in any case
+        tell(managed);
 }
 
 static void on_kept(struct store_job *job, enum status status)
@@ -124,10 +130,36 @@ void managed_keep(struct managed *managed)
         put_record(managed, on_kept);
 }
 
-void managed_save(struct managed *managed)
+/* While it is woken somebody waits, and the disk may take its time: edges are told before the store
+ * has it, even before it has what came before. A control that is killed in between is told anew who
+ * waits, and starts nothing twice. */
+static bool may_change(const struct managed *managed, bool is_urgent)
+{
+    bool is_split_stored = managed->is_saving && managed->put.job.done != on_record_saved &&
+                           managed->put.job.done != on_kept;
+
+    return !managed->is_saving || (is_urgent && !is_split_stored);
+}
+
+static void change(struct managed *managed)
 {
     managed->is_dirty = false;
+    managed->is_unsaved = true;
     managed->revision++;
     json_object_set_new(managed->record, "revision", json_integer((json_int_t)managed->revision));
+}
+
+void managed_catch_up(struct managed *managed)
+{
+    bool is_urgent = scaler_is_waking(managed);
+
+    if (may_change(managed, is_urgent) && (units_adopt(managed) || managed->is_dirty)) {
+        change(managed);
+        if (is_urgent)
+            tell(managed);
+    }
+    if (!managed->is_unsaved || managed->is_saving)
+        return;
+    managed->is_unsaved = false;
     put_record(managed, on_record_saved);
 }

@@ -62,6 +62,7 @@ struct managed {
     char trouble[200]; /* why they cannot be listed, or what the platform warns of; empty: none */
     struct store_put put;     /* of the record alone */
     bool is_saving, is_dirty; /* dirty: edges and the store are to have what is another */
+    bool is_unsaved;          /* what it is now has a number, and is to be stored yet */
     struct scaled *scaled;    /* NULL: it is not */
     struct deploys_waiter *scale_waiters;
     struct splits_change *splits; /* that are not told yet */
@@ -80,9 +81,8 @@ void managed_free(struct managed *managed);
 void managed_enter(struct managed *managed, const char *release, const json_t *targets,
                    const char *image);
 void managed_forget(struct managed *managed, const char *release);
-/* Writes what is known of it to the store, and tells the edges then; for a service without a
- * deploy. */
-void managed_save(struct managed *managed);
+/* Writes what is new of it to the store and tells the edges; for a service without a deploy. */
+void managed_catch_up(struct managed *managed);
 /* Writes it, where edges need not hear of it. */
 void managed_keep(struct managed *managed);
 /* What is configured of it now; NULL: nothing. */

@@ -315,6 +315,11 @@ bool scaler_hides(const struct managed *managed)
                       (scaled->life.mode == LIFE_BROKEN && !is_deploying(managed)));
 }
 
+bool scaler_is_waking(const struct managed *managed)
+{
+    return managed->scaled && managed->scaled->life.mode == LIFE_WAKING;
+}
+
 uint32_t scaler_pause(const struct managed *managed, uint32_t usual_ms)
 {
     const struct scaled *scaled = managed->scaled;
@@ -322,7 +327,7 @@ uint32_t scaler_pause(const struct managed *managed, uint32_t usual_ms)
 
     if (!scaled)
         return usual_ms;
-    if (scaled->life.mode == LIFE_WAKING)
+    if (scaler_is_waking(managed))
         pause_ms = WAKING_MS;
     else if (scaled->ready != scaled->state.wanted)
         pause_ms = MOVING_MS;

@@ -36,6 +36,8 @@ uint32_t scaler_count(const struct managed *managed, uint32_t usual);
 json_t *scaler_word(const struct managed *managed);
 /* Edges are to have no targets of it. */
 bool scaler_hides(const struct managed *managed);
+/* Somebody waits for its units to start. */
+bool scaler_is_waking(const struct managed *managed);
 /* When an edge, and the provider, are asked again how it fares; in milliseconds. */
 uint32_t scaler_pause(const struct managed *managed, uint32_t usual_ms);
 /* It is not scaled any more. */

@@ -10,7 +10,6 @@ enum {
     TICK_MS = 1000,
     TICK_FAST_MS = 100,
     FULL_MS = 20,
-    WAKING_MS = 1,       /* a target that starts is asked with each tick of the wheel, 20 ms */
     HURRY_MS = 100,      /* that each may take to connect: a lost packet is sent anew after 1 s */
     HURRY_MAX_MS = 3200, /* where even that is not enough, as on a machine that is very busy */
     HEADER_BYTES = 32 * 1024,
@@ -109,19 +108,13 @@ static uint64_t random_of(const struct check *check)
     return random_mix(check->checks->home.loop->now_us ^ (uintptr_t)check);
 }
 
-/* It is on its way, and not there yet. */
-static bool is_hurried(const struct check *check)
-{
-    return check->is_waking && check->health.state != HEALTH_UP;
-}
-
 static void ask_later(struct check *check)
 {
     struct health_rule rule = rule_of(check);
     uint64_t now_ms = checks_now(check->checks);
 
-    if (is_hurried(check)) {
-        loop_timer_set(check->checks->home.loop, &check->timer, WAKING_MS);
+    if (check_is_hurried(check)) {
+        check_hurry(check);
         return;
     }
     loop_timer_set(check->checks->home.loop, &check->timer,
@@ -138,7 +131,7 @@ static void on_done(void *owner, const struct probe_result *result)
     check->checks->probing--;
     check->last = *result;
     check->last_ms = checks_now(check->checks);
-    if ((result->passed || !is_hurried(check)) && // that it is not up yet says nothing of it
+    if ((result->passed || !check_is_hurried(check)) && // that it is not up yet says nothing of it
         health_note(&check->health, &rule, result->passed, check->last_ms))
         health_memory_put(check->checks->home.memory, check->memory_key, check->health.state);
     if (!result->passed && !result->is_reached && check->checks->home.on_unreached)
@@ -188,7 +181,7 @@ void check_ask(struct check *check)
         return;
     }
     check->checks->probing++;
-    if (is_hurried(check))
+    if (check_is_hurried(check))
         loop_timer_set(ask.loop, &check->timer, check->patience_ms);
 }
 
@@ -196,7 +189,7 @@ static void on_timer(struct loop_timer *timer)
 {
     struct check *check = CONTAINER_OF(timer, struct check, timer);
 
-    if (check->probe && is_hurried(check) && !probe_is_connected(check->probe)) {
+    if (check->probe && check_is_hurried(check) && !probe_is_connected(check->probe)) {
         cancel_probe(check);
         if (check->patience_ms < HURRY_MAX_MS)
             check->patience_ms *= 2;
@@ -354,7 +347,9 @@ static void hurry(struct check *check, bool is_waking)
     bool was_waking = check->is_waking;
 
     check->is_waking = is_waking;
-    if (!was_waking && check->rules && is_hurried(check))
+    if (!was_waking)
+        check_begin_hurry(check);
+    if (!was_waking && check->rules && check_is_hurried(check))
         check_ask(check); // not when it would have been its turn
 }
 
@@ -452,6 +447,7 @@ struct checks *checks_open(const struct checks_home *home)
                                           .uri_bytes = HEADER_BYTES,
                                           .headers = HEADERS};
     checks->tick.fire = on_tick;
+    checks_open_hurry(checks);
     return checks;
 }
 
@@ -462,6 +458,7 @@ void checks_close(struct checks *checks)
     checks->is_closing = true;
     loop_enter(checks->home.loop);
     loop_timer_remove(checks->home.loop, &checks->tick);
+    checks_close_hurry(checks);
     want(checks, false);
     drop_unwanted(checks);
     loop_leave(checks->home.loop);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Shared by checks.c, which asks targets, and checks_told.c, which judges what requests tell.
+ * Shared by checks.c, which asks targets, checks_hurry.c, which asks those that start, and
+ * checks_told.c, which judges what requests tell.
  */
 #ifndef EDGE_MANAGER_CHECKS_IMPL_H
 #define EDGE_MANAGER_CHECKS_IMPL_H
@@ -41,6 +42,7 @@ struct check {
     bool is_wanted, is_drained, is_ejected_in_row;
     bool is_waking;       /* somebody waits for it: asked as often as can be until it is up */
     uint32_t patience_ms; /* that a hurried one may take to connect; more after each that did not */
+    uint64_t hurried_ms, due_ms; /* of the loop's clock; since when, and when next. 0: not set */
 };
 
 struct checks {
@@ -49,6 +51,7 @@ struct checks {
     struct check_group *groups;
     uint32_t probing; /* checks that are under way */
     struct loop_timer tick;
+    uv_timer_t hurry;
     bool is_closing, is_fast; /* fast: breakers or adaptive limits are there */
 };
 
@@ -62,6 +65,20 @@ static inline uint64_t checks_now(const struct checks *checks)
 void check_apply(struct check *check);
 /* Asks the target now, unless that is under way. */
 void check_ask(struct check *check);
+
+/* It is on its way, somebody waits for it, and it is not there yet. */
+static inline bool check_is_hurried(const struct check *check)
+{
+    return check->is_waking && check->health.state != HEALTH_UP;
+}
+
+/* --- checks_hurry.c */
+void checks_open_hurry(struct checks *checks);
+void checks_close_hurry(struct checks *checks);
+/* It is on its way from now on. */
+void check_begin_hurry(struct check *check);
+/* Asks it again soon. */
+void check_hurry(struct check *check);
 
 /* --- checks_told.c */
 void checks_begin_told(struct check *check);
