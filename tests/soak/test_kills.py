@@ -3,9 +3,11 @@
 of a release that is good and of one that never becomes healthy.
 
 The deploy goes on by itself each time and ends as it would have: the new release serves, or the old one; no unit is
-started twice, and no client sees anything. SOAK_KILLS is how many kills (500).
+started twice, and no client sees anything. SOAK_KILLS is how many kills (500), on SOAK_LANES gateways side by side (6):
+most of the time is waited for a control to be started again.
 """
 
+import concurrent.futures
 import os
 import subprocess
 
@@ -14,6 +16,7 @@ from lib.wait import until
 from test_deploys import Crowd
 
 KILLS = int(os.environ.get("SOAK_KILLS", "500"))
+LANES = int(os.environ.get("SOAK_LANES", "6"))
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # A second one of the same unit would find the first one's lock.
@@ -68,12 +71,12 @@ def run(gw, number, release):
     return done, mark.exists()
 
 
-def test_killed_at_each_write(gateway):
-    gw = start(gateway)
+def lane(gw, kills_wanted):
+    """Kills, deploys and requests."""
     assert gw.cli("deploy", "shop", "--release", "good0", timeout=60).code == 0
     crowd, serving, number, kills, deploys = Crowd(gw, 0.03), "good0", 0, 0, 0
     try:
-        while kills < KILLS:
+        while kills < kills_wanted:
             release = f"{'never' if number % 4 > 1 else 'good'}{deploys + 1}"
             done, was_killed = run(gw, number, release)
             deploys, kills = deploys + 1, kills + was_killed
@@ -87,4 +90,12 @@ def test_killed_at_each_write(gateway):
             number = number + 1 if was_killed or number % 4 != 3 else 0
     finally:
         crowd.stop()
-    print(f"\n{kills} kills in {deploys} deploys, {sum(crowd.counts.values())} requests")
+    return kills, deploys, sum(crowd.counts.values())
+
+
+def test_killed_at_each_write(gateway):
+    gateways = [start(gateway) for _ in range(LANES)]
+    with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+        lanes = [pool.submit(lane, gw, -(-KILLS // LANES)) for gw in gateways]
+        sums = [sum(figures) for figures in zip(*(each.result() for each in lanes))]
+    print("\n{} kills in {} deploys, {} requests".format(*sums))
