@@ -6,16 +6,9 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-static const char digits[] = "0123456789abcdef";
+#include "base/text.h"
 
-static void write_hex(const uint8_t *bytes, size_t count, char *text)
-{
-    for (size_t i = 0; i < count; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    text[2 * count] = '\0';
-}
+static const char digits[] = "0123456789abcdef";
 
 bool api_key_make(char text[API_KEY_TEXT + 1])
 {
@@ -23,7 +16,7 @@ bool api_key_make(char text[API_KEY_TEXT + 1])
     bool is_good = RAND_bytes(bytes, sizeof(bytes)) == 1;
 
     memcpy(text, "slk_", 4);
-    write_hex(bytes, sizeof(bytes), text + 4);
+    *text_hex_bytes(text + 4, bytes, sizeof(bytes)) = '\0';
     OPENSSL_cleanse(bytes, sizeof(bytes));
     return is_good;
 }
@@ -56,5 +49,5 @@ bool api_key_read_hash(struct str text, uint8_t hash[API_KEY_HASH])
 
 void api_key_write_hash(const uint8_t hash[API_KEY_HASH], char text[2 * API_KEY_HASH + 1])
 {
-    write_hex(hash, API_KEY_HASH, text);
+    *text_hex_bytes(text, hash, API_KEY_HASH) = '\0';
 }

@@ -38,6 +38,15 @@ char *text_hex(char *out, uint64_t n)
     }
 }
 
+char *text_hex_bytes(char *out, const uint8_t *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 15];
+    }
+    return out;
+}
+
 bool text_read_hex16(struct str s, uint64_t *n)
 {
     *n = 0;

@@ -30,6 +30,8 @@ static inline char *text_put(char *out, struct str s)
 char *text_u64(char *out, uint64_t n);
 /* Lower-case hexadecimal without leading zeros; room for TEXT_HEX_MAX. */
 char *text_hex(char *out, uint64_t n);
+/* Bytes as lower-case hexadecimal; room for two characters each. */
+char *text_hex_bytes(char *out, const uint8_t *bytes, size_t count);
 /* The number of exactly 16 lower-case hexadecimal digits. False: they are none. */
 bool text_read_hex16(struct str s, uint64_t *n);
 /* Thousandths as a decimal fraction, always three digits after the point: 1234 is "1.234". Room for

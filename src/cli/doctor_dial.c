@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cli/doctor_wire.h"
+#include "edge/upstream/edge_sign.h"
 #include "edge/metric/stat.h"
 
-enum { HEADER_BYTES = 32 * 1024, HEADERS = 200, REQUEST_SIZE = 4096 };
+enum { HEADER_BYTES = 32 * 1024, HEADERS = 200, REQUEST_SIZE = 4096, SIGNATURE_SIZE = 160 };
 
 /* --- what is asked for */
 
@@ -52,6 +54,8 @@ void doctor_dial_init(struct doctor_dial *dial, const struct doctor_place *place
     if (!asks_health)
         ask_for_anything(&dial->service.health, service->protocol);
     dial->service.health.timeout_ms = place->timeout_ms;
+    if (service->sign.is_set)
+        dial->signer = mac_new(service->sign.key.s);
     facts->service = &dial->service;
     facts->address = target->address.text.s;
     facts->host = probe_host(place->conf, service, facts->address);
@@ -69,6 +73,7 @@ void doctor_dial_init(struct doctor_dial *dial, const struct doctor_place *place
 void doctor_dial_fini(struct doctor_dial *dial)
 {
     endpoint_unref(&dial->endpoint);
+    mac_free(&dial->signer);
 }
 
 /* --- threads */
@@ -167,6 +172,7 @@ static void begin_probe(struct loop *loop, struct doctor_dial *dial,
         .endpoint = dial->endpoint,
         .service = &dial->service,
         .tls = dial->tls,
+        .signer = dial->signer,
         .limits = limits,
         .host = dial->facts.host,
         .on_head = on_head,
@@ -270,18 +276,38 @@ bool doctor_dial_open(const struct doctor_dial *dial, struct doctor_wire *wire)
     return false;
 }
 
+/* The field's line; empty where requests are not signed. */
+static void write_signature(const struct doctor_dial *dial, struct str path,
+                            char line[SIGNATURE_SIZE])
+{
+    /* Path and query as one are signed like the two with the mark between them. */
+    const struct head request = {.method_name = STR_INIT("GET"), .path = path};
+    struct arena arena;
+    struct str value;
+
+    line[0] = '\0';
+    if (!dial->signer)
+        return;
+    arena_init(&arena, NULL, 0);
+    value = edge_sign(dial->signer, &arena, &request, STR("-"), clock_wall_ms());
+    if (value.p)
+        snprintf(line, SIGNATURE_SIZE, "%s: %.*s\r\n", edge_sign_field.p, STR_FMT(value));
+    arena_reset(&arena);
+}
+
 bool doctor_dial_get(const struct doctor_dial *dial, struct doctor_wire *wire, const char *more)
 {
     struct str path = dial->service.health.path.s;
-    char text[REQUEST_SIZE];
+    char text[REQUEST_SIZE], signature[SIGNATURE_SIZE];
     int len;
 
     if (!path.len)
         path = STR("/");
+    write_signature(dial, path, signature);
     len = snprintf(text, sizeof(text),
                    "GET %.*s HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: sluice-health\r\nAccept: */*\r\n"
-                   "X-Forwarded-Proto: https\r\n%s\r\n",
-                   STR_FMT(path), STR_FMT(dial->facts.host), more);
+                   "X-Forwarded-Proto: https\r\n%s%s\r\n",
+                   STR_FMT(path), STR_FMT(dial->facts.host), signature, more);
     return len > 0 && len < (int)sizeof(text) &&
            doctor_wire_write(wire, (struct str){text, (size_t)len}, dial->place->timeout_ms);
 }

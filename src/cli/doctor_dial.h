@@ -22,6 +22,7 @@ struct doctor_place {
 struct doctor_dial {
     const struct doctor_place *place;
     struct tls_client *tls; /* borrowed; NULL: plain */
+    struct mac *signer;     /* owned; NULL: its requests are not signed */
     const struct conf_target *target;
     struct conf_service service; /* a copy; what health asks for is set here */
     struct endpoint *endpoint;   /* NULL: memory */

@@ -9,6 +9,8 @@
 #include "config/conf_check.h"
 #include "config/names.h"
 
+enum { SIGN_KEY_MIN = 32 };
+
 /* What all services are checked against. */
 struct review {
     const struct conf *conf;
@@ -159,6 +161,12 @@ static void check_staging(const struct review *review, uint32_t i)
                    STR_FMT(staging->name.s));
 }
 
+static void check_sign(struct diag *diag, const struct conf_sign *sign)
+{
+    if (sign->is_set && sign->key.s.len && sign->key.s.len < SIGN_KEY_MIN)
+        diag_error(diag, sign->key.at, "a key has at least %d bytes", SIGN_KEY_MIN);
+}
+
 static void check_service(const struct review *review, uint32_t i)
 {
     const struct conf_service *service = &review->conf->services[i];
@@ -183,6 +191,7 @@ static void check_service(const struct review *review, uint32_t i)
     check_sticky(diag, &service->sticky);
     check_fallback(review, i);
     check_staging(review, i);
+    check_sign(diag, &service->sign);
     if (service->limits.adaptive.max < service->limits.adaptive.min)
         diag_error(diag, service->name.at, "the adaptive limit's max is below its min");
 }

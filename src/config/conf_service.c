@@ -179,6 +179,15 @@ const struct field conf_target_element = {.name = "",
                                           .decode = decode_target,
                                           .fields = target_fields};
 
+static const struct field sign_fields[] = {
+    {.name = "key",
+     .doc = "Secret of at least 32 bytes that the gateway and the targets share.",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_SECRET,
+     FIELD_AT(struct conf_sign, key)},
+    FIELD_END,
+};
+
 const struct field conf_service_fields[] = {
     {.name = ".", .type = FIELD_SPAN, FIELD_AT(struct conf_service, at)},
     {.name = "targets",
@@ -337,7 +346,16 @@ const struct field conf_service_fields[] = {
      .count_offset = offsetof(struct conf_service, provider.is_set),
      .fields = conf_provider_fields,
      FIELD_AT(struct conf_service, provider)},
-    {.name = "sign", .type = FIELD_LATER},
+    {.name = "sign",
+     .doc = "Requests to targets are signed, so that they can refuse what came round the gateway: "
+            "`X-Sluice-Signature: t=SECONDS,v1=HEX`, an HMAC-SHA-256 over SECONDS, the client's "
+            "address as in X-Forwarded-For, the method, and path and query, a line feed between "
+            "each. Health checks too, whose address is `-`.",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_PRESENT,
+     .count_offset = offsetof(struct conf_service, sign.is_set),
+     .fields = sign_fields,
+     FIELD_AT(struct conf_service, sign)},
     {.name = "deploy",
      .doc = "How releases take over from each other.",
      .type = FIELD_OBJECT,

@@ -35,6 +35,12 @@ enum conf_protocol {
 };
 enum conf_host { CONF_HOST_KEEP, CONF_HOST_TARGET, CONF_HOST_NAME };
 
+/* What targets know by that a request came through the gateway. */
+struct conf_sign {
+    bool is_set;
+    struct conf_text key;
+};
+
 struct conf_service {
     struct span at;
     struct conf_text name;
@@ -75,6 +81,7 @@ struct conf_service {
     struct conf_answer maintenance;
     struct conf_discover discover;
     struct conf_provider provider;
+    struct conf_sign sign;
     struct conf_deploy deploy;
     struct conf_scale scale;
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "base/text.h"
 
 static bool add_file(EVP_MD_CTX *context, struct str path)
 {
@@ -29,7 +30,5 @@ void digest_files(const struct conf *conf, char text[DIGEST_TEXT])
         is_good = add_file(context, conf->files[i]);
     is_good = is_good && EVP_DigestFinal_ex(context, bytes, &len);
     EVP_MD_CTX_free(context);
-    text[0] = '\0';
-    for (unsigned i = 0; is_good && 2 * i + 2 < DIGEST_TEXT && i < len; i++)
-        snprintf(&text[2 * i], 3, "%02x", bytes[i]);
+    *text_hex_bytes(text, bytes, is_good ? DIGEST_TEXT / 2 : 0) = '\0';
 }

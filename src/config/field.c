@@ -51,7 +51,7 @@ static void unknown_key(struct decoder *decoder, const struct field *fields, con
 
     diag_error(decoder->diag, tree_span(key), "unknown key \"%.*s\"", STR_FMT(key->text));
     for (const struct field *f = fields; f->name; f++)
-        if (is_key(f) && f->type != FIELD_LATER)
+        if (is_key(f))
             names[count++] = f->name;
     nearest = diag_nearest(key->text, names, count);
     if (!nearest)
@@ -69,15 +69,12 @@ static bool sort_keys(struct decoder *decoder, const struct field *fields, const
 
     for (const struct node *key = map->child.first; key; key = key->next->next) {
         int i = key->is_broken ? -1 : find_field(fields, key->text);
-        if (i >= 0 && fields[i].type != FIELD_LATER) {
+        if (i >= 0) {
             found[i] = found[i] ? found[i] : key->next;
             continue;
         }
         is_good = false;
-        if (i >= 0)
-            diag_error(decoder->diag, tree_span(key), "key \"%s\" is not supported by this version",
-                       fields[i].name);
-        else if (!key->is_broken)
+        if (!key->is_broken)
             unknown_key(decoder, fields, key);
     }
     return is_good;

@@ -33,7 +33,6 @@ enum field_type {
     FIELD_PAIRS, /* struct conf_pairs: name -> text */
     FIELD_CUSTOM, /* what `decode` makes of it */
     FIELD_SPAN,   /* no key: struct span, the place of the map itself */
-    FIELD_LATER,  /* a name that this version does not support: an error that says so */
 };
 
 enum field_flag {

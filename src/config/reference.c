@@ -80,10 +80,10 @@ static void write_table(FILE *out, const struct field *fields, const char *path)
         fprintf(out, "\n## `%s`\n", path);
     fputs("\n| key | value | default | meaning |\n|---|---|---|---|\n", out);
     for (const struct field *f = fields; f->name; f++)
-        if (f->type != FIELD_SPAN && f->type != FIELD_LATER)
+        if (f->type != FIELD_SPAN)
             write_row(out, f);
     for (const struct field *f = fields; f->name; f++)
-        if (f->type != FIELD_SPAN && f->type != FIELD_LATER)
+        if (f->type != FIELD_SPAN)
             write_below(out, f, path);
 }
 

@@ -167,7 +167,7 @@ static json_t *table_schema(const struct field *fields, const struct conf_world 
 
     for (const struct field *f = fields; f->name; f++) {
         json_t *one;
-        if (f->type == FIELD_SPAN || f->type == FIELD_LATER)
+        if (f->type == FIELD_SPAN)
             continue;
         one = field_schema(f, world);
         if (f->doc)

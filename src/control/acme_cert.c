@@ -100,17 +100,11 @@ static int64_t unix_ms(const ASN1_TIME *at)
 
 static void read_fingerprint(const X509 *leaf, struct acme_cert *cert)
 {
-    static const char digits[] = "0123456789abcdef";
     unsigned char hash[SHA256_DIGEST_LENGTH] = {0};
     unsigned len = 0;
-    char *out = cert->fingerprint;
 
     (void)X509_digest(leaf, EVP_sha256(), hash, &len);
-    for (unsigned i = 0; i < sizeof(hash); i++) {
-        *out++ = digits[hash[i] >> 4];
-        *out++ = digits[hash[i] & 15];
-    }
-    *out = '\0';
+    *text_hex_bytes(cert->fingerprint, hash, sizeof(hash)) = '\0';
 }
 
 /* RFC 9773 section 4.1: the key identifier of the issuer and the serial number as DER has it, with

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+
 const char *ledger_origin(void)
 {
     return "0000000000000000000000000000000000000000000000000000000000000000";
@@ -70,17 +72,6 @@ static bool read_hex(const char *hex, unsigned char bytes[LEDGER_HASH])
     return true;
 }
 
-static void write_hex(const unsigned char bytes[LEDGER_HASH], char hex[LEDGER_HEX + 1])
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < LEDGER_HASH; i++) {
-        hex[2 * i] = digits[bytes[i] >> 4];
-        hex[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    hex[LEDGER_HEX] = '\0';
-}
-
 static bool digest(const unsigned char previous[LEDGER_HASH], const char *text,
                    unsigned char out[LEDGER_HASH])
 {
@@ -107,7 +98,7 @@ bool ledger_hash(const json_t *entry, const char *previous, char hash[LEDGER_HEX
         text = ledger_canonical(bare);
     }
     if (text && read_hex(previous, before) && digest(before, text, bytes)) {
-        write_hex(bytes, hash);
+        *text_hex_bytes(hash, bytes, LEDGER_HASH) = '\0';
         is_good = true;
     }
     free(text);

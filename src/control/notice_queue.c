@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum { FIRST_RETRY_MS = 1000, LAST_RETRY_MS = 5 * 60 * 1000, TRIES_MAX = 9, HOUR_MS = 3600 * 1000 };
 
 bool notice_queue_init(struct notice_queue *queue)
@@ -26,8 +28,7 @@ static void make_id(struct notice_queue *queue)
 
     if (RAND_bytes(bytes, sizeof(bytes)) != 1)
         memcpy(bytes, &queue->since_ms, sizeof(queue->since_ms));
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        snprintf(&queue->id[2 * i], 3, "%02x", bytes[i]);
+    *text_hex_bytes(queue->id, bytes, sizeof(bytes)) = '\0';
 }
 
 /* The oldest are counted only; what is on its way stays until it has arrived. */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
+
 enum { SUBJECT_MAX = 200 };
 
 static const char *text_of(const json_t *notice, const char *name)
@@ -148,8 +150,7 @@ char *notice_sign(struct str secret, int64_t now_ms, const char *body)
         return NULL;
     if (HMAC(EVP_sha256(), secret.p, (int)secret.len, (const unsigned char *)signed_text,
              strlen(signed_text), mac, &len)) {
-        for (unsigned i = 0; i < len; i++)
-            snprintf(&hex[2 * i], 3, "%02x", mac[i]);
+        *text_hex_bytes(hex, mac, len) = '\0';
         if (asprintf(&field, "Sluice-Signature: t=%lld,v1=%s", now_s, hex) < 0)
             field = NULL;
     }

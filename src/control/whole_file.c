@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 void whole_file_open(struct whole_file *file, const char *path)
 {
     *file = (struct whole_file){.fd = open(path, O_RDONLY | O_CLOEXEC)};
@@ -36,8 +38,7 @@ static bool digest(struct whole_file *file)
 
     if (!EVP_Digest(file->bytes, file->len, bytes, &len, EVP_sha256(), NULL))
         return false;
-    for (unsigned i = 0; i < len; i++)
-        snprintf(&file->sha[2 * i], 3, "%02x", bytes[i]);
+    *text_hex_bytes(file->sha, bytes, len) = '\0';
     return true;
 }
 

@@ -4,6 +4,7 @@
  * (SEND).
  */
 #include "edge/auth/credential.h"
+#include "edge/upstream/edge_sign.h"
 #include "edge/exchange_impl.h"
 #include "edge/trust.h"
 
@@ -98,6 +99,14 @@ static enum status add_forwarded(struct exchange *x, struct head *head)
     return OK;
 }
 
+static enum status sign(struct exchange *x, struct head *head)
+{
+    struct str value = edge_sign(x->service->signer, &x->arena, head, x->caller->text,
+                                 loop_wall_ms(x->host->loop));
+
+    return value.p ? head_set(head, &x->arena, edge_sign_field, value) : E_NOMEM;
+}
+
 /* Once: what the target gets is derived from the request, which stays as the client said it in
  * x->request. */
 static enum status prepare(struct exchange *x)
@@ -108,7 +117,9 @@ static enum status prepare(struct exchange *x)
     if (x->rule)
         head->path = route_rewrite(x->snapshot->rules->table,
                                    (uint32_t)(x->rule - x->snapshot->rules->list), head, &x->arena);
-    return head->path.p ? add_forwarded(x, head) : E_NOMEM;
+    if (!head->path.p || add_forwarded(x, head))
+        return E_NOMEM;
+    return x->service->signer ? sign(x, head) : OK;
 }
 
 enum status exchange_say_head(struct exchange *x, struct stream *up,

@@ -11,6 +11,7 @@
 #include "edge/upstream/demand.h"
 
 struct wake_policy;
+struct mac;
 
 enum { SERVICE_RELEASES_MAX = SPLIT_MAX };
 
@@ -47,6 +48,7 @@ struct service {
     struct service_scale scale;
     struct demand *demand;            /* borrowed from the registry */
     const struct wake_policy *policy; /* the rules'; NULL: it does not sleep */
+    const struct mac *signer;         /* the rules'; NULL: requests are not signed */
     struct split split;               /* parts as `releases` */
 };
 

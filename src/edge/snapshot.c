@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mac.h"
 
 /* --- rules */
 
@@ -93,6 +94,8 @@ static void free_policies(struct rules *rules)
 {
     for (uint32_t i = 0; rules->policies && i < rules->conf->service_count; i++)
         wake_policy_free(&rules->policies[i]);
+    for (uint32_t i = 0; rules->signers && i < rules->conf->service_count; i++)
+        mac_free(&rules->signers[i]);
 }
 
 /* Also after an error: all that is wrong is told. */
@@ -113,6 +116,23 @@ static bool make_policies(struct rules *rules, struct diag *diag)
     return rules->policies && is_good;
 }
 
+static bool make_signers(struct rules *rules)
+{
+    const struct conf *conf = rules->conf;
+    bool is_good = true;
+
+    rules->signers = arena_zero(&rules->arena, conf->service_count, sizeof(*rules->signers));
+    for (uint32_t i = 0; rules->signers && i < conf->service_count; i++) {
+        const struct conf_sign *sign = &conf->services[i].sign;
+
+        if (!sign->is_set)
+            continue;
+        rules->signers[i] = mac_new(sign->key.s);
+        is_good &= rules->signers[i] != NULL;
+    }
+    return rules->signers && is_good;
+}
+
 struct rules *rules_new(const struct conf *conf, const struct filter_env *env, struct arena *arena,
                         struct diag *diag)
 {
@@ -124,7 +144,7 @@ struct rules *rules_new(const struct conf *conf, const struct filter_env *env, s
     rules->conf = conf;
     rules->table = route_table_new(conf, arena, diag);
     rules->arena = *arena;
-    if (rules->table && fill_rules(rules) && make_policies(rules, diag) &&
+    if (rules->table && fill_rules(rules) && make_policies(rules, diag) && make_signers(rules) &&
         chain_prepare(conf, env, &rules->arena, diag)) {
         arena_init(arena, NULL, 0);
         return rules;
@@ -195,6 +215,7 @@ struct snapshot *snapshot_build(const struct snapshot_build *build, struct diag 
     for (uint32_t i = 0; is_good && i < conf->service_count; i++) {
         snapshot->services[i].conf = &conf->services[i];
         snapshot->services[i].policy = build->rules->policies[i];
+        snapshot->services[i].signer = build->rules->signers[i];
         snapshot->service_count = i + 1;
         is_good = service_fill(&snapshot->services[i], &ask, diag);
     }

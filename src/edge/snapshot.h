@@ -32,6 +32,7 @@ struct rules {
     struct rule *list;
     const struct chain *plain;      /* of what has no route */
     struct wake_policy **policies;  /* as conf->services; NULL: that one does not sleep */
+    struct mac **signers;           /* the same; NULL: what that one's targets get is not signed */
     struct conf_route errand_route; /* of requests of the gateway's own: its timeouts */
 };
 

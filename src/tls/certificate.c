@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "tls/tls_error.h"
 
 enum { CHAIN_MAX = 16, RSA_BITS_MIN = 2048, FILE_MAX = 4 * 1024 * 1024 };
@@ -156,8 +157,7 @@ static bool find_fingerprint(struct certificate *certificate)
 
     if (!X509_digest(certificate->leaf, EVP_sha256(), digest, &len) || len != 32)
         return false;
-    for (unsigned i = 0; i < len; i++)
-        snprintf(certificate->fingerprint + 2 * i, 3, "%02x", digest[i]);
+    *text_hex_bytes(certificate->fingerprint, digest, len) = '\0';
     return true;
 }
 

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "edge/auth/content_digest.h"
-#include "edge/auth/mac.h"
+#include "base/mac.h"
 #include "edge/auth/sf.h"
 
 #define DIGEST                                                                                     \

@@ -8,17 +8,9 @@
 #include <openssl/sha.h>
 #include <string.h>
 
+#include "base/text.h"
+
 enum { CLIENT_LEN = IP_LEN, V6_CLIENT_LEN = 8, TIME_BYTES = PROOF_TIME_LEN / 2 };
-
-static void put_hex(char *out, const uint8_t *bytes, size_t count)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < count; i++) {
-        *out++ = digits[bytes[i] >> 4];
-        *out++ = digits[bytes[i] & 15];
-    }
-}
 
 void proof_challenge(const uint8_t key[PROOF_KEY_LEN], const uint8_t ip[IP_LEN], uint32_t until_s,
                      char challenge[PROOF_CHALLENGE_LEN])
@@ -30,9 +22,9 @@ void proof_challenge(const uint8_t key[PROOF_KEY_LEN], const uint8_t ip[IP_LEN],
         said[i] = (uint8_t)(until_s >> 8 * (TIME_BYTES - 1 - i));
     memcpy(said + TIME_BYTES, ip, ip_is_v4(ip) ? IP_LEN : V6_CLIENT_LEN);
     assert(HMAC(EVP_sha256(), key, PROOF_KEY_LEN, said, sizeof(said), mac, &len));
-    put_hex(challenge, said, TIME_BYTES);
+    text_hex_bytes(challenge, said, TIME_BYTES);
     challenge[PROOF_TIME_LEN] = '-';
-    put_hex(challenge + PROOF_TIME_LEN + 1, mac, PROOF_MAC_LEN / 2);
+    text_hex_bytes(challenge + PROOF_TIME_LEN + 1, mac, PROOF_MAC_LEN / 2);
 }
 
 static bool read_time(const char *digits, uint32_t *time)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "edge/auth/mac.h"
+#include "base/mac.h"
 #include "edge/auth/password.h"
 
 enum { SETS = 512, WAYS = 4, KEY = 32 };

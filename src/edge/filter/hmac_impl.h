@@ -7,7 +7,7 @@
 #define EDGE_FILTER_HMAC_IMPL_H
 
 #include "config/field.h"
-#include "edge/auth/mac.h"
+#include "base/mac.h"
 #include "sluice/filter.h"
 
 enum { HMAC_SCOPE = 16 };

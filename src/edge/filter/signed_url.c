@@ -12,7 +12,7 @@
 #include "config/field.h"
 #include "edge/auth/credential.h"
 #include "edge/auth/key_ring.h"
-#include "edge/auth/mac.h"
+#include "base/mac.h"
 #include "edge/loop.h"
 #include "sluice/filter.h"
 

@@ -73,13 +73,11 @@ void shared_digest(struct str bytes, unsigned char digest[32])
 
 struct shared_name shared_name(struct str bytes)
 {
-    static const char digits[] = "0123456789abcdef";
     unsigned char digest[32];
     struct shared_name name;
 
     shared_digest(bytes, digest);
-    for (unsigned i = 0; i < SHARED_NAME_LEN; i++)
-        name.text[i] = digits[(digest[i / 2] >> (i % 2 ? 0 : 4)) & 15];
+    text_hex_bytes(name.text, digest, SHARED_NAME_LEN / 2);
     return name;
 }
 

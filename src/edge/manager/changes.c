@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 
 enum { PAGE = 100, DEAD_BYTES = 64 * 1024 };
 
@@ -193,8 +194,7 @@ static bool make_journal(struct changes *changes)
 
     if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
         return false;
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        snprintf(&changes->journal[2 * i], 3, "%02x", bytes[i]);
+    *text_hex_bytes(changes->journal, bytes, sizeof(bytes)) = '\0';
     changes->newest = 0;
     return true;
 }

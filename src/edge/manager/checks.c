@@ -163,6 +163,7 @@ void check_ask(struct check *check)
         .endpoint = check->dial,
         .service = check->conf,
         .tls = check->tls,
+        .signer = check->rules->signers[check->conf - check->rules->conf->services],
         .limits = &check->checks->limits,
         .host = probe_host(check->rules->conf, check->conf, check->endpoint->address),
     };

@@ -9,6 +9,8 @@
 
 #include "edge/script/script_impl.h"
 
+#include "base/text.h"
+
 enum { TEXT_MAX = 512 * 1024 };
 
 static struct str bounded(lua_State *lua, int i)
@@ -22,13 +24,9 @@ static struct str bounded(lua_State *lua, int i)
 
 static int push_hex(lua_State *lua, const unsigned char *bytes, unsigned count)
 {
-    static const char digits[] = "0123456789abcdef";
     char text[2 * EVP_MAX_MD_SIZE];
 
-    for (unsigned i = 0; i < count; i++) {
-        text[2 * i] = digits[bytes[i] >> 4];
-        text[2 * i + 1] = digits[bytes[i] & 15];
-    }
+    text_hex_bytes(text, bytes, count);
     lua_pushlstring(lua, text, 2 * (size_t)count);
     return 1;
 }

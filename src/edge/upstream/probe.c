@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edge/upstream/edge_sign.h"
+
 enum {
     BODY_MAX = 64 * 1024,
     ARENA_MAX = 128 * 1024,
@@ -415,6 +417,17 @@ static enum status send_grpc_body(struct probe *probe)
     return probe->up.codec->body(&probe->up, (struct str){p, GRPC_PREFIX + len}, true);
 }
 
+static enum status sign(struct probe *probe, struct head *head)
+{
+    struct str value;
+
+    if (!probe->ask.signer)
+        return OK;
+    value =
+        edge_sign(probe->ask.signer, &probe->arena, head, STR("-"), loop_wall_ms(probe->ask.loop));
+    return value.p ? head_add(head, &probe->arena, edge_sign_field, value) : E_NOMEM;
+}
+
 static enum status send_question(struct probe *probe)
 {
     const struct conf_health *health = &probe->ask.service->health;
@@ -431,6 +444,8 @@ static enum status send_question(struct probe *probe)
     head.content_length = -1;
     head.authority = probe->ask.host;
     head.scheme = probe->ask.tls ? STR("https") : STR("http");
+    if (!status)
+        status = sign(probe, &head);
     if (!status)
         status = probe->up.codec->head(&probe->up, &head, !health->has_grpc);
     if (!status && health->has_grpc)

@@ -11,6 +11,7 @@
 
 enum { PROBE_WORDS = 240 };
 
+struct mac;
 struct probe;
 
 /* All borrowed until it has been told or cancelled. */
@@ -19,6 +20,7 @@ struct probe_ask {
     struct endpoint *endpoint; /* of the caller's own: its connections are used for nothing else */
     const struct conf_service *service;
     struct tls_client *tls;           /* NULL: plain */
+    const struct mac *signer;         /* NULL: it is not signed */
     const struct wire_limits *limits; /* outlives the loop */
     struct str host;                  /* what Host says */
     /* Sees the head of the answer before it is judged, also one of a probe that ends well; NULL:

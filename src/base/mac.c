@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge/auth/mac.h"
+#include "base/mac.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

@@ -4,8 +4,8 @@
  * hashed already, so that a short message costs two blocks and no look-up of algorithms. Immutable;
  * any thread.
  */
-#ifndef EDGE_AUTH_MAC_H
-#define EDGE_AUTH_MAC_H
+#ifndef BASE_MAC_H
+#define BASE_MAC_H
 
 #include "sluice/types.h"
 
