@@ -99,23 +99,34 @@ static void say_held_up(const json_t *deploy)
     }
 }
 
+/* What can be said to it now. */
+static void say_words(const json_t *deploy)
+{
+    const json_t *word;
+    size_t i;
+
+    json_array_foreach(json_object_get(deploy, "words"), i, word)
+        fprintf(stderr, "%s sluice %s %s", i ? ", or" : ":", json_string_value(word),
+                show_text(deploy, "id"));
+    fputs("\n", stderr);
+}
+
 static void say_end(const json_t *deploy, int code)
 {
     const char *id = show_text(deploy, "id");
 
-    if (code == ASKS && !strcmp(show_text(deploy, "outcome"), "waits_for_edge"))
+    if (code == ASKS && !strcmp(show_text(deploy, "outcome"), "waits_for_edge")) {
         say_held_up(deploy);
-    else if (code == ASKS)
-        fprintf(stderr, "sluice: deploy %s waits for a person: sluice approve %s, or abort %s\n",
-                id, id, id);
-    else if (code == NEEDS_A_PERSON)
-        fprintf(stderr,
-                "sluice: deploy %s failed and cannot be taken back: sluice retry %s once it is "
-                "mended\n",
-                id, id);
-    else if (code == CLIENT_FAILED)
+    } else if (code == ASKS) {
+        fprintf(stderr, "sluice: deploy %s waits for a person", id);
+        say_words(deploy);
+    } else if (code == NEEDS_A_PERSON) {
+        fprintf(stderr, "sluice: deploy %s failed and cannot be taken back by itself", id);
+        say_words(deploy);
+    } else if (code == CLIENT_FAILED) {
         fprintf(stderr, "sluice: deploy %s %s: %s; release %s serves\n", id,
                 show_text(deploy, "outcome"), show_text(deploy, "why"), show_text(deploy, "old"));
+    }
 }
 
 struct follow {

@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "config/conf.h"
-#include "edge/manager/target.h"
+#include "rest/target.h"
 #include "sluice/filter.h"
 
 enum { HOST_SIZE = 256 };

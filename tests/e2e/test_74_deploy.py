@@ -5,6 +5,7 @@ hook changes."""
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 from collections import Counter
@@ -317,6 +318,33 @@ def test_the_next_deploy_ends_the_warm_time(shop):
     s.serves("3")
 
 
+def test_what_is_refused_leaves_the_warm_release(shop):
+    s = shop()
+    assert s.deploy("2").code == 0
+    assert refused(s, release="2") == (409, "release_serves")
+    assert refused(s, release="3", targets=["nowhere"]) == (422, "deploy_invalid")
+    assert s.show("d1")["phase"] == "live" and "rollback" in s.show("d1")["words"]
+    assert s.gw.cli("rollback", "shop").code == 0
+    s.wait_outcome("d1", "rolled_back")
+    s.serves("stable")
+
+
+def test_a_word_while_the_store_fails(shop):
+    s = shop({"strategy": "canary", "steps": [{"share": "10%", "for": "1h"}, {"share": "50%", "for": "1h"}]})
+    ident = s.begin("2")
+    s.wait(ident, "watching")
+    store = sqlite3.connect(s.gw.state / "control.db", isolation_level=None)
+    store.execute("BEGIN IMMEDIATE")
+    said = s.gw.admin("POST", f"/api/v1/deploys/{ident}/promote", timeout=WAIT)
+    assert (said.status, said.json()["reason"]) == (503, "store_failed"), said
+    assert "What was said to the deploy is done once it can be written" in said.json()["detail"]
+    store.close()
+    until(lambda: s.show(ident)["step"] == 2, "it is", WAIT)
+    assert s.gw.cli("abort", ident).code == 0
+    s.wait_outcome(ident, "aborted")
+    s.serves("stable")
+
+
 def test_what_people_split_afterwards_stays(shop):
     s = shop({"keep": "100ms"})
     assert s.deploy("2").code == 0
@@ -351,7 +379,7 @@ def test_conflicts_are_found_at_once(shop):
     s = shop({"strategy": "canary", "steps": [{"share": "10%", "for": "1h"}]})
     assert refused(s, service="sohp") == (404, "service_not_found")
     assert refused(s, release="stable") == (409, "release_serves")
-    for wrong in ({"release": "a b"}, {"release": 5}, {"targets": []}, {"targets": [5]}, {"service": None}):
+    for wrong in ({"release": "a b"}, {"release": 5}, {"targets": []}, {"targets": [5]}, {"targets": ["a b:1"]}, {"service": None}):
         assert refused(s, **wrong) == (422, "deploy_invalid"), wrong
     ident = s.begin("2")
     assert refused(s, release="3") == (409, "deploy_runs")

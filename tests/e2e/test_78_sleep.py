@@ -182,6 +182,18 @@ def test_a_deploy_of_one_that_sleeps(asleep):
     assert s.gw.get("/", timeout=WAIT).text == "v2"
 
 
+def test_one_that_sleeps_while_the_release_before_is_warm(shop):
+    s = shop(deploy={"keep": "1h"})
+    assert s.deploy("v1").code == 0
+    assert s.deploy("lazy").code == 0  # takes its time to start
+    for _ in range(2):
+        s.sleeps()
+        assert s.gw.get("/", timeout=WAIT).text == "lazy"
+        s.wait_state("awake")
+    last = s.gw.admin("GET", "/api/v1/deploys").json()["deploys"][0]
+    assert (last["release"], last["phase"], last["why"]) == ("lazy", "live", ""), last
+
+
 # -- what does not start
 
 

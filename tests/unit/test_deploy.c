@@ -133,6 +133,44 @@ static void test_watchdog(void **state)
     expect(&world, DEPLOY_DONE, DEPLOY_ON);
 }
 
+static void test_a_person_lets_it_stay_as_it_is(void **state)
+{
+    struct deploy_plan plan = bluegreen();
+    struct world world;
+
+    (void)state;
+    plan.has_old = false; /* nothing to go back to */
+    world = world_of(&plan);
+    run_to(&world, DEPLOY_BAKE);
+    world.is_ill = true;
+    run_to(&world, DEPLOY_STUCK);
+    tick(&world, DEPLOY_SAYS_APPROVE);
+    run(&world); /* it is as ill as before */
+    expect(&world, DEPLOY_DONE, DEPLOY_ON);
+}
+
+static void test_an_edge_that_refuses_is_not_waited_for_without_end(void **state)
+{
+    struct world world = world_of(&canary);
+
+    (void)state;
+    run_to(&world, DEPLOY_START);
+    for (unsigned i = 0; i < TICKS_MAX && world.state.phase == DEPLOY_START; i++) {
+        struct deploy_seen seen;
+
+        react(&world);
+        world.units = DEPLOY_GOOD;
+        seen = see(&world, DEPLOY_SAYS_NOTHING);
+        seen.is_live = false;
+        seen.refusal = "422 too many";
+        world.state = deploy_next(&canary, &world.state, &seen);
+        world.now_ms += SECOND;
+    }
+    assert_string_equal(world.state.why, "an edge refuses it: 422 too many");
+    run(&world);
+    expect(&world, DEPLOY_UNDONE, DEPLOY_FAILED);
+}
+
 /* --- data */
 
 static void test_not_enough_data(void **state)
@@ -343,6 +381,8 @@ int main(void)
         cmocka_unit_test(test_failures_before_the_switch),
         cmocka_unit_test(test_hook_after_the_switch_changes_nothing),
         cmocka_unit_test(test_watchdog),
+        cmocka_unit_test(test_a_person_lets_it_stay_as_it_is),
+        cmocka_unit_test(test_an_edge_that_refuses_is_not_waited_for_without_end),
         cmocka_unit_test(test_not_enough_data),
         cmocka_unit_test(test_abort_and_rollback_at_every_phase),
         cmocka_unit_test(test_promote),

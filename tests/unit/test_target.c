@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "edge/manager/target.h"
+#include "rest/target.h"
 
 #define GIVEN(name, where, share)                                                                  \
     {                                                                                              \

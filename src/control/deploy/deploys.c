@@ -130,6 +130,7 @@ static void forget(struct deploy *deploy)
     *at = deploy->next;
     managed_forget(managed, deploy->release);
     managed->deploy = NULL;
+    managed->is_dirty = true; // the number of what it wanted is used up
     deploy_free(&deploy);
 }
 
@@ -146,7 +147,10 @@ static void on_saved(struct store_job *job, enum status status)
     if (status == E_CLOSED)
         return;
     if (status) {
-        snprintf(problem.detail, sizeof(problem.detail), "Control's store failed: %s.", job->error);
+        snprintf(problem.detail, sizeof(problem.detail), "Control's store failed: %.300s.%s",
+                 job->error,
+                 deploy->is_known ? " What was said to the deploy is done once it can be written."
+                                  : "");
         tell_waiters(deploy, &problem);
         if (!deploy->is_known)
             forget(deploy); // it never was
@@ -158,7 +162,8 @@ static void on_saved(struct store_job *job, enum status status)
     // Only now the edges may hear of it.
     if (!deploy->is_unsaved && !watch_compose(deploy->managed))
         say_line("out of memory: the edges are not told of deploy %s yet", deploy->id);
-    tell_waiters(deploy, NULL);
+    if (!deploy->word) // one that was said meanwhile is heard at the next look
+        tell_waiters(deploy, NULL);
 }
 
 void deploy_save(struct deploy *deploy)
@@ -290,9 +295,9 @@ static void gather(struct deploy *deploy, struct deploy_seen *seen)
     };
     watch_see(deploy->managed, seen);
     units_see(deploy, seen);
-    if (seen->is_ill && wants.new_share)
+    seen->is_ill = seen->is_ill && wants.new_share && !scaler_is_waking(deploy->managed);
+    if (seen->is_ill)
         seen->why = "at an edge none of its targets is up";
-    seen->is_ill = seen->is_ill && wants.new_share;
     judge_look(deploy, seen);
     staging_see(deploy, seen);
     criteria_see(deploy, seen);
@@ -400,6 +405,12 @@ static struct deploy *find(const struct deploys *deploys, const char *id)
     return deploy;
 }
 
+/* Such a word is taken in place of one that was not heard yet. */
+static bool goes_back(enum deploy_word word)
+{
+    return word == DEPLOY_SAYS_ABORT || word == DEPLOY_SAYS_ROLLBACK;
+}
+
 void deploys_say(struct deploys *deploys, const struct deploys_word *word,
                  struct deploys_waiter *waiter)
 {
@@ -413,7 +424,7 @@ void deploys_say(struct deploys *deploys, const struct deploys_word *word,
         return;
     }
     why = deploy_refusal(&deploy->plan, &deploy->state, word->word);
-    if (!why && deploy->word)
+    if (!why && deploy->word && !goes_back(word->word))
         why = "another word is being heard";
     if (why) {
         problem.status = 409;

@@ -193,10 +193,29 @@ static const char *outcome(const struct deploy *deploy)
     if (deploy_is_told(state))
         return "live";
     if (state->phase == DEPLOY_STUCK)
-        return state->is_switched ? "needs_a_person" : "asks";
+        return state->is_switched || state->stuck == DEPLOY_REFILL ? "needs_a_person" : "asks";
     if (deploy_is_asking(state))
         return "asks";
     return watch_is_held_up(deploy->managed) ? "waits_for_edge" : "runs";
+}
+
+/* That it would take now. */
+static json_t *words_json(const struct deploy *deploy)
+{
+    static const struct {
+        enum deploy_word word;
+        const char *name;
+    } words[] = {{DEPLOY_SAYS_RETRY, "retry"},
+                 {DEPLOY_SAYS_APPROVE, "approve"},
+                 {DEPLOY_SAYS_PROMOTE, "promote"},
+                 {DEPLOY_SAYS_ABORT, "abort"},
+                 {DEPLOY_SAYS_ROLLBACK, "rollback"}};
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (!deploy_refusal(&deploy->plan, &deploy->state, words[i].word))
+            json_array_append_new(list, json_string(words[i].name));
+    return list;
 }
 
 json_t *deploy_json(const struct deploy *deploy)
@@ -212,6 +231,7 @@ json_t *deploy_json(const struct deploy *deploy)
                   "created_ms", (json_int_t)deploy->created_ms, "since_ms",
                   (json_int_t)deploy->state.since_ms, "log", deploy->log);
 
+    json_object_set_new(json, "words", words_json(deploy));
     if (deploy->managed->deploy == deploy)
         json_object_set_new(json, "waiting_for", waiting(deploy->managed));
     if (deploy->judged_step != UINT32_MAX)

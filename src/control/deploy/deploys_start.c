@@ -12,6 +12,7 @@
 #include "control/deploy/impl.h"
 #include "control/deploy/notes.h"
 #include "control/deploy/splits.h"
+#include "rest/target.h"
 
 /* One request as it is looked at. */
 struct ask {
@@ -25,6 +26,7 @@ struct ask {
     enum conf_strategy strategy;
     char old[CONF_RELEASE_ID_MAX + 1];
     bool has_old;
+    struct deploy *ending; /* whose warm time has to end first; NULL: none */
     json_t *old_file_targets;
 };
 
@@ -94,6 +96,28 @@ static bool read_strategy(struct ask *ask, const json_t *said)
     return suits(ask);
 }
 
+/* As edges will take it. */
+static bool check_target(struct ask *ask, const json_t *address)
+{
+    struct target_text target;
+    struct arena arena;
+    const char *wrong = NULL;
+    json_t *json;
+
+    if (!json_is_string(address))
+        return deploys_refuse(&ask->problem, 422, "deploy_invalid",
+                              "Each target is an address, as text: \"127.0.0.1:3000\".");
+    json = json_pack("{s:O}", "address", address);
+    arena_init(&arena, NULL, 0);
+    wrong = target_read(json, &arena, &target);
+    if (wrong)
+        deploys_refuse(&ask->problem, 422, "deploy_invalid", "Target \"%.100s\": %s.",
+                       json_string_value(address), wrong);
+    arena_reset(&arena);
+    json_decref(json);
+    return !wrong;
+}
+
 static bool read_body(struct ask *ask)
 {
     const json_t *body = ask->request->body, *target;
@@ -127,9 +151,7 @@ static bool read_body(struct ask *ask)
                               "Nobody runs images for \"%s\": no \"image\".", ask->service);
     if (!read_strategy(ask, json_object_get(body, "strategy")))
         return false;
-    json_array_foreach(ask->targets, i, target) if (!json_is_string(target)) return deploys_refuse(
-        &ask->problem, 422, "deploy_invalid",
-        "Each target is an address, as text: \"127.0.0.1:3000\".");
+    json_array_foreach(ask->targets, i, target) if (!check_target(ask, target)) return false;
     return true;
 }
 
@@ -206,19 +228,13 @@ static bool look_around(struct ask *ask)
             &ask->problem, 409, "deploy_runs",
             "Deploy %s of release %s is under way (%s): wait for it, or abort it.", other->id,
             other->release, deploy_phase_name(other->state.phase));
-    if (other && ask->request->is_dry) { // as if its warm time were over
+    if (other) { // as if its warm time were over
         snprintf(ask->old, sizeof(ask->old), "%s", other->release);
         ask->has_old = true;
-        return check_name(ask);
+        ask->ending = other;
+    } else {
+        find_old(ask, managed);
     }
-    if (other) { // its warm time ends now
-        if (other->state.phase == DEPLOY_KEEP)
-            other->word = DEPLOY_SAYS_PROMOTE;
-        return deploys_refuse(&ask->problem, 409, "deploy_ending",
-                              "Deploy %s lets go of the release that it kept warm: try again.",
-                              other->id);
-    }
-    find_old(ask, managed);
     if (!check_name(ask))
         return false;
     if (ask->conf->provider.is_set && !units_open(managed))
@@ -328,12 +344,37 @@ static void show_plan(struct ask *ask, struct deploy *deploy, struct deploys_wai
     deploy_free(&deploy);
 }
 
+/* All is well with it, but the deploy before it has to let go first, and to be written. False: it
+ * may begin. */
+static bool is_too_soon(struct ask *ask)
+{
+    struct deploy *other = ask->ending;
+
+    if (ask->request->is_dry)
+        return false;
+    if (other && other->state.phase == DEPLOY_KEEP && !other->word)
+        other->word = DEPLOY_SAYS_PROMOTE;
+    if (other)
+        return !deploys_refuse(&ask->problem, 409, "deploy_ending",
+                               "Deploy %s lets go of the release that it kept warm: try again.",
+                               other->id);
+    if (managed_is_busy(ask->managed))
+        return !deploys_refuse(&ask->problem, 409, "deploy_ending",
+                               "What was there before is being written: try again.");
+    return false;
+}
+
 static void begin(struct ask *ask, struct deploys_waiter *waiter, struct str notes)
 {
-    struct deploy *deploy = make(ask);
     struct traffic_rate rate =
         traffic_of(ask->deploys->traffic, ask->service, (int64_t)(clock_us() / 1000));
+    struct deploy *deploy;
 
+    if (is_too_soon(ask)) {
+        waiter->done(waiter, NULL, &ask->problem);
+        return;
+    }
+    deploy = make(ask);
     if (!deploy) {
         deploys_refuse(&ask->problem, 503, "memory_limit", "Out of memory.");
         waiter->done(waiter, NULL, &ask->problem);

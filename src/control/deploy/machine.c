@@ -285,15 +285,28 @@ static void begin_health(struct look *look)
     go(look, DEPLOY_HEALTHY);
 }
 
+/* An edge that is silent is waited for; one that refuses will go on to. */
+static void give_up_start(struct look *look)
+{
+    char why[DEPLOY_WHY_MAX];
+
+    if (look->seen->units != DEPLOY_GOOD) {
+        fail(look, "the new release did not start in time");
+    } else if (look->seen->refusal) {
+        snprintf(why, sizeof(why), "an edge refuses it: %s", look->seen->refusal);
+        say(look, why);
+        turn_back(look, DEPLOY_FAILED);
+    }
+}
+
 static void start(struct look *look)
 {
     if (look->seen->units == DEPLOY_BAD)
         fail(look, "the new release could not be started");
     else if (look->seen->units == DEPLOY_GOOD && look->seen->is_live)
         begin_health(look);
-    else if (look->seen->units != DEPLOY_GOOD &&
-             elapsed(look, look->state->since_ms) >= look->plan->start_ms)
-        fail(look, "the new release did not start in time");
+    else if (elapsed(look, look->state->since_ms) >= look->plan->start_ms)
+        give_up_start(look);
 }
 
 static void healthy(struct look *look)
@@ -475,8 +488,8 @@ static void go_on(struct look *look)
     case DEPLOY_KEEP:
         state->since_ms = look->seen->now_ms - (int64_t)look->plan->keep_ms;
         break;
-    case DEPLOY_STUCK: // after the switch: it stays as it is
-        go(look, state->stuck);
+    case DEPLOY_STUCK: // after the switch: it stays as it is, however it does
+        go(look, DEPLOY_STOP);
         break;
     default:
         pass_step(look);

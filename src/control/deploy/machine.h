@@ -34,7 +34,7 @@ enum deploy_phase {
     DEPLOY_BACK,     /* until every edge has the old split again */
     DEPLOY_EBB,      /* until the new one has no requests */
     DEPLOY_UNDO,     /* the new one is stopped and forgotten */
-    DEPLOY_STUCK,    /* a person is needed: retry or abort */
+    DEPLOY_STUCK,    /* a person is needed: retry, abort, or, after the switch, approve */
     DEPLOY_DONE,     /* the end: the new one serves */
     DEPLOY_UNDONE,   /* the end: the old one serves, as before */
     DEPLOY_PHASES,
@@ -85,8 +85,9 @@ struct deploy_seen {
     enum deploy_progress units;   /* of the new release: being started */
     enum deploy_progress hook;    /* of this phase */
     enum deploy_verdict verdict;  /* of this step */
-    bool is_ill;     /* a hard stop: it crashes, or nothing or too little of it answers */
-    const char *why; /* what is wrong with units, hook, verdict, or health */
+    bool is_ill;         /* a hard stop: it crashes, or nothing or too little of it answers */
+    const char *refusal; /* of an edge that answers, and does not do as it is told; NULL: none */
+    const char *why;     /* what is wrong with units, hook, verdict, or health */
     enum deploy_word word;
     const char *actor;
 };

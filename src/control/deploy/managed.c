@@ -97,8 +97,8 @@ static void on_record_saved(struct store_job *job, enum status status)
         return;
     if (status)
         say_line("where %s runs now is not in the store: %s", managed->name, job->error);
-    if (managed->told != managed->revision) // requests go where it runs, in any case
-        tell(managed);
+    if (managed->told != managed->revision && !managed->deploy) // else the deploy tells
+        tell(managed); // requests go where it runs, in any case
 }
 
 static void on_kept(struct store_job *job, enum status status)
@@ -126,7 +126,7 @@ static void put_record(struct managed *managed,
 
 void managed_keep(struct managed *managed)
 {
-    if (!managed->is_saving && !managed->deploy)
+    if (!managed->is_saving && !managed->deploy && !managed->is_dirty && !managed->is_unsaved)
         put_record(managed, on_kept);
 }
 
@@ -144,9 +144,18 @@ static bool may_change(const struct managed *managed, bool is_urgent)
 static void change(struct managed *managed)
 {
     managed->is_dirty = false;
-    managed->is_unsaved = true;
+    managed->is_unsaved = managed->has_spoken = true;
     managed->revision++;
     json_object_set_new(managed->record, "revision", json_integer((json_int_t)managed->revision));
+}
+
+bool managed_is_busy(const struct managed *managed)
+{
+    bool is_busy = managed->is_saving;
+
+    for (const struct deploy *deploy = managed->deploys->all; deploy; deploy = deploy->next)
+        is_busy |= deploy->managed == managed && (deploy->is_saving || deploy->is_unsaved);
+    return is_busy;
 }
 
 void managed_catch_up(struct managed *managed)

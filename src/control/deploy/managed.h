@@ -13,7 +13,7 @@
 /* Of one release at one edge. */
 struct seen_release {
     bool is_there;
-    uint32_t targets, up;
+    uint32_t targets, up, unknown; /* unknown: not checked yet */
     uint64_t in_flight;
     bool has_counters; /* the next ones are a base */
     json_int_t instance;
@@ -66,7 +66,7 @@ struct managed {
     struct scaled *scaled;    /* NULL: it is not */
     struct deploys_waiter *scale_waiters;
     struct splits_change *splits; /* that are not told yet */
-    bool has_spoken;              /* this control, not one before it, has said how it is split */
+    bool has_spoken; /* this control, not one before it, has changed what edges are told */
 };
 
 /* Of its documents in the store. */
@@ -83,6 +83,8 @@ void managed_enter(struct managed *managed, const char *release, const json_t *t
 void managed_forget(struct managed *managed, const char *release);
 /* Writes what is new of it to the store and tells the edges; for a service without a deploy. */
 void managed_catch_up(struct managed *managed);
+/* A deploy of it is being written or is to be, or it itself is being. */
+bool managed_is_busy(const struct managed *managed);
 /* Writes it, where edges need not hear of it. */
 void managed_keep(struct managed *managed);
 /* What is configured of it now; NULL: nothing. */

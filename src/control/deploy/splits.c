@@ -285,16 +285,6 @@ static void apply(struct managed *managed, const struct conf_service *conf,
     refuse(change, &problem);
 }
 
-/* The deploy of a service is being written, or the service itself. */
-static bool is_busy(const struct managed *managed)
-{
-    bool is_busy = managed->is_saving;
-
-    for (const struct deploy *deploy = managed->deploys->all; deploy; deploy = deploy->next)
-        is_busy |= deploy->managed == managed && (deploy->is_saving || deploy->is_unsaved);
-    return is_busy;
-}
-
 /* The first one that waits, if it may begin. */
 static void begin_next(struct managed *managed)
 {
@@ -305,7 +295,7 @@ static void begin_next(struct managed *managed)
 
     while (change && change->stage != SPLIT_WAITS)
         change = change->next;
-    if (!change || is_busy(managed))
+    if (!change || managed_is_busy(managed))
         return;
     if (managed->deploy)
         deploys_refuse(

@@ -164,12 +164,13 @@ static void count_target(const json_t *target, struct seen_release *seen)
         return;
     seen->targets++;
     seen->up += state && !strcmp(state, "up");
+    seen->unknown += state && !strcmp(state, "unknown");
 }
 
 static void begin_count(struct seen_release *seen)
 {
     seen->is_there = true;
-    seen->targets = seen->up = 0;
+    seen->targets = seen->up = seen->unknown = 0;
     seen->in_flight = 0;
 }
 
@@ -323,13 +324,23 @@ bool watch_has_it(const struct watch *watch)
            (is_ours || (!watch->managed->deploy && !watch->managed->has_spoken));
 }
 
+/* There is something to be told that it was not told yet. */
+static bool is_owed(const struct watch *watch)
+{
+    const struct managed *managed = watch->managed;
+    bool is_ours = watch->epoch == store_epoch(managed->deploys->options.store);
+
+    return watch->is_known && managed->body && !watch_has_it(watch) &&
+           !(is_ours && watch->revision == managed->told);
+}
+
 static void go_on(struct watch *watch, int64_t now_ms)
 {
     struct managed *managed = watch->managed;
 
     if (watch->call || now_ms < watch->retry_ms)
         return;
-    if (watch->is_known && managed->body && !watch_has_it(watch))
+    if (is_owed(watch))
         push(watch);
     else if (!watch->is_known || now_ms >= watch->status_ms)
         ask(watch,
@@ -429,24 +440,28 @@ static uint32_t count_waited_for(const struct managed *managed)
     return count;
 }
 
+static void see(const struct watch *watch, struct deploy_seen *seen)
+{
+    const struct seen_release *new = &watch->new, *old = &watch->old;
+    bool is_seen = watch_has_it(watch) && watch->is_fresh;
+
+    seen->is_live &= is_seen;
+    seen->is_new_up &= is_seen && new->targets && new->up == new->targets;
+    seen->is_old_up &= is_seen && old->up > 0;
+    seen->is_old_whole &= is_seen && old->targets && old->up == old->targets;
+    seen->new_in_flight += new->in_flight;
+    seen->old_in_flight += old->in_flight;
+    // Nothing of it answers there, though it has its share; not asked yet is not ill.
+    seen->is_ill |= is_seen && new->targets && !new->up && !new->unknown;
+    if (!is_seen && watch->failing_ms && !watch->is_silent)
+        seen->refusal = watch->error;
+}
+
 void watch_see(const struct managed *managed, struct deploy_seen *seen)
 {
     seen->is_live = count_waited_for(managed) > 0;
     seen->is_new_up = seen->is_old_up = seen->is_old_whole = seen->is_live;
-    for (uint32_t i = 0; i < managed->watch_count; i++) {
-        const struct watch *watch = &managed->watches[i];
-        bool is_seen = watch_has_it(watch) && watch->is_fresh;
-
-        if (!is_counted(watch))
-            continue;
-        seen->is_live &= is_seen;
-        seen->is_new_up &= is_seen && watch->new.targets && watch->new.up == watch->new.targets;
-        seen->is_old_up &= is_seen && watch->old.targets && watch->old.up > 0;
-        seen->is_old_whole &= is_seen && watch->old.targets && watch->old.up == watch->old.targets;
-        seen->new_in_flight += watch->new.in_flight;
-        seen->old_in_flight += watch->old.in_flight;
-        // Nothing of it answers there, though it has its share.
-        if (is_seen && watch->new.targets && !watch->new.up)
-            seen->is_ill = true;
-    }
+    for (uint32_t i = 0; i < managed->watch_count; i++)
+        if (is_counted(&managed->watches[i]))
+            see(&managed->watches[i], seen);
 }

@@ -23,6 +23,16 @@ struct scaler {
 
 /* --- what is seen */
 
+/* Of what requests go to: while a deploy runs both releases do. */
+static uint32_t up_at(const struct watch *watch)
+{
+    const struct deploy *deploy = watch->managed->deploy;
+
+    if (!deploy)
+        return watch->all.up;
+    return deploy->state.is_switched || !deploy->plan.has_old ? watch->new.up : watch->old.up;
+}
+
 /* The most targets that are up, of edges that have what they are told; `known`: where none has. */
 static uint32_t count_up(const struct managed *managed, uint32_t known)
 {
@@ -35,7 +45,7 @@ static uint32_t count_up(const struct managed *managed, uint32_t known)
         if (!watch_has_it(watch) || !watch->is_fresh)
             continue;
         is_seen = true;
-        up = watch->all.up > up ? watch->all.up : up;
+        up = up_at(watch) > up ? up_at(watch) : up;
     }
     return is_seen ? up : known;
 }
@@ -238,7 +248,7 @@ static void keep(struct scaler *scaler, int64_t now_ms)
                              : NULL;
 
         if (record && !json_object_set_new(managed->record, "scale", record))
-            managed_keep(managed);
+            managed_keep(managed); // not what edges are to be told of first
     }
 }
 

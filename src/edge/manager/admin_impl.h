@@ -10,7 +10,7 @@
 
 #include "edge/manager/admin.h"
 #include "edge/manager/confirm.h"
-#include "edge/manager/target.h"
+#include "rest/target.h"
 #include "rest/rest.h"
 #include "rest/rest_diag.h"
 

@@ -11,7 +11,7 @@
 #include "config/units.h"
 #include "edge/manager/api.h"
 #include "edge/manager/api_changes.h"
-#include "edge/manager/target.h"
+#include "rest/target.h"
 
 enum { POLL_MS = 50, WAIT_MAX_MS = 60 * 60 * 1000 };
 

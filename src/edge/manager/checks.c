@@ -352,6 +352,8 @@ static void hurry(struct check *check, bool is_waking)
         check_begin_hurry(check);
     if (!was_waking && check->rules && check_is_hurried(check))
         check_ask(check); // not when it would have been its turn
+    if (was_waking && !is_waking && check->rules && check->conf->health.is_on && !check->probe)
+        ask_later(check); // the finer clock forgets it
 }
 
 static void adopt_release(struct checks *checks, const struct snapshot *snapshot,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/manager/target.h"
+#include "rest/target.h"
 #include "sluice/balancer.h"
 
 enum { ADDRESS_SIZE = INET6_ADDRSTRLEN + sizeof("[]:65535") };

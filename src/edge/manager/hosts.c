@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/manager/target.h"
+#include "rest/target.h"
 
 struct hosts_look {
     uv_work_t work;

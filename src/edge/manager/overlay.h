@@ -8,7 +8,7 @@
 #ifndef EDGE_MANAGER_OVERLAY_H
 #define EDGE_MANAGER_OVERLAY_H
 
-#include "edge/manager/target.h"
+#include "rest/target.h"
 #include "edge/snapshot.h"
 
 struct overlay;

@@ -2,8 +2,8 @@
  *
  * A target as somebody gives it at run time: held to the rules of the configuration. Pure.
  */
-#ifndef EDGE_MANAGER_TARGET_H
-#define EDGE_MANAGER_TARGET_H
+#ifndef REST_TARGET_H
+#define REST_TARGET_H
 
 #include <jansson.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "edge/manager/target.h"
+#include "rest/target.h"
 
 #include <stdlib.h>
 #include <string.h>
