@@ -111,6 +111,26 @@ def test_what_comes_while_it_wakes_waits_too(sleepy):
     assert waiting.reply().text == "ok"
 
 
+def test_one_that_is_not_up_when_the_service_is_awake_is_asked_on(sleepy, origins):
+    late, answered, is_up = origins(), threading.Semaphore(0), threading.Event()
+
+    @late.on("/up")
+    def answer(conn, request):
+        threading.Event().wait(0.15 * SLOW)  # longer than it is waited for before the connection is there
+        conn.respond(200 if is_up.is_set() else 503, b"")
+        answered.release()
+
+    app = sleepy(service={"health": {"path": "/up", "interval": ms(200), "fast_interval": ms(200)}})
+    first = app.start()
+    app.say("waking", [app.target, late.address])
+    for _ in range(12):  # the longer it takes, the longer are the pauses
+        assert answered.acquire(timeout=DEADLINE)
+    app.say("awake", [app.target, late.address])  # in such a pause
+    is_up.set()
+    until(lambda: [t["state"] for t in app.status["targets"]] == ["up", "up"], "both are up", more=lambda: repr(app.status))
+    assert first.requests
+
+
 def test_a_wake_that_comes_to_nothing_is_asked_for_again(sleepy):
     app = sleepy()
     waiting = ask(app)
