@@ -446,7 +446,7 @@ static void see(const struct watch *watch, struct deploy_seen *seen)
     bool is_seen = watch_has_it(watch) && watch->is_fresh;
 
     seen->is_live &= is_seen;
-    seen->is_new_up &= is_seen && new->targets && new->up == new->targets;
+    seen->is_new_up &= is_seen && new->targets &&new->up == new->targets;
     seen->is_old_up &= is_seen && old->up > 0;
     seen->is_old_whole &= is_seen && old->targets && old->up == old->targets;
     seen->new_in_flight += new->in_flight;
