@@ -345,6 +345,22 @@ def test_a_word_while_the_store_fails(shop):
     s.serves("stable")
 
 
+def test_a_bad_one_goes_back_while_the_store_fails(shop):
+    s = shop({"strategy": "canary", "steps": [{"share": "50%", "for": "1h"}], "verdict": {"errors": {"margin": "1%"}, "minimum": 20}},
+             safety_net=False)
+    is_bad = threading.Event()
+    ident = s.begin("2", answer=lambda conn, request: conn.respond(500 if is_bad.is_set() else 200, b"2"))
+    s.wait(ident, "watching")
+    store = sqlite3.connect(s.gw.state / "control.db", isolation_level=None)
+    store.execute("BEGIN IMMEDIATE")
+    is_bad.set()
+    with Load(s.gw):
+        until(lambda: s.releases()["2"] == 0, "it has no share any more", WAIT, lambda: str(s.show(ident)))
+    s.serves("stable")
+    store.close()
+    s.wait_outcome(ident, "failed")
+
+
 def test_what_people_split_afterwards_stays(shop):
     s = shop({"keep": "100ms"})
     assert s.deploy("2").code == 0

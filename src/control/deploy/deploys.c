@@ -341,6 +341,14 @@ static void act(struct deploy *deploy, int64_t now_ms)
     topup_tick(deploy, now_ms);
 }
 
+/* What is bad goes back also when the disk is full, and before it is written: a control that is
+ * killed in between sees the same once more. */
+static void tell_way_back(struct deploy *deploy)
+{
+    if (!watch_compose(deploy->managed))
+        say_line("out of memory: the edges are not told that deploy %s goes back", deploy->id);
+}
+
 static void go_on(struct deploy *deploy, int64_t now_ms)
 {
     struct deploy_state next, before = deploy->state;
@@ -369,6 +377,8 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
     if (deploy_is_over(&next))
         settle(deploy);
     deploy_save(deploy);
+    if (next.phase == DEPLOY_BACK && before.phase != DEPLOY_BACK)
+        tell_way_back(deploy);
 }
 
 void deploys_tick(struct deploys *deploys)
