@@ -47,7 +47,7 @@ static void fail_reading(struct edges_config *config, const char *path, const ch
 {
     char text[sizeof(config->unread)];
 
-    snprintf(text, sizeof(text), "cannot give %s to the edges: %s", path, why);
+    say_into(text, sizeof(text), "cannot give %s to the edges: %s", path, why);
     if (strcmp(text, config->unread) != 0)
         say_line("%s", text);
     memcpy(config->unread, text, sizeof(text));
@@ -111,7 +111,7 @@ static void refuse(const struct edge *edge, const char *at, const char *detail)
     struct edges_config *config = &edge->edges->config;
 
     config->is_refused = true;
-    snprintf(config->why, sizeof(config->why), "edge %s %s%s%s%s", edge->name,
+    say_into(config->why, sizeof(config->why), "edge %s %s%s%s%s", edge->name,
              at ? "refuses it: " : "", at ? at : "", at ? ": " : "", detail);
     say_line("the configuration of the edges stays as it is: %s", config->why);
 }

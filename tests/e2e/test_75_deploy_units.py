@@ -86,7 +86,8 @@ def test_releases_follow_each_other(shop):
 
 
 @pytest.mark.parametrize("release, why", [
-    ("crash", "it exited with 1: no configuration, giving up"), ("never", "did not become healthy in time")])
+    ("crash", "it exited with 1: no configuration, giving up"), ("never", "did not become healthy in time"),
+    ("dies", "it exited with 1: \ufffd x" + "ж" * 37)])
 def test_one_that_does_not_come_up(shop, release, why):
     s = shop({"healthy": "2s"} if release == "never" else {})
     assert s.deploy("v1").code == 0

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "control/deploy/impl.h"
+#include "control/say.h"
 
 enum { AGAIN_MS = 2000 };
 
@@ -25,7 +26,7 @@ static void on_begun(struct deploys_waiter *waiter, json_t *begun,
         staged->progress = DEPLOY_GOOD;
     else if (problem->status != 409 && problem->status != 503) // else it may be soon
         staged->progress = DEPLOY_BAD;
-    snprintf(staged->why, sizeof(staged->why), "on staging: %.300s", problem->detail);
+    say_into(staged->why, sizeof(staged->why), "on staging: %s", problem->detail);
 }
 
 static void begin(struct deploy *deploy, const char *key)
@@ -52,7 +53,7 @@ static void look(struct staging_wait *staged, const struct deploy *other)
 {
     if (other->state.phase == DEPLOY_UNDONE) {
         staged->progress = DEPLOY_BAD;
-        snprintf(staged->why, sizeof(staged->why), "on staging, deploy %s: %s", other->id,
+        say_into(staged->why, sizeof(staged->why), "on staging, deploy %s: %s", other->id,
                  other->state.why);
     } else if (deploy_is_told(&other->state)) {
         staged->progress = DEPLOY_GOOD;

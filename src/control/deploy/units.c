@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "control/deploy/unit.h"
 #include "control/say.h"
 
@@ -69,19 +70,18 @@ static struct str last_line(struct str text)
 static void explain(struct unit *unit, const struct provider_unit *seen)
 {
     struct str more = last_line(seen->tail);
-    char how[64];
+    char how[64], words[SHOWN + 1];
 
     if (seen->reason)
         more = (struct str){seen->reason, strlen(seen->reason)};
-    if (more.len > SHOWN)
-        more.len = SHOWN;
+    text_clean(words, sizeof(words), more);
     if (seen->signal)
         snprintf(how, sizeof(how), "was ended by signal %d", seen->signal);
     else if (seen->exit_code >= 0)
         snprintf(how, sizeof(how), "exited with %d", seen->exit_code);
     else
         snprintf(how, sizeof(how), "could not be started");
-    snprintf(unit->why, sizeof(unit->why), "it %s%s%.*s", how, more.len ? ": " : "", STR_FMT(more));
+    snprintf(unit->why, sizeof(unit->why), "it %s%s%s", how, *words ? ": " : "", words);
 }
 
 static void take_unit(struct managed *managed, const struct provider_unit *seen)
@@ -120,7 +120,7 @@ static void note_trouble(struct managed *managed, const char *trouble)
 {
     char text[sizeof(managed->trouble)];
 
-    snprintf(text, sizeof(text), "%s", trouble ? trouble : "");
+    say_into(text, sizeof(text), "%s", trouble ? trouble : "");
     if (*text && strcmp(text, managed->trouble) != 0)
         say_line("units of %s: %s", managed->name, text);
     memcpy(managed->trouble, text, sizeof(text));
@@ -233,7 +233,7 @@ static void on_done(void *owner, const struct provider_result *result)
         scaler_kick(managed->deploys->scaler, 0);
         return;
     }
-    snprintf(unit->why, sizeof(unit->why), "%s", result->reason ? result->reason : "it failed");
+    say_into(unit->why, sizeof(unit->why), "%s", result->reason ? result->reason : "it failed");
     unit->failures++;
     unit->next_ms = now() + (result->retry_ms ? result->retry_ms : BACKOFF_MS);
     if (result->fault != PROVIDER_TRANSIENT)
