@@ -12,6 +12,24 @@
 
 enum { AGAIN_MS = 2000 };
 
+/* It may be begun once what is in its way is over. */
+static bool may_be_soon(const struct deploys_problem *problem)
+{
+    return (problem->status == 409 || problem->status == 503) &&
+           strcmp(problem->reason, "release_in_file") != 0;
+}
+
+/* Said whenever it is another. */
+static void note(struct staging_wait *staged, const char *detail)
+{
+    char why[sizeof(staged->why)];
+
+    say_into(why, sizeof(why), "on staging: %s", detail);
+    if (!staged->progress && strcmp(why, staged->why) != 0)
+        deploy_log(CONTAINER_OF(staged, struct deploy, staged), "waits: %s", why);
+    memcpy(staged->why, why, sizeof(why));
+}
+
 static void on_begun(struct deploys_waiter *waiter, json_t *begun,
                      const struct deploys_problem *problem)
 {
@@ -24,9 +42,9 @@ static void on_begun(struct deploys_waiter *waiter, json_t *begun,
         return;
     if (!strcmp(problem->reason, "release_serves"))
         staged->progress = DEPLOY_GOOD;
-    else if (problem->status != 409 && problem->status != 503) // else it may be soon
+    else if (!may_be_soon(problem))
         staged->progress = DEPLOY_BAD;
-    say_into(staged->why, sizeof(staged->why), "on staging: %s", problem->detail);
+    note(staged, problem->detail);
 }
 
 static void begin(struct deploy *deploy, const char *key)

@@ -201,8 +201,8 @@ static void on_told(void *owner, const struct outbound_reply *reply)
     if (reply->status != 200 || traffic->version != edges_version(traffic->edges))
         return;
     counters = json_loadb(reply->body.p, reply->body.len, 0, NULL);
-    if (counters && traffic_take(teller->traffic, edges_name(traffic->edges, teller->index),
-                                 counters, now_ms))
+    if (counters &&
+        traffic_take(teller->traffic, edges_name(traffic->edges, teller->index), counters, now_ms))
         teller->next_ms = now_ms;
     json_decref(counters);
 }

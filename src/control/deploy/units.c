@@ -226,8 +226,8 @@ static int64_t pause_after(uint32_t failures)
     return pause_ms;
 }
 
-/* `next_ms`: when the same may be asked again; after a failure that is in `pause_ms`, if the platform
- * does not say. */
+/* `next_ms`: when the same may be asked again; after a failure that is in `pause_ms`, if the
+ * platform does not say. */
 static void take_end(struct unit *unit, const struct provider_result *result, int64_t *next_ms,
                      int64_t pause_ms)
 {
