@@ -197,6 +197,52 @@ char *text_json(char *out, struct str s)
     return out + s.len;
 }
 
+/* The beginning of a character that goes on beyond the end. The bytes that may follow are within
+ * the two that are tried, whatever came before. */
+static bool is_cut(struct str s)
+{
+    static const char fills[] = {'\x80', '\xbf'};
+    char whole[4];
+
+    for (size_t i = 0; s.len < sizeof(whole) && i < sizeof(fills); i++) {
+        memset(whole, fills[i], sizeof(whole));
+        memcpy(whole, s.p, s.len);
+        if (text_utf8((struct str){whole, sizeof(whole)}) > s.len)
+            return true;
+    }
+    return false;
+}
+
+static bool is_odd_control(char c)
+{
+    return ((unsigned char)c < 0x20 && c != '\t' && c != '\n') || c == 0x7f;
+}
+
+size_t text_clean(char *out, size_t size, struct str s)
+{
+    size_t len = 0;
+
+    while (s.len) {
+        size_t used = text_utf8(s);
+        struct str part = {s.p, used};
+
+        if (!used && is_cut(s))
+            break;
+        if (!used)
+            part = STR("\xef\xbf\xbd");
+        else if (is_odd_control(*s.p))
+            part = STR("?");
+        if (part.len >= size - len)
+            break;
+        text_put(out + len, part);
+        len += part.len;
+        s.p += used ? used : 1;
+        s.len -= used ? used : 1;
+    }
+    out[len] = '\0';
+    return len;
+}
+
 bool text_is_token(struct str s)
 {
     static const char more[] = "!#$%&'*+-.^_`|~";

@@ -46,6 +46,12 @@ char *text_json(char *out, struct str s);
  * none. */
 size_t text_utf8(struct str s);
 
+/* What others wrote, as text of less than `size` bytes (not 0), ended by NUL: a byte that is not
+ * part of well-formed UTF-8 becomes U+FFFD, and a control character but tab and newline '?'. No
+ * character is cut: what of one stands at the end of `s` is left out, and so is what there is no
+ * room for. Gives the length. */
+size_t text_clean(char *out, size_t size, struct str s);
+
 /* Whether `s` is a token (RFC 9110 5.6.2), as the names of fields and of cookies are. */
 bool text_is_token(struct str s);
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "control/control_api_impl.h"
 
 static void on_told(struct deploys_waiter *waiter, json_t *deploy,
@@ -26,6 +27,22 @@ static const char *text(struct control_call *call, struct str s)
     return copy.p ? copy.p : "";
 }
 
+/* The same key again gives the same deploy. False: it is no text that can be kept, and the call was
+ * refused. */
+static bool read_key(struct control_call *call, const char **key)
+{
+    struct str s = head_value_name(&call->rest.head, STR("idempotency-key"));
+
+    for (size_t i = 0; i < s.len; i++)
+        if (s.p[i] < ' ' || s.p[i] > '~') {
+            rest_problem(&call->rest, 400, "idempotency_key_invalid",
+                         "An Idempotency-Key has printable ASCII alone.");
+            return false;
+        }
+    *key = s.p ? text(call, s) : "";
+    return true;
+}
+
 /* False: nothing is known yet, and the call was refused. */
 static bool is_ready(struct control_call *call)
 {
@@ -38,22 +55,20 @@ static bool is_ready(struct control_call *call)
 
 void control_api_deploy_begin(struct control_call *call)
 {
-    struct str key = head_value_name(&call->rest.head, STR("idempotency-key"));
     json_t *body = json_loadb(call->rest.body.p ? call->rest.body.p : "", call->rest.body.len,
                               JSON_REJECT_DUPLICATES, NULL);
     struct str dry_run = rest_query(&call->rest, "dry_run", 0);
     bool is_dry = str_same(dry_run, STR("true"));
     struct deploys_request request = {.body = body,
                                       .is_dry = is_dry,
-                                      .actor = text(call, call->actor),
-                                      .key = key.p ? text(call, key) : ""};
+                                      .actor = text(call, call->actor)};
 
     call->is_dry = is_dry;
     if (dry_run.p && !is_dry && !str_same(dry_run, STR("false"))) {
         rest_problem(&call->rest, 400, "query_invalid", "dry_run is true or false");
     } else if (!json_is_object(body)) {
         rest_problem(&call->rest, 400, "deploy_invalid", "The body is a JSON object.");
-    } else {
+    } else if (read_key(call, &request.key)) {
         call->job.deploy = (struct deploys_waiter){.done = on_told};
         deploys_begin(call->api->options.deploys, &request, &call->job.deploy);
     }
@@ -84,7 +99,10 @@ void control_api_deploy(struct control_call *call)
 
 static void say(struct control_call *call, const char *id, enum deploy_word word)
 {
-    struct deploys_word said = {.id = id, .word = word, .actor = text(call, call->actor)};
+    char actor[DEPLOY_ACTOR_MAX];
+    struct deploys_word said = {.id = id, .word = word, .actor = actor};
+
+    text_clean(actor, sizeof(actor), call->actor); // it is copied, and not cut within a character
 
     if (!is_ready(call))
         return;
@@ -114,7 +132,6 @@ void control_api_deploy_retry(struct control_call *call)
 
 void control_api_rollback(struct control_call *call)
 {
-    struct str key = head_value_name(&call->rest.head, STR("idempotency-key"));
     json_t *body = call->rest.body.len ? json_loadb(call->rest.body.p, call->rest.body.len, 0, NULL)
                                        : json_object();
     const json_t *release = json_object_get(body, "release");
@@ -122,13 +139,12 @@ void control_api_rollback(struct control_call *call)
         .service = text(call, call->rest.parts[0]),
         .release = json_string_value(release),
         .actor = text(call, call->actor),
-        .key = key.p ? text(call, key) : "",
     };
 
     if (!json_is_object(body) || (release && !to.release)) {
         rest_problem(&call->rest, 400, "deploy_invalid",
                      "The body is empty, or a JSON object with \"release\" as text.");
-    } else if (is_ready(call)) {
+    } else if (is_ready(call) && read_key(call, &to.key)) {
         call->job.deploy = (struct deploys_waiter){.done = on_told};
         deploys_return(call->api->options.deploys, &to, &call->job.deploy);
     }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "control/edges_impl.h"
+#include "control/say.h"
 
 enum {
     POLL_MS = 2000,
@@ -37,11 +38,11 @@ void edge_note_error(struct edge *edge, const struct outbound_reply *reply)
     const char *detail = json_string_value(json_object_get(body, "detail"));
 
     if (reply->status)
-        snprintf(edge->error, sizeof(edge->error), "%ld %s", reply->status, detail ? detail : "");
+        say_into(edge->error, sizeof(edge->error), "%ld %s", reply->status, detail ? detail : "");
     else if (edge->socket)
-        snprintf(edge->error, sizeof(edge->error), "nothing answers at %s", edge->socket);
+        say_into(edge->error, sizeof(edge->error), "nothing answers at %s", edge->socket);
     else
-        snprintf(edge->error, sizeof(edge->error), "%s", reply->error);
+        say_into(edge->error, sizeof(edge->error), "%s", reply->error);
     json_decref(body);
     tell_change(edge);
 }

@@ -47,7 +47,7 @@ static void fail_reading(struct edges_config *config, const char *path, const ch
 {
     char text[sizeof(config->unread)];
 
-    snprintf(text, sizeof(text), "cannot give %s to the edges: %s", path, why);
+    say_into(text, sizeof(text), "cannot give %s to the edges: %s", path, why);
     if (strcmp(text, config->unread) != 0)
         say_line("%s", text);
     memcpy(config->unread, text, sizeof(text));
@@ -111,7 +111,7 @@ static void refuse(const struct edge *edge, const char *at, const char *detail)
     struct edges_config *config = &edge->edges->config;
 
     config->is_refused = true;
-    snprintf(config->why, sizeof(config->why), "edge %s %s%s%s%s", edge->name,
+    say_into(config->why, sizeof(config->why), "edge %s %s%s%s%s", edge->name,
              at ? "refuses it: " : "", at ? at : "", at ? ": " : "", detail);
     say_line("the configuration of the edges stays as it is: %s", config->why);
 }
@@ -131,12 +131,14 @@ static void on_read(void *owner, const struct outbound_reply *reply)
     edge_succeed(edge);
     if (!text)
         return;
-    if (is_same)
-        edge->withholds = false;
-    else if (edge->was_tried)
+    if (is_same) {
+        set(edge, EDGE_CONFIG_FOUND);
+        return;
+    }
+    if (edge->was_tried)
         refuse(edge, NULL, "could not be reached any more, and has taken the old one back");
     edge->was_tried = false;
-    set(edge, is_same ? EDGE_CONFIG_SAME : EDGE_CONFIG_OTHER);
+    set(edge, EDGE_CONFIG_OTHER);
 }
 
 /* What was asked was of a file that is another by now. */
@@ -181,17 +183,21 @@ static void on_confirmed(void *owner, const struct outbound_reply *reply)
 {
     struct edge *edge = owner;
 
+    bool is_no_trial = reply->status == 404 || reply->status == 409;
+    bool is_kept = edge->config == EDGE_CONFIG_FOUND && is_no_trial; // it was so for good already
+
     edge->call = NULL;
     if (begin_anew(edge))
         return;
-    if (reply->status != 200) {
+    if (reply->status != 200 && !is_kept) {
         put_off(edge, reply); // it takes the old one back, or has done so
         return;
     }
     edge_succeed(edge);
     edge->was_tried = edge->withholds = false;
     set(edge, EDGE_CONFIG_SAME);
-    say_line("edge %s runs by the configuration that was given to it", edge->name);
+    if (!is_kept)
+        say_line("edge %s runs by the configuration that was given to it", edge->name);
 }
 
 /* --- which is next */
@@ -224,7 +230,7 @@ bool edges_config_next(struct edge *edge, int64_t now_ms)
         return false;
     if (edge->config == EDGE_CONFIG_UNKNOWN)
         ask = (struct edges_ask){"GET", "/api/v1/config", NULL, CALL_MS, on_read, edge};
-    else if (edge->config == EDGE_CONFIG_TRIED)
+    else if (edge->config == EDGE_CONFIG_TRIED || edge->config == EDGE_CONFIG_FOUND)
         ask =
             (struct edges_ask){"POST", "/api/v1/config/confirm", NULL, CALL_MS, on_confirmed, edge};
     else if (config->is_refused || must_wait(edge))
@@ -241,7 +247,9 @@ const char *edges_config_word(const struct edge *edge)
         return "current";
     if (edge->config == EDGE_CONFIG_OTHER && edge->edges->config.is_refused)
         return "refused";
-    return edge->config == EDGE_CONFIG_UNKNOWN ? "unknown" : "behind";
+    if (edge->config == EDGE_CONFIG_UNKNOWN || edge->config == EDGE_CONFIG_FOUND)
+        return "unknown";
+    return "behind";
 }
 
 const char *edges_config_error(const struct edge *edge)

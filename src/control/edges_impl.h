@@ -15,6 +15,7 @@ enum edge_config {
     EDGE_CONFIG_UNKNOWN, /* not asked since it had another generation */
     EDGE_CONFIG_OTHER,
     EDGE_CONFIG_TRIED, /* ours, until its minute is over without our word */
+    EDGE_CONFIG_FOUND, /* ours, and maybe on such a trial: the answer to it was lost */
     EDGE_CONFIG_SAME,
 };
 

@@ -2,10 +2,10 @@
  *
  * The notice of an entry of the ledger: sentences on what happened, what serves, and what to type.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "control/notice_text.h"
+#include "control/say.h"
 
 struct words {
     const json_t *entry, *before, *after;
@@ -33,12 +33,12 @@ static void live(struct words *w)
 {
     bool has_old = *text_of(w->before, "release");
 
-    snprintf(w->text, sizeof(w->text),
+    say_into(w->text, sizeof(w->text),
              "%s: release %s is live at every edge, and serves all.%s%s%s", w->service,
              release_of(w->after), has_old ? " Release " : "", has_old ? release_of(w->before) : "",
              has_old ? " stays warm." : "");
     if (has_old)
-        snprintf(w->next, sizeof(w->next), "sluice rollback %s", w->service);
+        say_into(w->next, sizeof(w->next), "sluice rollback %s", w->service);
 }
 
 static void go_back(struct words *w)
@@ -49,12 +49,12 @@ static void go_back(struct words *w)
                       : !strcmp(action, "deploy.abort") ? "was aborted by"
                                                         : "was rolled back by";
 
-    snprintf(w->text, sizeof(w->text),
+    say_into(w->text, sizeof(w->text),
              "%s: release %s %s %s. It had %s of the requests; %s serves all of them.", w->service,
              release_of(w->before), how,
              is_failure ? text_of(w->after, "why") : text_of(w->entry, "actor"),
              *share ? share : "none", release_of(w->after));
-    snprintf(w->next, sizeof(w->next), "sluice history %s", w->service);
+    say_into(w->next, sizeof(w->next), "sluice history %s", w->service);
 }
 
 static void ask(struct words *w)
@@ -63,31 +63,31 @@ static void ask(struct words *w)
     const char *share = text_of(w->after, "share"), *old = text_of(w->before, "release");
     bool is_stuck = !strcmp(phase, "waiting for a person");
 
-    snprintf(w->text, sizeof(w->text),
+    say_into(w->text, sizeof(w->text),
              "%s: the deploy of release %s waits for a person: %s%s%s. It has %s of the requests, "
              "the rest is with %s.",
              w->service, release_of(w->after), phase, *why ? ": " : "", why, *share ? share : "0%",
              *old ? old : "nobody");
-    snprintf(w->next, sizeof(w->next), "sluice %s %s, or sluice abort %s",
+    say_into(w->next, sizeof(w->next), "sluice %s %s, or sluice abort %s",
              is_stuck ? "retry" : "approve", w->id, w->id);
 }
 
 static void restart(struct words *w)
 {
-    snprintf(w->text, sizeof(w->text),
+    say_into(w->text, sizeof(w->text),
              "%s: release %s does not answer as it should, and is restarted: %s. It is rolled back "
              "if that does not help.",
              w->service, release_of(w->after), text_of(w->after, "why"));
-    snprintf(w->next, sizeof(w->next), "sluice rollback %s", w->service);
+    say_into(w->next, sizeof(w->next), "sluice rollback %s", w->service);
 }
 
 /* --- the rest */
 
 static void budget(struct words *w)
 {
-    snprintf(w->text, sizeof(w->text), "%s%s%s", w->service, *w->service ? ": " : "",
+    say_into(w->text, sizeof(w->text), "%s%s%s", w->service, *w->service ? ": " : "",
              text_of(w->after, "text"));
-    snprintf(w->next, sizeof(w->next), "%s", text_of(w->after, "next"));
+    say_into(w->next, sizeof(w->next), "%s", text_of(w->after, "next"));
 }
 
 enum {
@@ -120,10 +120,8 @@ static bool is_action(const char *action, const char *of)
 
 static json_t *pack(const char *kind, int64_t time_ms, const struct words *w)
 {
-    // What was cut at its end may end within a character.
-    return json_pack("{s:s,s:I,s:s,s:o,s:o}", "kind", kind, "time_ms", (json_int_t)time_ms,
-                     "service", w->service, "text", json_stringn_nocheck(w->text, strlen(w->text)),
-                     "next", json_stringn_nocheck(w->next, strlen(w->next)));
+    return json_pack("{s:s,s:I,s:s,s:s,s:s}", "kind", kind, "time_ms", (json_int_t)time_ms,
+                     "service", w->service, "text", w->text, "next", w->next);
 }
 
 json_t *notice_of_entry(const json_t *entry, uint32_t *on)
@@ -149,7 +147,7 @@ json_t *notice_of_health(int64_t now_ms, const char *service, const char *text, 
 {
     struct words words = {.service = service};
 
-    snprintf(words.text, sizeof(words.text), "%s", text);
-    snprintf(words.next, sizeof(words.next), "%s", next);
+    say_into(words.text, sizeof(words.text), "%s", text);
+    say_into(words.next, sizeof(words.next), "%s", next);
     return pack("health", now_ms, &words);
 }

@@ -104,15 +104,10 @@ static char *dump(json_t *json)
     return text;
 }
 
-static json_t *string(const char *text)
-{
-    return json_stringn_nocheck(text, strlen(text));
-}
-
 char *notice_slack(const struct notice_message *message)
 {
     char *text = plain(message, "\n"), *escaped = text ? escape(text) : NULL;
-    char *body = escaped ? dump(json_pack("{s:o}", "text", string(escaped))) : NULL;
+    char *body = escaped ? dump(json_pack("{s:s}", "text", escaped)) : NULL;
 
     free(text);
     free(escaped);
@@ -130,9 +125,9 @@ char *notice_webhook(const struct notice_message *message)
     for (size_t i = first_shown(message); (notice = json_array_get(message->notices, i)); i++)
         json_array_append(shown, (json_t *)(uintptr_t)notice);
     if (text)
-        body = dump(json_pack("{s:s,s:I,s:o,s:o,s:I}", "id", message->id, "time_ms",
-                              (json_int_t)message->now_ms, "text", string(text), "notices", shown,
-                              "more", (json_int_t)more(message)));
+        body = dump(json_pack("{s:s,s:I,s:s,s:o,s:I}", "id", message->id, "time_ms",
+                              (json_int_t)message->now_ms, "text", text, "notices", shown, "more",
+                              (json_int_t)more(message)));
     else
         json_decref(shown);
     free(text);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/say.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "base/text.h"
 
 void say_line(const char *format, ...)
 {
@@ -25,4 +26,25 @@ void say_line(const char *format, ...)
             line[i] = '?';
     line[len++] = '\n';
     (void)!write(STDERR_FILENO, line, len); // nowhere else to say that stderr is closed
+}
+
+void say_into_args(char *out, size_t size, const char *format, va_list args)
+{
+    char text[2048];
+    int len = vsnprintf(text, sizeof(text), format, args);
+
+    if (len < 0)
+        len = 0;
+    if ((size_t)len >= sizeof(text))
+        len = sizeof(text) - 1;
+    text_clean(out, size, (struct str){text, (size_t)len});
+}
+
+void say_into(char *out, size_t size, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say_into_args(out, size, format, args);
+    va_end(args);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "rest/impl.h"
 
 struct phrase {
@@ -121,12 +122,13 @@ json_t *rest_problem_json(unsigned status, const char *reason, struct str detail
 void rest_problem(struct rest_call *call, unsigned status, const char *reason, const char *format,
                   ...)
 {
-    char detail[1024];
+    char text[1024], detail[1024];
     va_list args;
+    size_t len;
 
     va_start(args, format);
-    vsnprintf(detail, sizeof(detail), format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    rest_reply_problem(call, status,
-                       rest_problem_json(status, reason, (struct str){detail, strlen(detail)}));
+    len = text_clean(detail, sizeof(detail), (struct str){text, strlen(text)});
+    rest_reply_problem(call, status, rest_problem_json(status, reason, (struct str){detail, len}));
 }

@@ -263,6 +263,43 @@ def test_a_webhook(shop, status, code):
     assert [(t["hook"], t["service"], t["release"], t["old"]) for t in told] == [("smoke", "shop", "2", "stable")]
 
 
+# What is cut after so many bytes is cut within a character; bytes that are none; and a screen's controls.
+ODD_WORDS = ("x" + "ж" * 300).encode(), ("ж" * 300).encode(), b"caf\xe9 \xff\xfe", b"\x1b[31mred\x1b[0m", b"a\0b", \
+            ("ж" * 3000 + "end").encode(), ("€" * 3000 + "end").encode()
+
+
+@pytest.mark.parametrize("kind", ["run", "url"])
+def test_a_hook_may_say_anything(shop, kind):
+    said = [b"\n".join(ODD_WORDS[:-2]), *ODD_WORDS[-2:]]
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(said[int(self.path[1:])])
+
+        def log_message(self, *words):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    hooks = [f"printf '{''.join(f'{chr(92)}{byte:03o}' for byte in text)}'" for text in said]
+    urls = [{"url": f"http://127.0.0.1:{server.server_port}/{number}"} for number in range(len(said))]
+    s = shop({"hooks": {"pre": hooks if kind == "run" else urls}})
+    done = s.deploy("2")
+    server.shutdown()
+    server.server_close()
+    assert done.code == 0, done
+    lines = [line["text"] for line in s.show("d1")["log"]]
+    assert "  | x" + "ж" * 199 in lines and "  | " + "ж" * 200 in lines, lines
+    assert "  | caf\ufffd \ufffd\ufffd" in lines and "  | ?[31mred?[0m" in lines and "  | a?b" in lines, lines
+    assert "  | €" + "€" * 132 in lines and not any("\ufffdж" in line or "\ufffd€" in line for line in lines), lines
+    s.kill_control()
+    until(s.has_control, "control answers", 30 * SLOW)
+    assert [line["text"] for line in s.show("d1")["log"]][:len(lines)] == lines
+
+
 # -- words
 
 
@@ -384,6 +421,18 @@ def test_no_way_back_behind_a_breaking_migration(shop):
 
 
 # -- what is refused before anything is done
+
+
+@pytest.mark.parametrize("key", ["clé", "ключ", "a\tb"])
+def test_a_key_that_cannot_be_kept(shop, key):
+    s = shop()
+    fields = [("Idempotency-Key", key.encode().decode("latin-1"))]
+    for path, body in (("deploys", {"service": "shop", "release": "2", "targets": ["127.0.0.1:1"]}),
+                       ("services/shop/rollback", {})):
+        reply = s.gw.admin("POST", f"/api/v1/{path}", body, headers=fields)
+        assert (reply.status, reply.json()["reason"]) == (400, "idempotency_key_invalid")
+    assert s.gw.admin("GET", "/api/v1/deploys").json()["deploys"] == []
+    assert s.deploy("2").code == 0
 
 
 def refused(s, **body):

@@ -13,7 +13,7 @@ from test_74_deploy import CALM, HEALTH, QUICK, WAIT, Load
 
 
 class Shop:
-    def __init__(self, gateway, deploy, instances=2, more=(), **service):
+    def __init__(self, gateway, deploy, instances=2, more=None, **service):
         self.gw = gateway(run=False)
         app = self.gw.home / "app.py"
         app.write_text(APP)
@@ -21,7 +21,7 @@ class Shop:
         if os.geteuid() == 0:
             process["user"] = "root"
         usual = {"provider": {"process": process}, "health": HEALTH, "assign": {"by": "cookie"}}
-        services = {name: {**usual, "deploy": {**QUICK, "healthy": "20s"}} for name in more}
+        services = {name: {**usual, "deploy": {**QUICK, "healthy": "20s"}, **keys} for name, keys in (more or {}).items()}
         services["shop"] = {**usual, "deploy": {**QUICK, "healthy": "20s", **deploy}, **service}
         self.gw.change(services=services, routes=[{"paths": ["/*"], "service": "shop"}],
                        admin={"bind": f"127.0.0.1:{self.gw.admin_port}"})
@@ -86,7 +86,8 @@ def test_releases_follow_each_other(shop):
 
 
 @pytest.mark.parametrize("release, why", [
-    ("crash", "it exited with 1: no configuration, giving up"), ("never", "did not become healthy in time")])
+    ("crash", "it exited with 1: no configuration, giving up"), ("never", "did not become healthy in time"),
+    ("dies", "it exited with 1: \ufffd x" + "ж" * 37)])
 def test_one_that_does_not_come_up(shop, release, why):
     s = shop({"healthy": "2s"} if release == "never" else {})
     assert s.deploy("v1").code == 0
@@ -266,7 +267,7 @@ def test_one_that_does_not_end_is_not_waited_for_for_ever(shop):
 
 
 def test_a_release_goes_to_staging_first(shop):
-    s = shop({"staging": "stage", "hooks": {"regression": ["test $SLUICE_RELEASE != odd"]}}, instances=1, more=["stage"])
+    s = shop({"staging": "stage", "hooks": {"regression": ["test $SLUICE_RELEASE != odd"]}}, instances=1, more={"stage": {}})
     done = s.deploy("v1")
     assert done.code == 0, done
     assert s.stable("stage") == s.stable("shop") == "v1"
@@ -276,6 +277,30 @@ def test_a_release_goes_to_staging_first(shop):
     assert done.code == 1 and "hook regression failed" in done.err, done
     assert (s.stable("stage"), s.stable("shop")) == ("odd", "v1")  # it is well there, as far as it is known
     s.serves("v1")
+
+
+def test_a_release_that_staging_has_in_its_file_is_not_waited_for(shop, origins):
+    releases = {name: {"targets": [origins().address]} for name in ("stable", "v1")}
+    s = shop({"staging": "stage"}, instances=1, more={"stage": {"releases": releases}})
+    done = s.deploy("v1")
+    assert done.code == 1 and "on staging: Release v1 is one of the configuration's" in done.err, done
+    assert s.deploy("v2").code == 0
+
+
+def test_it_is_said_what_staging_waits_for(shop):
+    gate = {**QUICK, "healthy": "20s", "hooks": {"pre": ["until test -e gate; do sleep 0.05; done"]}}
+    s = shop({"staging": "stage"}, instances=1, more={"stage": {"deploy": gate}})
+    assert s.gw.cli("deploy", "stage", "--release", "v0", "--detach").code == 0
+    ident = s.deploy("v1", "--detach").out.strip()
+
+    def said():
+        return [line["text"] for line in s.show(ident)["log"] if "waits: on staging: Deploy d1 of release v0 is under way" in line["text"]]
+
+    until(said, "it is said", WAIT, lambda: str(s.show(ident)))
+    (s.gw.home / "gate").touch()
+    done = s.gw.cli("deploy", "--follow", ident, timeout=WAIT)
+    assert done.code == 0 and len(set(said())) == len(said()), done
+    assert s.stable("stage") == s.stable("shop") == "v1"
 
 
 @pytest.mark.parametrize("words, why", [

@@ -200,6 +200,16 @@ def test_faults_on_the_way_leave_no_orphan(shop, kind):
     assert sum(len(service.deployments) for service in s.fake.services.values()) == 2
 
 
+def test_a_stop_that_is_refused_is_tried_later_each_time(shop):
+    s = shop({"keep": "300ms"})
+    assert s.deploy("v1").code == 0
+    s.fake.fail("remove", "not authorized", 3)
+    assert s.deploy("v2").code == 0
+    s.runs("v2")
+    first, second, third, fourth = [at for operation, at in s.fake.asked if operation == "remove"]
+    assert second - first >= 1 and third - second >= 2 and fourth - third >= 4, s.fake.asked
+
+
 def test_a_token_that_is_revoked_half_way(shop):
     s = shop({"start": "4s"})
     assert s.deploy("v1").code == 0

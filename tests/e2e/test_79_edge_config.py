@@ -158,6 +158,20 @@ def test_a_file_that_takes_the_way_to_an_edge_is_taken_back(fleet):
     assert fleet.files() == ["first"] * 3
 
 
+def test_a_trial_whose_answer_was_lost_is_confirmed(fleet):
+    """By the control that finds it there: else the edge would take the old one back while the next has the new one."""
+    fleet.await_words("current", "current", "current")
+    fleet.control.close()
+    fleet.write("second")
+    with open(fleet.file, encoding="utf-8") as file:
+        assert fleet.edges[0].admin("PUT", "/api/v1/config?confirm=10m", file.read()).status == 200
+    fleet.control.start()
+    fleet.await_files("second")
+    fleet.await_words("current", "current", "current")
+    for edge in fleet.edges:
+        assert edge.admin("POST", "/api/v1/config/confirm").status == 409  # nothing waits for it
+
+
 def test_a_token_that_may_not(fleet):
     fleet.await_words("current", "current", "current")
     for edge in fleet.edges:

@@ -105,6 +105,32 @@ static void test_an_entry_that_lacks_all(void **state)
     }
 }
 
+/* A long reason is cut, but never within a character: it can be sent and kept. */
+static void test_a_long_reason(void **state)
+{
+    char why[NOTICE_TEXT + 1];
+
+    (void)state;
+    memset(why, '\0', sizeof(why));
+    for (size_t i = 0; i + 2 < sizeof(why); i += 2)
+        memcpy(why + i, "\xd0\xb6", 2);
+    for (size_t shift = 0; shift < 2; shift++) {
+        json_t *entry = json_pack("{s:s,s:s,s:{s:s}}", "action", "budget.x", "service",
+                                  shift ? "ab" : "a", "after", "text", why);
+        uint32_t on = 0;
+        json_t *notice = notice_of_entry(entry, &on);
+        char *text = json_dumps(notice, JSON_COMPACT);
+        json_t *again = text ? json_loads(text, 0, NULL) : NULL;
+
+        assert_non_null(again);
+        assert_true(json_equal(notice, again));
+        json_decref(again);
+        free(text);
+        json_decref(notice);
+        json_decref(entry);
+    }
+}
+
 /* --- health */
 
 static json_t *status(const char *first, const char *second)
@@ -274,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entries),
         cmocka_unit_test(test_an_entry_that_lacks_all),
+        cmocka_unit_test(test_a_long_reason),
         cmocka_unit_test(test_a_service_of_which_nothing_is_up),
         cmocka_unit_test(test_a_silent_edge),
         cmocka_unit_test(test_what_an_edge_says_wrongly_does_no_harm),

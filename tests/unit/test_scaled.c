@@ -200,6 +200,36 @@ static void test_the_store(void **state)
     json_decref(record);
 }
 
+/* Why it cannot be woken is an app's own words, of any length: it is kept and told all the same. */
+static void test_words_of_an_app(void **state)
+{
+    struct world world;
+    struct scaled again;
+    char words[250];
+    json_t *record, *word;
+
+    (void)state;
+    for (size_t shift = 0; shift < 2; shift++) { // one of them is cut within a character
+        memset(words, 'x', sizeof(words));
+        for (size_t i = shift; i + 2 < sizeof(words); i += 2)
+            memcpy(words + i, "\xd0\xb6", 2);
+        words[sizeof(words) - 1] = '\0';
+        begin(&world, 0);
+        scaled_sleep(&world.scaled, world.now_ms);
+        live(&world, (struct life_seen){.is_asked = true});
+        live(&world, (struct life_seen){.failures = LIFE_FAILURES, .failure = words});
+        assert_int_equal(world.scaled.life.mode, LIFE_BROKEN);
+        record = scaled_record(&world.scaled);
+        word = scaled_word(&world.scaled, world.now_ms);
+        assert_non_null(record);
+        assert_non_null(word);
+        assert_true(scaled_of_record(&again, record));
+        assert_string_equal(again.life.why, world.scaled.life.why);
+        json_decref(word);
+        json_decref(record);
+    }
+}
+
 static void test_a_store_that_tells_nonsense(void **state)
 {
     static const char *const wrong[] = {
@@ -240,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_who_waited_before),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_the_store),
+        cmocka_unit_test(test_words_of_an_app),
         cmocka_unit_test(test_a_store_that_tells_nonsense),
     };
 

@@ -107,6 +107,71 @@ static void test_utf8_is_exact(void **state)
     assert_int_equal(text_utf8(STR_NONE), 0);
 }
 
+static void test_what_others_wrote(void **state)
+{
+    static const struct {
+        struct str in;
+        size_t size;
+        const char *out;
+    } samples[] = {
+        {STR(""), 8, ""},
+        {STR_NONE, 8, ""},
+        {STR("abc"), 4, "abc"},
+        {STR("abc"), 3, "ab"},
+        {STR("abc"), 1, ""},
+        {STR("a\tb\nc"), 9, "a\tb\nc"},
+        {STR("\x1b[1m\r\x7f\0z"), 16, "?[1m???z"},
+        {STR("\xd0\xb6\xd0\xb6"), 5, "\xd0\xb6\xd0\xb6"},
+        {STR("\xd0\xb6\xd0\xb6"), 4, "\xd0\xb6"},
+        {STR("\xd0\xb6\xd0"), 16, "\xd0\xb6"},
+        {STR("\xe2\x82"), 16, ""},
+        {STR("\xf0\x9f\x98"), 16, ""},
+        {STR("\xed\x9f"), 16, ""},
+        {STR("\xed\xa0"), 16, "\xef\xbf\xbd\xef\xbf\xbd"},
+        {STR("\xb6\xd0\xb6"), 16, "\xef\xbf\xbd\xd0\xb6"},
+        {STR("\xd0 \xd0."), 16, "\xef\xbf\xbd \xef\xbf\xbd."},
+        {STR("\xff\xfe"), 16, "\xef\xbf\xbd\xef\xbf\xbd"},
+        {STR("\xff\xfe"), 6, "\xef\xbf\xbd"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
+        char out[32];
+
+        memset(out, '#', sizeof(out));
+        assert_int_equal(text_clean(out, samples[i].size, samples[i].in), strlen(samples[i].out));
+        assert_string_equal(out, samples[i].out);
+        assert_int_equal(out[samples[i].size], '#');
+    }
+}
+
+static void check_any(struct str in, size_t size)
+{
+    char out[16], again[16];
+    struct str left = {out, text_clean(out, size, in)};
+
+    assert_int_equal(text_clean(again, sizeof(again), left), left.len);
+    assert_memory_equal(out, again, left.len + 1);
+    while (left.len) {
+        size_t used = text_utf8(left);
+
+        assert_true(used);
+        left = (struct str){left.p + used, left.len - used};
+    }
+}
+
+/* Whatever comes, what goes out is well-formed, and the same when it comes again. */
+static void test_any_bytes_become_text(void **state)
+{
+    (void)state;
+    for (unsigned bytes = 0; bytes < 256 * 256; bytes++) {
+        const char in[] = {'x', (char)(bytes >> 8), (char)bytes, (char)0xbf};
+
+        for (size_t size = 1; size <= 16; size++)
+            check_any((struct str){in, sizeof(in)}, size);
+    }
+}
+
 static void test_tokens(void **state)
 {
     (void)state;
@@ -129,6 +194,8 @@ int main(void)
         cmocka_unit_test(test_json_replaces_what_is_not_utf8),
         cmocka_unit_test(test_json_finds_each_special_byte),
         cmocka_unit_test(test_utf8_is_exact),
+        cmocka_unit_test(test_what_others_wrote),
+        cmocka_unit_test(test_any_bytes_become_text),
         cmocka_unit_test(test_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

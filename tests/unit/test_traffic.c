@@ -115,6 +115,17 @@ static void test_what_does_not_count(void **state)
     traffic_free(&traffic);
 }
 
+/* An edge that is not in the list any more. */
+static void test_nobody_told_it(void **state)
+{
+    struct traffic *traffic = traffic_new(NULL);
+
+    (void)state;
+    assert_false(tell(traffic, NULL, TOLD(1, 1, SHOP("1", 100, 0)), MINUTE));
+    assert_true(traffic_of(traffic, "shop", 2 * MINUTE).over_s == 0);
+    traffic_free(&traffic);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +133,7 @@ int main(void)
         cmocka_unit_test(test_it_is_forgotten),
         cmocka_unit_test(test_another_process),
         cmocka_unit_test(test_what_does_not_count),
+        cmocka_unit_test(test_nobody_told_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

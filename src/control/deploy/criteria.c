@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "control/deploy/impl.h"
+#include "control/say.h"
 
 enum { ANSWER_MAX = 64 * 1024 };
 
@@ -284,7 +285,7 @@ static bool is_bad(const struct criterion *check)
 
 static void say(struct deploy *deploy, const json_t *conf, const char *text, const char *why)
 {
-    snprintf(deploy->criteria.why, sizeof(deploy->criteria.why), "check %s%s%s%s",
+    say_into(deploy->criteria.why, sizeof(deploy->criteria.why), "check %s%s%s%s",
              json_string_value(json_object_get(conf, "name")), text, *text && *why ? ": " : "",
              why);
 }

@@ -8,12 +8,13 @@
 #include <string.h>
 
 #include "control/deploy/criteria.h"
+#include "control/say.h"
 
 static struct check_answer say(enum check_outcome outcome, const char *why)
 {
     struct check_answer answer = {.outcome = outcome};
 
-    snprintf(answer.why, sizeof(answer.why), "%s", why);
+    say_into(answer.why, sizeof(answer.why), "%s", why);
     return answer;
 }
 
@@ -85,7 +86,7 @@ struct check_answer criteria_answer_query(const json_t *check, long status, cons
             return judge(check, number_of(result));
         return say(CHECK_UNKNOWN, "the query gives neither a number nor one of each series");
     }
-    snprintf(answer.why, sizeof(answer.why), "Prometheus answered %ld%s%s", status,
+    say_into(answer.why, sizeof(answer.why), "Prometheus answered %ld%s%s", status,
              error ? ": " : "", error ? error : "");
     return answer;
 }

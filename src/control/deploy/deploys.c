@@ -24,13 +24,13 @@ void deploy_log(struct deploy *deploy, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    say_into_args(text, sizeof(text), format, args);
     va_end(args);
     if (json_array_size(deploy->log) == DEPLOY_LOG_MAX)
         json_array_remove(deploy->log, 0);
     json_array_append_new(deploy->log,
                           json_pack("{s:I,s:o}", "time_ms", (json_int_t)clock_wall_ms(), "text",
-                                    json_stringn_nocheck(text, strlen(text))));
+                                    json_string(text)));
     say_line("deploy %s of %s: %s", deploy->id, deploy->service, text);
 }
 
@@ -83,6 +83,25 @@ static struct deploy *take_oldest(struct deploys *deploys)
 }
 
 static void on_saved(struct store_job *job, enum status status);
+static void forget(struct deploy *deploy);
+
+/* What is to be written cannot be made. One that has not begun is given up. */
+static void fail_saving(struct deploy *deploy)
+{
+    static const struct deploys_problem problem = {503, "memory_limit",
+                                                   "What is known of it cannot be written down."};
+
+    if (!deploy->is_unwritten) // said once, for as long as it lasts
+        say_line("deploy %s of %s cannot be written to the store: out of memory, or a text in it "
+                 "is no UTF-8",
+                 deploy->id, deploy->service);
+    deploy->is_unwritten = true;
+    deploy->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;
+    if (deploy->is_known)
+        return;
+    tell_waiters(deploy, &problem);
+    forget(deploy);
+}
 
 static void save(struct deploy *deploy)
 {
@@ -104,9 +123,10 @@ static void save(struct deploy *deploy)
     deploy_free(&gone);
     if (!is_good) {
         store_put_free(&deploy->put);
-        deploy->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;
+        fail_saving(deploy);
         return;
     }
+    deploy->is_unwritten = false;
     notes_give(deploy, &deploy->put);
     deploy->is_saving = true;
     deploy->is_unsaved = false;

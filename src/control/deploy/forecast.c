@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "control/deploy/impl.h"
+#include "control/say.h"
 #include "control/verdict_plan.h"
 
 enum { LINE_LEN = VERDICT_ADVICE_LEN + 64, ENOUGH_S = 5 };
@@ -19,9 +20,9 @@ static void add_line(json_t *lines, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    say_into_args(text, sizeof(text), format, args);
     va_end(args);
-    json_array_append_new(lines, json_stringn_nocheck(text, strlen(text)));
+    json_array_append_new(lines, json_string(text));
 }
 
 /* --- the forecast */

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control/say.h"
+
 extern char **environ;
 
 struct hook {
@@ -202,7 +204,7 @@ static void on_reply(void *owner, const struct outbound_reply *reply)
     hook->call = NULL;
     keep(hook, reply->body.p ? reply->body.p : "", reply->body.len);
     if (!reply->status)
-        snprintf(hook->why, sizeof(hook->why), "%s", reply->error);
+        say_into(hook->why, sizeof(hook->why), "%s", reply->error);
     else if (reply->status / 100 != 2)
         snprintf(hook->why, sizeof(hook->why), "it answered %ld", reply->status);
     finish(hook, *hook->why ? hook->why : NULL);

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "control/deploy/impl.h"
+#include "control/say.h"
 
-enum { WORDS = 5, SHOWN = 400 };
+enum { WORDS = 5, LAST = 2000, SHOWN = 400 };
 
 static const char *const kinds[DEPLOY_HOOKS] = {"regression", "pre", "migrate", "smoke", "post"};
 
@@ -18,19 +20,28 @@ static const json_t *list_of(const struct deploy *deploy, int kind)
     return json_array_get(deploy->hooks, (size_t)kind);
 }
 
+/* Within a character of UTF-8, not its first byte. */
+static bool is_within(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
 /* The last lines of what it printed, for whoever waits. */
 static void log_output(struct deploy *deploy, struct str output)
 {
     const char *at = output.p, *end = output.p + output.len;
+    char line[SHOWN + 1];
 
-    if (output.len > 2000)
-        at = end - 2000;
+    if (output.len > LAST)
+        at = end - LAST;
+    for (int i = 0; i < 3 && at < end && is_within(*at) && output.len > LAST; i++)
+        at++;
     while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         size_t len = (size_t)((stop ? stop : end) - at);
 
-        if (len)
-            deploy_log(deploy, "  | %.*s", (int)(len < SHOWN ? len : SHOWN), at);
+        if (text_clean(line, sizeof(line), (struct str){at, len}))
+            deploy_log(deploy, "  | %s", line);
         at += len + 1;
     }
 }
@@ -48,7 +59,7 @@ static void on_done(void *owner, const char *why, struct str output)
         return;
     }
     deploy->hook_progress = DEPLOY_BAD;
-    snprintf(deploy->hook_why, sizeof(deploy->hook_why), "hook %s failed: %s",
+    say_into(deploy->hook_why, sizeof(deploy->hook_why), "hook %s failed: %s",
              kinds[deploy->hook_kind], why);
 }
 

@@ -30,7 +30,7 @@ struct staging_wait {
     bool is_asked;    /* the waiter is to be told */
     int64_t retry_ms; /* monotonic; not asked again before */
     enum deploy_progress progress;
-    char why[400];
+    char why[DEPLOY_WHY_MAX];
 };
 
 struct deploy {
@@ -65,13 +65,14 @@ struct deploy {
     struct deploys_waiter *waiters;
     struct store_put put;
     bool is_saving, is_unsaved, is_known; /* known: it was in the store once */
+    bool is_unwritten;                    /* it could not be put into words for the store */
     int64_t retry_ms;
     struct hook *hook;
     int hook_kind;     /* that runs or has run; -1: none */
     bool is_hook_ours; /* begun by this process */
     uint32_t hook_at;  /* in its list */
     enum deploy_progress hook_progress;
-    char hook_why[HOOK_WHY_MAX + 64];
+    char hook_why[DEPLOY_WHY_MAX];
     char health_why[200];
 };
 

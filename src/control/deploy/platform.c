@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "control/deploy/impl.h"
+#include "control/say.h"
 
 /* A question that is under way; what was asked for is its own. */
 struct planning {
@@ -53,7 +54,7 @@ static struct deploys_problem refusal(const struct provider_result *result)
 
     if (result->fault == PROVIDER_UNAUTHORIZED)
         problem.reason = "provider_unauthorized";
-    snprintf(problem.detail, sizeof(problem.detail), "Nothing was begun: %s.",
+    say_into(problem.detail, sizeof(problem.detail), "Nothing was begun: %s.",
              result->reason ? result->reason : "the platform did not say why");
     return problem;
 }

@@ -8,8 +8,27 @@
 
 #include "base/clock.h"
 #include "control/deploy/impl.h"
+#include "control/say.h"
 
 enum { AGAIN_MS = 2000 };
+
+/* It may be begun once what is in its way is over. */
+static bool may_be_soon(const struct deploys_problem *problem)
+{
+    return (problem->status == 409 || problem->status == 503) &&
+           strcmp(problem->reason, "release_in_file") != 0;
+}
+
+/* Said whenever it is another. */
+static void note(struct staging_wait *staged, const char *detail)
+{
+    char why[sizeof(staged->why)];
+
+    say_into(why, sizeof(why), "on staging: %s", detail);
+    if (!staged->progress && strcmp(why, staged->why) != 0)
+        deploy_log(CONTAINER_OF(staged, struct deploy, staged), "waits: %s", why);
+    memcpy(staged->why, why, sizeof(why));
+}
 
 static void on_begun(struct deploys_waiter *waiter, json_t *begun,
                      const struct deploys_problem *problem)
@@ -23,9 +42,9 @@ static void on_begun(struct deploys_waiter *waiter, json_t *begun,
         return;
     if (!strcmp(problem->reason, "release_serves"))
         staged->progress = DEPLOY_GOOD;
-    else if (problem->status != 409 && problem->status != 503) // else it may be soon
+    else if (!may_be_soon(problem))
         staged->progress = DEPLOY_BAD;
-    snprintf(staged->why, sizeof(staged->why), "on staging: %.300s", problem->detail);
+    note(staged, problem->detail);
 }
 
 static void begin(struct deploy *deploy, const char *key)
@@ -52,7 +71,7 @@ static void look(struct staging_wait *staged, const struct deploy *other)
 {
     if (other->state.phase == DEPLOY_UNDONE) {
         staged->progress = DEPLOY_BAD;
-        snprintf(staged->why, sizeof(staged->why), "on staging, deploy %s: %s", other->id,
+        say_into(staged->why, sizeof(staged->why), "on staging, deploy %s: %s", other->id,
                  other->state.why);
     } else if (deploy_is_told(&other->state)) {
         staged->progress = DEPLOY_GOOD;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "control/deploy/impl.h"
+#include "control/say.h"
 
 enum { ASK_TIMEOUT_MS = 5000 };
 
@@ -48,9 +49,9 @@ static void on_told(void *owner, const struct outbound_reply *reply)
 
     call->call = NULL;
     if (!reply->status)
-        snprintf(why, sizeof(why), "%s", reply->error);
+        say_into(why, sizeof(why), "%s", reply->error);
     else if (reply->status / 100 != 2)
-        snprintf(why, sizeof(why), "%ld %s", reply->status, detail ? detail : "");
+        say_into(why, sizeof(why), "%ld %s", reply->status, detail ? detail : "");
     if (*why && strcmp(why, topup->why) != 0)
         deploy_log(call->deploy, "an edge sends no requests of ours: %s", why);
     snprintf(topup->why, sizeof(topup->why), "%s", why);

@@ -162,11 +162,13 @@ static void take_all(struct traffic *traffic, json_t *seen, const json_t *releas
 
 bool traffic_take(struct traffic *traffic, const char *edge, const json_t *counters, int64_t now_ms)
 {
-    json_t *known = json_object_get(traffic->told, edge);
+    json_t *known = edge ? json_object_get(traffic->told, edge) : NULL;
     json_int_t instance = json_integer_value(json_object_get(counters, "instance"));
     bool is_other = known && json_integer_value(json_object_get(known, "instance")) != instance;
     bool is_first = !known;
 
+    if (!edge)
+        return false;
     if (is_other && number_of(known, "number")) { // it was asked for what is new since another
         json_object_del(traffic->told, edge);
         return true;
@@ -189,16 +191,18 @@ bool traffic_take(struct traffic *traffic, const char *edge, const json_t *count
 static void on_told(void *owner, const struct outbound_reply *reply)
 {
     struct teller *teller = owner;
+    const struct traffic *traffic = teller->traffic;
     int64_t now_ms = (int64_t)(clock_us() / 1000);
     json_t *counters;
 
     teller->call = NULL;
     teller->next_ms = now_ms + ASK_MS;
-    if (reply->status != 200)
+    // In a list that has changed since, another edge has its place, or none.
+    if (reply->status != 200 || traffic->version != edges_version(traffic->edges))
         return;
     counters = json_loadb(reply->body.p, reply->body.len, 0, NULL);
-    if (counters && traffic_take(teller->traffic, edges_name(teller->traffic->edges, teller->index),
-                                 counters, now_ms))
+    if (counters &&
+        traffic_take(teller->traffic, edges_name(traffic->edges, teller->index), counters, now_ms))
         teller->next_ms = now_ms;
     json_decref(counters);
 }

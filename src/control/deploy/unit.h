@@ -21,6 +21,8 @@ struct unit {
     int64_t started_ms, next_ms; /* wall clock; monotonic: not before it */
     int64_t leaving_ms;          /* monotonic: no edge has it since; 0: it stays */
     uint32_t failures;           /* in a row */
+    int64_t stop_ms;             /* monotonic: not stopped before it */
+    uint32_t stop_failures;      /* of stops, in a row */
 };
 
 /* It does, or is about to. */

@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "control/deploy/unit.h"
 #include "control/say.h"
 
@@ -69,19 +70,18 @@ static struct str last_line(struct str text)
 static void explain(struct unit *unit, const struct provider_unit *seen)
 {
     struct str more = last_line(seen->tail);
-    char how[64];
+    char how[64], words[SHOWN + 1];
 
     if (seen->reason)
         more = (struct str){seen->reason, strlen(seen->reason)};
-    if (more.len > SHOWN)
-        more.len = SHOWN;
+    text_clean(words, sizeof(words), more);
     if (seen->signal)
         snprintf(how, sizeof(how), "was ended by signal %d", seen->signal);
     else if (seen->exit_code >= 0)
         snprintf(how, sizeof(how), "exited with %d", seen->exit_code);
     else
         snprintf(how, sizeof(how), "could not be started");
-    snprintf(unit->why, sizeof(unit->why), "it %s%s%.*s", how, more.len ? ": " : "", STR_FMT(more));
+    snprintf(unit->why, sizeof(unit->why), "it %s%s%s", how, *words ? ": " : "", words);
 }
 
 static void take_unit(struct managed *managed, const struct provider_unit *seen)
@@ -120,7 +120,7 @@ static void note_trouble(struct managed *managed, const char *trouble)
 {
     char text[sizeof(managed->trouble)];
 
-    snprintf(text, sizeof(text), "%s", trouble ? trouble : "");
+    say_into(text, sizeof(text), "%s", trouble ? trouble : "");
     if (*text && strcmp(text, managed->trouble) != 0)
         say_line("units of %s: %s", managed->name, text);
     memcpy(managed->trouble, text, sizeof(text));
@@ -216,16 +216,28 @@ static void want(struct managed *managed)
 
 /* --- doing */
 
-static void on_done(void *owner, const struct provider_result *result)
+/* Later each time. */
+static int64_t pause_after(uint32_t failures)
 {
-    struct unit *unit = owner;
+    int64_t pause_ms = BACKOFF_MS;
+
+    for (uint32_t i = 1; i < failures && pause_ms < BACKOFF_MAX_MS; i++)
+        pause_ms *= 2;
+    return pause_ms;
+}
+
+/* `next_ms`: when the same may be asked again; after a failure that is in `pause_ms`, if the
+ * platform does not say. */
+static void take_end(struct unit *unit, const struct provider_result *result, int64_t *next_ms,
+                     int64_t pause_ms)
+{
     struct managed *managed = unit->managed;
 
     unit->is_busy = false;
     managed->list_ms = 0;
     managed->is_listed = false; // what was listed before is not so any more
     if (managed->deploys->is_reading) {
-        unit->next_ms = 0; // it was broken off, and comes to the same when it is asked again
+        *next_ms = 0; // it was broken off, and comes to the same when it is asked again
         return;
     }
     unit->is_tried |= result->fault != PROVIDER_TRANSIENT;
@@ -233,12 +245,27 @@ static void on_done(void *owner, const struct provider_result *result)
         scaler_kick(managed->deploys->scaler, 0);
         return;
     }
-    snprintf(unit->why, sizeof(unit->why), "%s", result->reason ? result->reason : "it failed");
+    say_into(unit->why, sizeof(unit->why), "%s", result->reason ? result->reason : "it failed");
     unit->failures++;
-    unit->next_ms = now() + (result->retry_ms ? result->retry_ms : BACKOFF_MS);
+    *next_ms = now() + (result->retry_ms ? result->retry_ms : pause_ms);
     if (result->fault != PROVIDER_TRANSIENT)
         unit->state = PROVIDER_FAILED;
     say_line("unit %s of %s: %s", unit->id, managed->name, unit->why);
+}
+
+static void on_started(void *owner, const struct provider_result *result)
+{
+    struct unit *unit = owner;
+
+    take_end(unit, result, &unit->next_ms, BACKOFF_MS);
+}
+
+static void on_stopped(void *owner, const struct provider_result *result)
+{
+    struct unit *unit = owner;
+
+    unit->stop_failures = result->fault ? unit->stop_failures + 1 : 0;
+    take_end(unit, result, &unit->stop_ms, pause_after(unit->stop_failures));
 }
 
 static void start(struct unit *unit)
@@ -249,15 +276,11 @@ static void start(struct unit *unit)
         .release = unit->release,
         .image = json_string_value(json_object_get(images, unit->release)),
     };
-    uint64_t pause_ms = BACKOFF_MS;
 
-    for (uint32_t i = 1; i < unit->failures && pause_ms < BACKOFF_MAX_MS; i++)
-        pause_ms *= 2;
     unit->is_busy = true;
-    unit->failures++;
-    unit->next_ms = now() + (int64_t)pause_ms;
+    unit->next_ms = now() + pause_after(unit->failures++);
     unit->managed->provider->start(unit->managed->self, &spec,
-                                   (struct provider_call){on_done, unit});
+                                   (struct provider_call){on_started, unit});
 }
 
 static void stop(struct unit *unit, bool is_removed)
@@ -267,7 +290,8 @@ static void stop(struct unit *unit, bool is_removed)
                                 .may_freeze = !is_removed && !unit->is_wanted};
 
     unit->is_busy = true;
-    unit->managed->provider->stop(unit->managed->self, &how, (struct provider_call){on_done, unit});
+    unit->managed->provider->stop(unit->managed->self, &how,
+                                  (struct provider_call){on_stopped, unit});
 }
 
 static bool has_to_restart(const struct unit *unit)
@@ -343,7 +367,7 @@ static void dismiss(struct unit *unit, bool is_live)
     if (!unit->is_listed || unit->state == PROVIDER_STOPPING ||
         (rests && unit->state == PROVIDER_STOPPED))
         return;
-    if (has_left(unit, is_live))
+    if (has_left(unit, is_live) && now() >= unit->stop_ms)
         stop(unit, !rests);
 }
 
@@ -355,7 +379,7 @@ static void tend(struct unit *unit, bool is_live)
         unit->leaving_ms = 0;
     if (!unit->is_wanted)
         dismiss(unit, is_live);
-    else if (unit_runs(unit) && has_to_restart(unit))
+    else if (unit_runs(unit) && has_to_restart(unit) && now() >= unit->stop_ms)
         stop(unit, false);
     else if (!unit_runs(unit) && now() >= unit->next_ms && unit->state != PROVIDER_STOPPING &&
              !(unit_is_on_probation(unit) && unit->is_tried))

@@ -72,7 +72,7 @@ void units_look(const struct managed *managed, struct units_sight *sight)
 void units_forgive(struct managed *managed)
 {
     for (struct unit *unit = managed->units; unit; unit = unit->next) {
-        unit->failures = 0;
-        unit->next_ms = 0;
+        unit->failures = unit->stop_failures = 0;
+        unit->next_ms = unit->stop_ms = 0;
     }
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/scale/life.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#include "control/say.h"
 
 enum { PAUSE_MS = 10 * 1000, PAUSE_MAX_MS = 5 * 60 * 1000 };
 
@@ -45,7 +46,7 @@ static void give_up(struct life *life, const struct life_seen *seen, const char 
 {
     turn(life, LIFE_BROKEN, seen->now_ms);
     life->breaks++;
-    snprintf(life->why, sizeof(life->why), "%s", why);
+    say_into(life->why, sizeof(life->why), "%s", why);
 }
 
 static void go_on_waking(struct life *life, const struct life_seen *seen)
@@ -55,11 +56,11 @@ static void go_on_waking(struct life *life, const struct life_seen *seen)
     if (seen->is_up) {
         rise(life, seen);
     } else if (seen->failures >= LIFE_FAILURES) {
-        snprintf(why, sizeof(why), "%u starts in a row have failed: %s", (unsigned)seen->failures,
+        say_into(why, sizeof(why), "%u starts in a row have failed: %s", (unsigned)seen->failures,
                  seen->failure && *seen->failure ? seen->failure : "nobody says why");
         give_up(life, seen, why);
     } else if (seen->now_ms - life->since_ms >= seen->healthy_ms) {
-        snprintf(why, sizeof(why), "nothing of it became healthy in %u s%s%s",
+        say_into(why, sizeof(why), "nothing of it became healthy in %u s%s%s",
                  (unsigned)(seen->healthy_ms / 1000), seen->failure ? ": " : "",
                  seen->failure ? seen->failure : "");
         give_up(life, seen, why);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An app whose release's name says what it is: `crash` on boot, `never` answers, `bad` fails 30 % of its requests, `poor`
-5 %, `slow` takes three times as long, `lazy` needs two seconds until it listens, `stubborn` goes on when it is told to
-end. /hold is answered once there is a file `go` beside it."""
+"""An app whose release's name says what it is: `crash` on boot, `dies` there with odd words, `never` answers, `bad` fails
+30 % of its requests, `poor` 5 %, `slow` takes three times as long, `lazy` needs two seconds until it listens, `stubborn`
+goes on when it is told to end. /hold is answered once there is a file `go` beside it."""
 
 APP = """
 import http.server, os, random, signal, sys, threading
@@ -9,6 +9,9 @@ name = sys.argv[1]
 share = 0.3 if "bad" in name else 0.05 if "poor" in name else 0
 if "crash" in name:
     sys.exit("no configuration, giving up")
+if "dies" in name:  # with a last line that is longer than what is shown of it
+    sys.stderr.buffer.write(b"\\xff x" + "\\u0436".encode() * 100 + b"\\n")
+    sys.exit(1)
 if "never" in name:
     signal.pause()
 if "stubborn" in name:
