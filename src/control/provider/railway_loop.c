@@ -67,11 +67,24 @@ static void try_again(struct railway *railway, const struct railway_answer *answ
         job->due_ms = now_ms + pause_ms;
 }
 
+/* What was seen before stays where this is not understood: some go on by it. */
+static bool see(struct railway *railway, json_t *data)
+{
+    struct railway_state state;
+
+    if (!railway_state_read(&state, railway->conf, json_incref(data))) {
+        railway_state_free(&state);
+        return false;
+    }
+    railway_state_free(&railway->state);
+    railway->state = state;
+    return true;
+}
+
 static void on_look(struct railway *railway, struct railway_answer *answer)
 {
     if (!answer->fault) {
-        railway_state_free(&railway->state);
-        if (railway_state_read(&railway->state, railway->conf, json_incref(answer->data))) {
+        if (see(railway, answer->data)) {
             railway->looks++;
             railway->looked_ms = railway_now();
             railway->is_dirty = false;
