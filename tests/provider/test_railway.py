@@ -158,6 +158,20 @@ def test_a_look_that_is_not_understood_hides_nothing(railway):
     assert answer["fault"] == "ok" and "u1" in {unit["id"] for unit in answer["units"]}, answer
 
 
+def test_one_that_waits_for_long_holds_up_no_other(railway):
+    bench = railway(plan="hobby")
+    bench.fake.ways = [("r2", [("QUEUED", 0.02), ("BUILDING", 3600)])]
+    desk = bench.start()
+    start(desk)
+    desk.begin("start", id="u2", release="r2")
+    until(lambda: bench.fake.count("deploy") == 2, "the second one is on its way")
+    looks = bench.fake.count("look")
+    until(lambda: bench.fake.count("look") >= looks + 4, "it is looked after less and less often", LONG)
+    assert stop(desk)["fault"] == "ok"
+    at = next(i for i, (operation, _) in enumerate(bench.fake.asked) if operation == "remove")
+    assert bench.fake.asked[at][1] - bench.fake.asked[at - 1][1] < 1 * SLOW, bench.fake.asked
+
+
 def test_a_throttled_account_is_left_alone(railway):
     bench = railway()
     bench.fake.fail("look", "429")

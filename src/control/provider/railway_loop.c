@@ -21,9 +21,14 @@ static void on_timer(uv_timer_t *timer)
     railway_advance(timer->data);
 }
 
+/* The soonest of those that wait for a time counts. */
 static void wake_in(struct railway *railway, int64_t ms)
 {
-    uv_timer_start(&railway->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+    uint64_t wait_ms = ms > 0 ? (uint64_t)ms : 0;
+    bool is_set = uv_is_active((uv_handle_t *)&railway->timer);
+
+    if (!is_set || uv_timer_get_due_in(&railway->timer) > wait_ms)
+        uv_timer_start(&railway->timer, on_timer, wait_ms, 0);
 }
 
 /* Counts a request as made; false: not yet, and it is tried again then. */
@@ -201,6 +206,7 @@ void railway_advance(struct railway *railway)
 {
     struct railway_job *job;
 
+    uv_timer_stop(&railway->timer);
     if (!railway->http)
         give_up(railway);
     job = railway->jobs;
