@@ -13,6 +13,7 @@
 #include "edge/manager/manager.h"
 #include "process/keeper.h"
 #include "process/link.h"
+#include "process/report.h"
 #include "process/supervisor.h"
 #include "sluice/filter.h"
 
@@ -73,7 +74,14 @@ int cli_supervise(const char *file, bool watch, char **argv)
     struct supervisor_conf conf = {
         .argv = argv, .self = "/proc/self/exe", .unit = cli_unit, .config = file, .watch = watch};
 
-    return runs_alone(file) ? keeper_run(&conf) : supervisor_run(&conf);
+    bool is_alone = runs_alone(file);
+
+    // What the binary before left runs, and is nobody's but the supervisor's.
+    if (is_alone && getenv("SLUICE_HANDOVER")) {
+        report_line("role control holds from a restart on, not from an upgrade");
+        is_alone = false;
+    }
+    return is_alone ? keeper_run(&conf) : supervisor_run(&conf);
 }
 
 int cli_run(int argc, char **argv)

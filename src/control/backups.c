@@ -36,6 +36,7 @@ struct backups {
     char name[S3_NAME];                  /* on its way */
     char kept[S3_NAME], error[S3_ERROR]; /* the newest; of the last try */
     int64_t kept_ms, due_ms;             /* wall clock; monotonic */
+    int64_t newest_ms;                   /* Unix, as the newest is named; 0: there is none */
     unsigned tries;
     bool is_busy, is_closed, is_known; /* known: which is the newest */
 };
@@ -95,22 +96,23 @@ static void succeed(struct backups *backups)
 
 static void list(struct backups *backups);
 
-/* The oldest of too many, which is taken out; empty: there are no more than may be. */
+/* The oldest of too many, which is taken out; empty: there are no more than may be. What was put a
+ * moment ago stays, whatever its name. */
 static void take_oldest(struct backups *backups, char name[S3_NAME])
 {
-    size_t count = json_array_size(backups->names), oldest = 0;
+    size_t count = json_array_size(backups->names), oldest = count;
 
     name[0] = '\0';
     if (count <= backups->keep)
         return;
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const char *one = json_string_value(json_array_get(backups->names, i));
-        const char *other = json_string_value(json_array_get(backups->names, oldest));
 
-        if (strcmp(one, other) < 0)
+        if (strcmp(one, backups->kept) != 0 && (!*name || strcmp(one, name) < 0)) {
+            snprintf(name, S3_NAME, "%s", one);
             oldest = i;
+        }
     }
-    snprintf(name, S3_NAME, "%s", json_string_value(json_array_get(backups->names, oldest)));
     json_array_remove(backups->names, oldest);
 }
 
@@ -153,14 +155,20 @@ static void on_deleted(void *owner, const struct outbound_reply *reply)
 /* A control that is started again and again must not push all older ones out. */
 static void resume(struct backups *backups)
 {
-    const char *newest = s3_newest(backups->names);
-    int64_t ago_ms = (int64_t)clock_wall_ms() - (newest ? s3_name_ms(newest) : 0);
+    int64_t ago_ms = (int64_t)clock_wall_ms() - backups->newest_ms;
 
     backups->is_known = true;
     succeed(backups);
     if (ago_ms < 0 || ago_ms >= backups->every_ms)
         ago_ms = backups->every_ms;
     backups->due_ms -= ago_ms;
+}
+
+static void note_newest(struct backups *backups)
+{
+    const char *newest = s3_newest(backups->names);
+
+    backups->newest_ms = newest ? s3_name_ms(newest) : 0;
 }
 
 static void on_listed(void *owner, const struct outbound_reply *reply)
@@ -176,10 +184,12 @@ static void on_listed(void *owner, const struct outbound_reply *reply)
         fail(backups, "the store answers with something else than a list");
     } else if (*backups->token) {
         list(backups);
-    } else if (!backups->is_known) {
-        resume(backups);
     } else {
-        delete_next(backups);
+        note_newest(backups);
+        if (backups->is_known)
+            delete_next(backups);
+        else
+            resume(backups);
     }
 }
 
@@ -215,7 +225,19 @@ static void on_put(void *owner, const struct outbound_reply *reply)
     memcpy(backups->last_sha, backups->file.sha, sizeof(backups->last_sha));
     memcpy(backups->kept, backups->name, sizeof(backups->kept));
     backups->kept_ms = (int64_t)clock_wall_ms();
+    backups->newest_ms = s3_name_ms(backups->name);
     list(backups);
+}
+
+/* Later than all that are there, for the last by name is taken for the newest: also where a clock
+ * ran ahead once. */
+static void make_name(struct backups *backups)
+{
+    int64_t now_ms = (int64_t)clock_wall_ms(), least_ms = backups->newest_ms + 1000;
+
+    s3_name(now_ms > least_ms ? now_ms : least_ms, backups->name);
+    if (!s3_is_name(backups->name)) // after the year 9999
+        s3_name(now_ms, backups->name);
 }
 
 static void put(struct backups *backups)
@@ -229,7 +251,7 @@ static void put(struct backups *backups)
                            .done = on_put,
                            .owner = backups};
 
-    s3_name((int64_t)clock_wall_ms(), backups->name);
+    make_name(backups);
     backups->call = s3_send(backups->options.outbound, &backups->place, &call);
     if (!backups->call)
         fail(backups, "out of memory");
@@ -332,7 +354,7 @@ static void forget(struct backups *backups)
     backups->place = (struct s3_place){.region = NULL};
     backups->url = NULL;
     backups->last_sha[0] = backups->kept[0] = backups->error[0] = '\0';
-    backups->due_ms = backups->kept_ms = 0;
+    backups->due_ms = backups->kept_ms = backups->newest_ms = 0;
     backups->tries = 0;
     backups->is_known = false;
 }

@@ -166,8 +166,10 @@ static enum step begin(struct exchange *x)
     x->slept_us = x->host->loop->now_us;
     if (hold == DEMAND_HELD_FIRST && x->host->home)
         mailbox_wake(x->host->home);
-    return exchange_sleep_bytes(x, x->held.len) ? refuse_full(x, "their bodies are too large")
-                                                : STEP_WAIT;
+    if (!exchange_sleep_bytes(x, x->held.len))
+        return STEP_WAIT;
+    x->detail = STR("their bodies are too large"); // it was counted there
+    return exchange_refused(x, REASON_WAKE_QUEUE_FULL);
 }
 
 enum reason exchange_sleep_bytes(struct exchange *x, size_t len)

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { EXIT_IDLE = 0 };
+enum { EXIT_IDLE = 0, END_MS = 30 * 1000 };
 
 static bool can_start(const struct control_child *control, const struct supervisor_conf *conf)
 {
@@ -21,6 +21,8 @@ static bool can_start(const struct control_child *control, const struct supervis
 int64_t control_child_due_ms(const struct control_child *control,
                              const struct supervisor_conf *conf)
 {
+    if (control->pid && control->is_leaving)
+        return control->kill_ms;
     return can_start(control, conf) ? control->restart_ms : INT64_MAX;
 }
 
@@ -66,9 +68,25 @@ static pid_t spawn(struct control_child *control, const struct supervisor_conf *
     return pid;
 }
 
+/* The next one waits for it, but not for ever. */
+static void hurry(struct control_child *control, int64_t now_ms)
+{
+    if (!control->pid || !control->is_leaving || now_ms < control->kill_ms)
+        return;
+    if (!control->kill_ms) {
+        control->kill_ms = now_ms + END_MS;
+        return;
+    }
+    report_line("control did not end in time: killed pid=%d after_ms=%d", (int)control->pid,
+                END_MS);
+    control->kill_ms = INT64_MAX;
+    kill(control->pid, SIGKILL);
+}
+
 void control_child_run(struct control_child *control, const struct supervisor_conf *conf,
                        int64_t now_ms)
 {
+    hurry(control, now_ms);
     if (!can_start(control, conf) || now_ms < control->restart_ms)
         return;
     pid_t pid = spawn(control, conf);
@@ -80,6 +98,7 @@ void control_child_run(struct control_child *control, const struct supervisor_co
     control->pid = pid;
     control->started_ms = now_ms;
     control->is_leaving = false;
+    control->kill_ms = 0;
     report_line("control started pid=%d", (int)pid);
 }
 

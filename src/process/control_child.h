@@ -18,6 +18,7 @@ struct control_child {
     int link_fd;                    /* our end of the link of unit_wire.h; -1: none */
     uint32_t link;                  /* the how manieth it is */
     int64_t started_ms, restart_ms; /* monotonic; restart_ms 0: at once */
+    int64_t kill_ms;                /* when one that was told to end is killed; 0: not said yet */
     struct backoff backoff;
     bool is_idle;    /* the last one said that there is nothing to do here */
     bool is_leaving; /* it was told to end */
@@ -27,7 +28,8 @@ struct control_child {
 void control_child_init(struct control_child *control);
 /* Closes our end of the link. */
 void control_child_hang_up(struct control_child *control);
-/* Starts one if it is time to; for an edge has served and we are not stopping. */
+/* Starts one if it is time to, and kills one that was told to end and hangs; for an edge has served
+ * and we are not stopping. */
 void control_child_run(struct control_child *control, const struct supervisor_conf *conf,
                        int64_t now_ms);
 /* When control_child_run() has something to do; INT64_MAX: not before something happens. */

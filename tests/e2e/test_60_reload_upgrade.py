@@ -523,6 +523,21 @@ def test_an_upgrade_whose_edge_crashes_at_start_leaves_the_old_one_serving(origi
     until(lambda: gw.edges() and old not in gw.edges(), "the next upgrade succeeds")
 
 
+def test_an_upgrade_beside_another_role_leaves_nothing_alone(origin, gateway):
+    gw = gateway(origin)
+    held = Held(origin, gw)
+    old = gw.edge
+    gw.change(role="control", control={"edges": [{"name": "far", "url": "http://127.0.0.1:9", "token": "t" * 32}]})
+    upgrade(gw, "signal")
+    until(lambda: old in gw.draining(), "a new edge, beside which the old one drains")
+    assert "role control" in gw.stderr()
+    assert gw.get().text == "ok"
+    held.finish(is_idle_kept=False)
+    until(lambda: old not in gw.edges(), "the old edge ended")
+    gw.signal(signal.SIGTERM)
+    gw.process.wait(DEADLINE)
+
+
 # -- logs
 
 

@@ -279,6 +279,26 @@ def test_bodies_may_take_so_much(sleepy):
     assert more.text == "ok"
 
 
+def test_a_body_that_came_first_is_refused_and_counted_once(sleepy, origins):
+    guard, may_pass = origins(), threading.Event()
+    app = sleepy(wake={"queue_bytes": "1KiB"})
+    app.gw.change(services={"auth": {"targets": [guard.address]}}, routes=[{"name": "r", "service": "app"}],
+                  filters=[{"forward_auth": {"url": "http://auth/"}}])
+    app.gw.reload()
+
+    @guard.on("/")
+    def judge(conn, request):
+        may_pass.wait(LONG)
+        conn.respond(200, b"")
+
+    client = ask(app, "/large", method="POST", body=b"x" * 4000)
+    guard.wait_heads(1)
+    may_pass.set()
+    reply = client.reply("POST")
+    assert refusal(reply) == (503, "wake_queue_full") and reply.json()["detail"] == "their bodies are too large"
+    app.gw.wait_metric("sluice_wake_requests_total", 1, service="app", result="full")
+
+
 def test_waiting_has_an_end(sleepy):
     app = sleepy(wake={"deadline": ms(500)}, state=None)
     app.say("asleep", eta_ms=9000)

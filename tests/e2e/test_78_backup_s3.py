@@ -114,6 +114,25 @@ def test_the_oldest_go(kept, store):
     assert not [c for c in store.calls if c[0] == "DELETE" and c[1] in others]
 
 
+def test_a_clock_that_ran_ahead_costs_no_backup(kept, store):
+    ahead = [f"backups/sluice/prod/control-2099010{n}T000000Z.db" for n in range(1, 4)]
+    store.objects = {path: b"old" for path in ahead}
+    gw = kept(store, keep=3)
+    change(gw)
+    until(lambda: in_store(store, "target.drain"), f"the last by name has the change: {store.names()}", WAIT)
+    until(lambda: status(gw)["object"] == store.names()[-1] and len(store.objects) == 3, "the oldest has gone", WAIT)
+    assert store.names()[-1].startswith("control-20990103T0000") and ahead[0] not in store.objects
+
+
+def test_a_name_after_which_there_is_none(kept, store):
+    last = "backups/sluice/prod/control-99991231T235959Z.db"
+    store.objects = {last: b"old"}
+    gw = kept(store, keep=1)
+    change(gw)
+    until(lambda: last not in store.objects, f"what is put is not what goes: {store.names()}", WAIT)
+    until(lambda: in_store(store, "target.drain"), "the next ones are named as ever", WAIT)
+
+
 def test_a_restart_does_not_make_another_one_before_its_time(kept, store):
     gw = kept(store, every="1h")
     until(lambda: status(gw) and status(gw)["object"], "the first one", WAIT)

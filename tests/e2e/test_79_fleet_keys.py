@@ -5,12 +5,13 @@ import hashlib
 import json
 import os
 import signal
+import threading
 
 import pytest
 
 from lib.client import Client
 from lib.fleet import WAIT, Fleet
-from lib.wait import until
+from lib.wait import SLOW, Stopwatch, until
 
 pytestmark = pytest.mark.long
 
@@ -297,6 +298,23 @@ def test_what_is_no_set_of_keys_changes_nothing(origin, gateway):
         client.send(f"PUT {KEYS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {34 << 20}\r\n\r\n")
         assert client.reply("PUT").status == 413
     assert edge.admin("GET", KEYS).text == before and door(edge, "slk_x") == 200
+
+
+def test_changes_of_keys_do_not_wait_for_a_tick(origin, gateway):
+    edge = gateway(origin, **GUARD)
+    made = []
+
+    def make(n):
+        made.append(edge.admin("POST", KEYS, {"consumer": f"c{n}"}, timeout=WAIT).status)
+
+    threads = [threading.Thread(target=make, args=[n]) for n in range(40)]
+    with Stopwatch() as watch:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(WAIT)
+    assert made == [201] * 40
+    assert watch.seconds < 5 * SLOW
 
 
 def test_only_control_gives_keys(origin, gateway):

@@ -111,7 +111,7 @@ class Railway:
         self.asked, self.wrong, self.exceeded = [], [], 0
         self.schema = load_schema()
         self.bind_resolvers()
-        self.gone = threading.Event()
+        self.gone, self.is_holding, self.let_go = threading.Event(), threading.Event(), threading.Event()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/graphql/v2"
@@ -119,6 +119,7 @@ class Railway:
 
     def close(self):
         self.gone.set()
+        self.let_go.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -329,14 +330,19 @@ class Railway:
                 return 429, b"<html>error 1015</html>", str(self.retry_after)
             fault = self.next_fault(operation)
             early = self.fail_early(fault)
-            if early:
+            if early and fault != "nonsense held":
                 return early
             if not self.is_authorized(request.headers):
                 return 200, {"data": None, "errors": [{"message": "Not Authorized", "path": [operation],
                                                        "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]}, None
-            self.advance()
-            status, body = self.answer(message)
-            self.advance()
+            if not early:
+                self.advance()
+                status, body = self.answer(message)
+                self.advance()
+        if early:
+            self.is_holding.set()
+            self.let_go.wait(60)
+            return early
         if fault == "late":
             self.gone.wait(60)
         if fault in ("late", "lost"):
@@ -356,7 +362,7 @@ class Railway:
             return int(fault), b"<html>oops</html>", None
         if fault == "html":
             return 200, b"<html>hello</html>", None
-        if fault == "nonsense":
+        if fault in ("nonsense", "nonsense held"):
             return 200, {"data": {"aVariables": 7}}, None
         if fault == "drop":
             return None, None, None

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The provider `railway`, beside what test_contract.py says: what Railway can do wrong, and what it cannot do. The bench
 says of each test that nothing was asked which the published schema has not, or too often."""
+import fcntl
 import os
 import signal
+import struct
+import termios
 import time
 
 import pytest
@@ -130,6 +133,43 @@ def test_a_platform_that_is_down_is_said(railway, kind):
         assert answer["fault"] == "transient" and "Railway" in answer["reason"]
     bench.fake.faults.clear()
     assert start(desk)["fault"] == "ok"
+
+
+def unread(connection):
+    """Bytes of ours that the other end has not taken yet."""
+    return struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0]
+
+
+def test_a_look_that_is_not_understood_hides_nothing(railway):
+    bench = railway(plan="hobby")
+    bench.fake.ways = [("r2", [("QUEUED", 0.02), ("BUILDING", 3600)])]
+    desk = bench.start()
+    start(desk)
+    desk.begin("start", id="u2", release="r2")
+    until(lambda: bench.fake.count("deploy") == 2, "the second one is on its way")
+    looks = bench.fake.count("look")
+    until(lambda: bench.fake.count("look") > looks, "it is looked after")
+    bench.fake.fail("look", "nonsense held")
+    assert bench.fake.is_holding.wait(LONG)
+    number = desk.begin("list")
+    until(lambda: not unread(desk.connection), "the call has begun")
+    bench.fake.let_go.set()
+    answer = finish(desk, number)
+    assert answer["fault"] == "ok" and "u1" in {unit["id"] for unit in answer["units"]}, answer
+
+
+def test_one_that_waits_for_long_holds_up_no_other(railway):
+    bench = railway(plan="hobby")
+    bench.fake.ways = [("r2", [("QUEUED", 0.02), ("BUILDING", 3600)])]
+    desk = bench.start()
+    start(desk)
+    desk.begin("start", id="u2", release="r2")
+    until(lambda: bench.fake.count("deploy") == 2, "the second one is on its way")
+    looks = bench.fake.count("look")
+    until(lambda: bench.fake.count("look") >= looks + 4, "it is looked after less and less often", LONG)
+    assert stop(desk)["fault"] == "ok"
+    at = next(i for i, (operation, _) in enumerate(bench.fake.asked) if operation == "remove")
+    assert bench.fake.asked[at][1] - bench.fake.asked[at - 1][1] < 1 * SLOW, bench.fake.asked
 
 
 def test_a_throttled_account_is_left_alone(railway):

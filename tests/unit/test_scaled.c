@@ -260,6 +260,93 @@ static void test_a_store_that_tells_nonsense(void **state)
     assert_false(scaled_of_record(&scaled, NULL));
 }
 
+static void live_on(struct world *world, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        world->now_ms += 1000;
+        live(world, (struct life_seen){0});
+    }
+}
+
+/* A clock that is set makes nothing last longer or shorter. */
+static void set_clock(int64_t by_ms)
+{
+    const struct life_seen fails = {.failures = LIFE_FAILURES, .failure = "it exited"};
+    struct world world;
+
+    begin(&world, 1);
+    scaled_sleep(&world.scaled, world.now_ms);
+    scaled_ask(&world.scaled, 1, world.now_ms);
+    live(&world, (struct life_seen){0});
+    assert_int_equal(world.scaled.life.mode, LIFE_WAKING);
+    for (unsigned second = 1; second < 60; second++) {
+        world.now_ms += second == 20 ? by_ms : 1000;
+        live(&world, (struct life_seen){0});
+        assert_int_equal(world.scaled.life.mode, LIFE_WAKING);
+    }
+    live_on(&world, 2);
+    assert_int_equal(world.scaled.life.mode, LIFE_BROKEN);
+    assert_non_null(strstr(world.scaled.life.why, "in 60 s"));
+    world.now_ms += by_ms;
+    for (unsigned second = 1; second < 10; second++) {
+        live(&world, (struct life_seen){0});
+        assert_int_equal(world.scaled.life.mode, LIFE_BROKEN);
+        assert_in_range(life_retry_ms(&world.scaled.life, world.now_ms), 1, 10000);
+        world.now_ms += 1000;
+    }
+    live_on(&world, 2);
+    assert_int_equal(world.scaled.life.mode, LIFE_ASLEEP);
+    scaled_ask(&world.scaled, 1, world.now_ms);
+    live(&world, (struct life_seen){0});
+    live(&world, fails);
+    assert_int_equal(world.scaled.life.breaks, 2);
+}
+
+static void test_a_clock_that_is_set(void **state)
+{
+    (void)state;
+    set_clock(INT64_C(-5) * 3600 * 1000);
+    set_clock(INT64_C(5) * 3600 * 1000);
+    set_clock(INT64_C(-3000));
+}
+
+/* Set back while control was away: a pause begins anew, and lasts no longer than one. */
+static void test_a_clock_that_was_set(void **state)
+{
+    const int64_t later_ms = NOON_MS + INT64_C(5) * 3600 * 1000;
+    struct scaled before = {.life = {.mode = LIFE_BROKEN, .since_ms = later_ms, .breaks = 1}};
+    json_t *record = scaled_record(&before);
+    struct world world = {.now_ms = NOON_MS};
+
+    (void)state;
+    assert_true(scaled_of_record(&world.scaled, record));
+    live(&world, (struct life_seen){0});
+    assert_int_equal(world.scaled.life.mode, LIFE_BROKEN);
+    assert_int_equal(life_retry_ms(&world.scaled.life, world.now_ms), 10000);
+    world.now_ms += 10000;
+    live(&world, (struct life_seen){0});
+    assert_int_equal(world.scaled.life.mode, LIFE_ASLEEP);
+    json_decref(record);
+}
+
+/* How long a growth took is not less than nothing. */
+static void test_growth_over_a_clock_set_back(void **state)
+{
+    struct world world;
+
+    (void)state;
+    begin(&world, 1);
+    pass_many(&world, 1, 20);
+    scaled_set(&world.scaled, 3, world.now_ms);
+    world.now_ms += 2000;
+    (void)scaled_decide(&world.scaled, &sleepy,
+                        &(struct scaled_now){.now_ms = world.now_ms, .ready = 1});
+    world.now_ms -= 3600 * 1000;
+    (void)scaled_decide(&world.scaled, &sleepy,
+                        &(struct scaled_now){.now_ms = world.now_ms, .ready = 3});
+    assert_int_equal(world.scaled.growth_ms, 2000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +359,9 @@ int main(void)
         cmocka_unit_test(test_the_store),
         cmocka_unit_test(test_words_of_an_app),
         cmocka_unit_test(test_a_store_that_tells_nonsense),
+        cmocka_unit_test(test_a_clock_that_is_set),
+        cmocka_unit_test(test_a_clock_that_was_set),
+        cmocka_unit_test(test_growth_over_a_clock_set_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,9 +21,14 @@ static void on_timer(uv_timer_t *timer)
     railway_advance(timer->data);
 }
 
+/* The soonest of those that wait for a time counts. */
 static void wake_in(struct railway *railway, int64_t ms)
 {
-    uv_timer_start(&railway->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+    uint64_t wait_ms = ms > 0 ? (uint64_t)ms : 0;
+    bool is_set = uv_is_active((uv_handle_t *)&railway->timer);
+
+    if (!is_set || uv_timer_get_due_in(&railway->timer) > wait_ms)
+        uv_timer_start(&railway->timer, on_timer, wait_ms, 0);
 }
 
 /* Counts a request as made; false: not yet, and it is tried again then. */
@@ -67,11 +72,24 @@ static void try_again(struct railway *railway, const struct railway_answer *answ
         job->due_ms = now_ms + pause_ms;
 }
 
+/* What was seen before stays where this is not understood: some go on by it. */
+static bool see(struct railway *railway, json_t *data)
+{
+    struct railway_state state;
+
+    if (!railway_state_read(&state, railway->conf, json_incref(data))) {
+        railway_state_free(&state);
+        return false;
+    }
+    railway_state_free(&railway->state);
+    railway->state = state;
+    return true;
+}
+
 static void on_look(struct railway *railway, struct railway_answer *answer)
 {
     if (!answer->fault) {
-        railway_state_free(&railway->state);
-        if (railway_state_read(&railway->state, railway->conf, json_incref(answer->data))) {
+        if (see(railway, answer->data)) {
             railway->looks++;
             railway->looked_ms = railway_now();
             railway->is_dirty = false;
@@ -188,6 +206,7 @@ void railway_advance(struct railway *railway)
 {
     struct railway_job *job;
 
+    uv_timer_stop(&railway->timer);
     if (!railway->http)
         give_up(railway);
     job = railway->jobs;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUND_MS = 1000, ASK_TIMEOUT_MS = 2000 };
+enum { ROUND_MS = 1000, ASK_TIMEOUT_MS = 2000, APART_MAX_MS = 60 * 1000 };
 
 /* {NAME: {"arrivals", "in_flight", "held"}} as an edge told; NULL: it did not. */
 struct edge_meter {
@@ -13,8 +13,9 @@ struct edge_meter {
     struct meter *meter;
     struct outbound_call *call;
     json_t *before, *now;
-    json_int_t instance, number; /* the process that it is; of its last answer */
-    bool is_other;               /* `before` is of another process */
+    json_int_t before_ms, now_ms; /* when it had counted so, by its own clock */
+    json_int_t instance, number;  /* the process that it is; of its last answer */
+    bool is_other;                /* `before` is of another process */
 };
 
 struct meter {
@@ -59,6 +60,7 @@ static void on_counters(void *owner, const struct outbound_reply *reply)
         edge->number = json_integer_value(json_object_get(body, "number"));
         json_decref(edge->now);
         edge->now = by_name(services);
+        edge->now_ms = json_integer_value(json_object_get(body, "at_ms"));
     }
     json_decref(body);
 }
@@ -83,6 +85,7 @@ static void settle(struct edge_meter *edge)
         return;
     json_decref(edge->before);
     edge->before = edge->now;
+    edge->before_ms = edge->now_ms;
     edge->now = NULL;
 }
 
@@ -138,6 +141,15 @@ static double number(const json_t *service, const char *name)
     return json_number_value(json_object_get(service, name));
 }
 
+/* Between its two answers, which is not as long as the round where it was slow; 0: its clock was
+ * set. */
+static double apart_s(const struct edge_meter *edge)
+{
+    json_int_t apart_ms = edge->now_ms - edge->before_ms;
+
+    return apart_ms > 0 && apart_ms <= APART_MAX_MS ? (double)apart_ms / 1000 : 0;
+}
+
 struct scale_sample meter_sample(const struct meter *meter, const char *service, double now_s)
 {
     bool is_other = meter->version != edges_version(meter->edges);
@@ -149,14 +161,15 @@ struct scale_sample meter_sample(const struct meter *meter, const char *service,
         const struct edge_meter *edge = &meter->items[i];
         const json_t *now = json_object_get(edge->now, service);
         const json_t *before = json_object_get(edge->before, service);
-        bool has_base = now && before && !edge->is_other;
+        double over_s = now && before && !edge->is_other ? apart_s(edge) : 0;
 
         sample.in_flight += number(now, "in_flight");
         sample.held += number(now, "held");
-        if (has_base)
-            sample.arrivals += number(now, "arrivals") - number(before, "arrivals");
+        if (over_s > 0)
+            sample.arrivals +=
+                (number(now, "arrivals") - number(before, "arrivals")) * sample.span_s / over_s;
         if (!is_other && edges_is_waited_for(meter->edges, i))
-            sample.is_partial |= !has_base;
+            sample.is_partial |= over_s <= 0;
     }
     return sample;
 }

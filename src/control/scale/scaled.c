@@ -7,6 +7,8 @@
 #define ASKED_S 0.01 /* that a request has waited when it is told of, before it is counted */
 #define OLD_PART 0.8 /* of what was known of a request's time, at each look */
 
+enum { LOOK_MAX_MS = 10 * 1000 }; /* from one look to the next, which come every second */
+
 static double seconds(int64_t ms)
 {
     return (double)ms / 1000;
@@ -16,6 +18,37 @@ void scaled_begin(struct scaled *scaled, uint32_t running, int64_t now_ms)
 {
     *scaled = (struct scaled){.state = scale_begin(running, seconds(now_ms)),
                               .life = {.mode = LIFE_AWAKE, .since_ms = now_ms}};
+}
+
+/* --- the clock */
+
+static void move(double *at_s, double by_s)
+{
+    if (*at_s > 0)
+        *at_s += by_s;
+}
+
+static void move_all(struct scaled *scaled, int64_t by_ms)
+{
+    scaled->life.since_ms += by_ms;
+    if (scaled->grew_ms)
+        scaled->grew_ms += by_ms;
+    move(&scaled->state.grown_s, seconds(by_ms));
+    move(&scaled->state.changed_s, seconds(by_ms));
+    move(&scaled->state.panic_until_s, seconds(by_ms));
+    move(&scaled->woken_s, seconds(by_ms));
+}
+
+/* Where the clock was set, what lies before is as long ago as it was. */
+static void follow_clock(struct scaled *scaled, int64_t now_ms)
+{
+    int64_t passed_ms = scaled->looked_ms ? now_ms - scaled->looked_ms : 0;
+
+    if (passed_ms < 0 || passed_ms > LOOK_MAX_MS)
+        move_all(scaled, passed_ms);
+    if (scaled->life.since_ms > now_ms) // set back while nobody looked
+        move_all(scaled, now_ms - scaled->life.since_ms);
+    scaled->looked_ms = now_ms;
 }
 
 /* --- deciding */
@@ -106,6 +139,7 @@ bool scaled_decide(struct scaled *scaled, const struct scale_policy *policy,
 {
     struct scale_decision decision;
 
+    follow_clock(scaled, now->now_ms);
     measure(scaled, now);
     learn(scaled, policy, seconds(now->now_ms));
     decision = ask(scaled, policy, now);
@@ -120,9 +154,11 @@ bool scaled_decide(struct scaled *scaled, const struct scale_policy *policy,
 
 bool scaled_live(struct scaled *scaled, const struct life_seen *seen)
 {
-    struct life next = life_next(&scaled->life, seen);
     double now_s = seconds(seen->now_ms);
+    struct life next;
 
+    follow_clock(scaled, seen->now_ms);
+    next = life_next(&scaled->life, seen);
     if (next.mode == scaled->life.mode)
         return false;
     scaled->life = next;
@@ -155,6 +191,7 @@ void scaled_ask(struct scaled *scaled, uint32_t held, int64_t now_ms)
 
 void scaled_sleep(struct scaled *scaled, int64_t now_ms)
 {
+    follow_clock(scaled, now_ms);
     scaled->life = life_sleep(&scaled->life, now_ms);
     scaled->state = (struct scale_state){.changed_s = seconds(now_ms)};
     scaled->is_asked = false;
@@ -165,6 +202,7 @@ void scaled_set(struct scaled *scaled, uint32_t replicas, int64_t now_ms)
 {
     bool is_more = replicas > scaled->state.wanted;
 
+    follow_clock(scaled, now_ms);
     scaled->state.wanted = replicas;
     scaled->state.changed_s = seconds(now_ms);
     if (is_more)

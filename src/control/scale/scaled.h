@@ -25,6 +25,7 @@ struct scaled {
     uint32_t ready;     /* targets that are up, as the edge says that sees most of them */
     int64_t grew_ms;    /* Unix: a growth whose time is measured; 0: none */
     uint32_t growth_ms; /* how long the last one took until all were up; 0: not known */
+    int64_t looked_ms;  /* Unix: the last look, by which is known that the clock was set; 0: none */
     bool is_asked;      /* to be woken */
     bool is_used;       /* something was in flight when it was looked at last */
 };

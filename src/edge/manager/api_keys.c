@@ -80,6 +80,13 @@ static void reply(struct admin_call *call)
 
 /* --- writing, on a thread of the pool */
 
+/* The turn ends outside of the manager's own queue, so whoever waits is told here. */
+static void end_turn(struct admin_call *call)
+{
+    admin_turn_over(call);
+    admin_idle(call->admin);
+}
+
 static void on_save(uv_work_t *work)
 {
     struct admin_call *call = work->data;
@@ -102,7 +109,7 @@ static void on_saved(uv_work_t *work, int cancelled)
         key_ring_free(call->ring);
         key_book_undo(book_of(call));
     }
-    admin_turn_over(call);
+    end_turn(call);
     if (is_good)
         reply(call);
     else
