@@ -246,7 +246,6 @@ static void take_end(struct unit *unit, const struct provider_result *result, in
         return;
     }
     say_into(unit->why, sizeof(unit->why), "%s", result->reason ? result->reason : "it failed");
-    unit->failures++;
     *next_ms = now() + (result->retry_ms ? result->retry_ms : pause_ms);
     if (result->fault != PROVIDER_TRANSIENT)
         unit->state = PROVIDER_FAILED;
@@ -257,7 +256,7 @@ static void on_started(void *owner, const struct provider_result *result)
 {
     struct unit *unit = owner;
 
-    take_end(unit, result, &unit->next_ms, BACKOFF_MS);
+    take_end(unit, result, &unit->next_ms, pause_after(unit->failures));
 }
 
 static void on_stopped(void *owner, const struct provider_result *result)

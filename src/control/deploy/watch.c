@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "control/deploy/impl.h"
 #include "control/deploy/splits.h"
+#include "control/say.h"
 
 enum {
     PUSH_TIMEOUT_MS = 60 * 1000,
@@ -117,9 +118,9 @@ static void fail(struct watch *watch, const struct outbound_reply *reply)
     if (!watch->failing_ms) // one that is silent has been so since it was asked
         watch->failing_ms = watch->is_silent ? watch->asked_ms : now();
     if (reply->status)
-        snprintf(watch->error, sizeof(watch->error), "%ld %s", reply->status, detail ? detail : "");
+        say_into(watch->error, sizeof(watch->error), "%ld %s", reply->status, detail ? detail : "");
     else
-        snprintf(watch->error, sizeof(watch->error), "%s", reply->error);
+        say_into(watch->error, sizeof(watch->error), "%s", reply->error);
     json_decref(body);
 }
 
@@ -246,7 +247,7 @@ static void on_status(void *owner, const struct outbound_reply *reply)
     if (!is_known && !watch->failing_ms)
         watch->failing_ms = now();
     if (!is_known)
-        snprintf(watch->error, sizeof(watch->error), "it has no service \"%s\"",
+        say_into(watch->error, sizeof(watch->error), "it has no service \"%s\"",
                  watch->managed->name);
     json_decref(status);
     if (is_known)
