@@ -31,11 +31,11 @@ static void make_id(struct notice_queue *queue)
     *text_hex_bytes(queue->id, bytes, sizeof(bytes)) = '\0';
 }
 
-/* The oldest are counted only; what is on its way stays until it has arrived. */
+/* The oldest are counted only; what was sent once stays until it has arrived. */
 static void bound(struct notice_queue *queue)
 {
-    while (!queue->sending && json_array_size(queue->waiting) > NOTICE_WAITING_MAX) {
-        json_array_remove(queue->waiting, 0);
+    while (json_array_size(queue->waiting) > queue->tried + NOTICE_WAITING_MAX) {
+        json_array_remove(queue->waiting, queue->tried);
         queue->unshown++;
     }
 }
@@ -81,8 +81,20 @@ bool notice_queue_is_due(const struct notice_queue *queue, const struct notice_l
 
 void notice_queue_begin(struct notice_queue *queue)
 {
-    queue->sending = json_array_size(queue->waiting);
-    queue->sending_unshown = queue->unshown;
+    if (!queue->tried) {
+        queue->tried = json_array_size(queue->waiting);
+        queue->tried_unshown = queue->unshown;
+    }
+    queue->sending = queue->tried;
+}
+
+json_t *notice_queue_sending(const struct notice_queue *queue)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < queue->sending; i++)
+        json_array_append(list, json_array_get(queue->waiting, i));
+    return list;
 }
 
 static void forget_old(struct notice_queue *queue, int64_t now_ms)
@@ -96,8 +108,8 @@ void notice_queue_succeed(struct notice_queue *queue, int64_t now_ms)
 {
     for (size_t i = 0; i < queue->sending; i++)
         json_array_remove(queue->waiting, 0);
-    queue->unshown -= queue->sending_unshown;
-    queue->sending = 0;
+    queue->unshown -= queue->tried_unshown;
+    queue->sending = queue->tried = 0;
     queue->tries = 0;
     queue->retry_ms = 0;
     queue->id[0] = '\0';
@@ -124,9 +136,22 @@ void notice_queue_fail(struct notice_queue *queue, int64_t now_ms, int64_t retry
 
 json_t *notice_queue_record(const struct notice_queue *queue)
 {
-    return json_pack("{s:O,s:O,s:I,s:I,s:s}", "waiting", queue->waiting, "sent", queue->sent,
-                     "unshown", (json_int_t)queue->unshown, "since_ms", (json_int_t)queue->since_ms,
-                     "id", queue->id);
+    return json_pack("{s:O,s:O,s:I,s:I,s:s,s:I,s:I}", "waiting", queue->waiting, "sent",
+                     queue->sent, "unshown", (json_int_t)queue->unshown, "since_ms",
+                     (json_int_t)queue->since_ms, "id", queue->id, "tried",
+                     (json_int_t)queue->tried, "tried_unshown", (json_int_t)queue->tried_unshown);
+}
+
+/* What the message holds that goes by the id of before. */
+static void read_tried(struct notice_queue *queue, const json_t *record)
+{
+    json_int_t tried = json_integer_value(json_object_get(record, "tried"));
+    json_int_t unshown = json_integer_value(json_object_get(record, "tried_unshown"));
+
+    if (tried <= 0)
+        return;
+    queue->tried = tried < NOTICE_WAITING_MAX ? (size_t)tried : NOTICE_WAITING_MAX;
+    queue->tried_unshown = unshown > 0 ? (uint64_t)unshown : 0;
 }
 
 void notice_queue_read(struct notice_queue *queue, const json_t *record)
@@ -135,8 +160,11 @@ void notice_queue_read(struct notice_queue *queue, const json_t *record)
     const json_t *sent = json_object_get(record, "sent");
     const char *id = json_string_value(json_object_get(record, "id"));
     json_int_t unshown = json_integer_value(json_object_get(record, "unshown"));
+    bool has_id = id && strlen(id) == NOTICE_ID;
     size_t i;
 
+    if (has_id)
+        read_tried(queue, record);
     json_array_foreach(waiting, i, notice) if (json_is_object(notice))
         notice_queue_add(queue, (json_t *)(uintptr_t)notice,
                          json_integer_value(json_object_get(record, "since_ms")));
@@ -144,6 +172,10 @@ void notice_queue_read(struct notice_queue *queue, const json_t *record)
         json_array_extend(queue->sent, (json_t *)(uintptr_t)sent);
     if (unshown > 0)
         queue->unshown += (uint64_t)unshown;
-    if (id && strlen(id) == NOTICE_ID && json_array_size(queue->waiting))
+    if (has_id && json_array_size(queue->waiting))
         memcpy(queue->id, id, NOTICE_ID);
+    if (queue->tried > json_array_size(queue->waiting))
+        queue->tried = json_array_size(queue->waiting);
+    if (queue->tried_unshown > queue->unshown)
+        queue->tried_unshown = queue->unshown;
 }

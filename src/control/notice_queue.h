@@ -20,8 +20,9 @@ struct notice_queue {
     int64_t since_ms; /* when the first one came */
     int64_t retry_ms; /* not before */
     unsigned tries;   /* that failed in a row */
-    size_t sending;   /* how many are on their way, and of how many unshown */
-    uint64_t sending_unshown;
+    size_t sending;   /* how many are on their way */
+    size_t tried;     /* the oldest, which were sent with this id and do not change; 0: not yet */
+    uint64_t tried_unshown; /* told of with them */
     char id[NOTICE_ID + 1]; /* of the next message; empty: nothing waits */
 };
 
@@ -37,8 +38,11 @@ void notice_queue_add(struct notice_queue *queue, json_t *notice, int64_t now_ms
 /* Whether a message may go now. */
 bool notice_queue_is_due(const struct notice_queue *queue, const struct notice_limits *limits,
                          int64_t now_ms);
-/* All that waits is on its way. */
+/* What waits is on its way; once it was, it alone until it has arrived: who drops what has an id
+ * that was seen loses nothing then. */
 void notice_queue_begin(struct notice_queue *queue);
+/* What is on its way, oldest first; the caller's. NULL: no memory. */
+json_t *notice_queue_sending(const struct notice_queue *queue);
 /* It has arrived; or not, and may be sent again, at the earliest after `retry_ms`. */
 void notice_queue_succeed(struct notice_queue *queue, int64_t now_ms);
 void notice_queue_fail(struct notice_queue *queue, int64_t now_ms, int64_t retry_ms);

@@ -115,17 +115,20 @@ static void send_due(struct receiver *receiver)
     struct notices *notices = receiver->notices;
     struct notice_queue *queue = &receiver->queue;
     struct notice_limits limits = {notices->conf.window_ms, notices->conf.per_hour};
-    struct notice_message message = {.notices = queue->waiting,
-                                     .unshown = queue->unshown,
-                                     .id = queue->id,
-                                     .now_ms = (int64_t)clock_wall_ms()};
+    struct notice_message message = {.id = queue->id, .now_ms = (int64_t)clock_wall_ms()};
     struct notice_send what = {notices->outbound, &notices->conf, receiver->which, on_sent,
                                receiver};
+    json_t *list;
 
     if (!on_of(receiver) || receiver->call || !notice_queue_is_due(queue, &limits, message.now_ms))
         return;
     notice_queue_begin(queue);
-    receiver->call = notice_send(&what, &message);
+    notices->is_changed = true;
+    list = notice_queue_sending(queue);
+    message.notices = list;
+    message.unshown = queue->tried_unshown;
+    receiver->call = list ? notice_send(&what, &message) : NULL;
+    json_decref(list);
     if (!receiver->call)
         notice_queue_fail(queue, message.now_ms, 0);
 }

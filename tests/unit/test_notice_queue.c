@@ -128,10 +128,55 @@ static void test_what_waits_is_bounded_and_counted(void **state)
     for (int n = 0; n < 5; n++)
         add(queue, 1000 + n, start);
     notice_queue_fail(queue, start, 0);
-    assert_int_equal(json_array_size(queue->waiting), NOTICE_WAITING_MAX);
-    assert_int_equal(queue->unshown, 35);
+    assert_int_equal(json_array_size(queue->waiting), NOTICE_WAITING_MAX + 5);
+    assert_int_equal(queue->unshown, 30);
+    for (int n = 5; n < NOTICE_WAITING_MAX + 7; n++)
+        add(queue, 1000 + n, start);
+    assert_int_equal(json_array_size(queue->waiting), 2 * NOTICE_WAITING_MAX);
+    assert_int_equal(queue->unshown, 37);
+    assert_int_equal(first(queue), 30); // what is sent again is the same
     assert_true(send(queue, start + 2000));
+    assert_int_equal(queue->unshown, 7);
+    assert_int_equal(first(queue), 1007);
+    assert_true(send(queue, start + 3000));
     assert_int_equal(queue->unshown, 0);
+    assert_int_equal(json_array_size(queue->waiting), 0);
+}
+
+/* Who drops what has an id that was seen must not lose what came later. */
+static void test_what_is_sent_again_does_not_grow(void **state)
+{
+    struct notice_queue *queue = *state, again;
+    char id[NOTICE_ID + 1];
+    json_t *record;
+
+    add(queue, 1, start);
+    add(queue, 2, start);
+    notice_queue_begin(queue);
+    add(queue, 3, start);
+    notice_queue_fail(queue, start + 1000, 0);
+    add(queue, 4, start + 1500);
+    memcpy(id, queue->id, sizeof(id));
+    record = notice_queue_record(queue);
+    assert_true(notice_queue_init(&again));
+    notice_queue_read(&again, record);
+    json_decref(record);
+    for (unsigned i = 0; i < 2; i++) {
+        struct notice_queue *one = i ? &again : queue;
+
+        notice_queue_begin(one);
+        assert_int_equal(one->sending, 2);
+        assert_string_equal(one->id, id);
+        notice_queue_succeed(one, start + 2000);
+        assert_int_equal(json_array_size(one->waiting), 2);
+        assert_int_equal(first(one), 3);
+        assert_string_not_equal(one->id, id);
+        notice_queue_begin(one);
+        assert_int_equal(one->sending, 2);
+        notice_queue_succeed(one, start + 3000);
+        assert_string_equal(one->id, "");
+    }
+    notice_queue_fini(&again);
 }
 
 static void test_it_outlives_a_restart(void **state)
@@ -179,6 +224,30 @@ static void test_what_is_no_record_is_passed_over(void **state)
     assert_true(send(queue, start + 1000));
 }
 
+static void test_records_that_claim_too_much(void **state)
+{
+    static const char *const odd[] = {"{\"waiting\":[{}],\"tried\":99,\"tried_unshown\":99,"
+                                      "\"id\":\"0123456789abcdef0123456789abcdef\"}",
+                                      "{\"waiting\":[{}],\"tried\":-1,\"tried_unshown\":-1,"
+                                      "\"id\":\"0123456789abcdef0123456789abcdef\"}",
+                                      "{\"waiting\":[{}],\"tried\":1,\"tried_unshown\":\"x\"}"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        json_t *record = json_loads(odd[i], 0, NULL);
+        struct notice_queue queue;
+
+        assert_true(notice_queue_init(&queue));
+        notice_queue_read(&queue, record);
+        json_decref(record);
+        notice_queue_begin(&queue);
+        assert_int_equal(queue.sending, 1);
+        notice_queue_succeed(&queue, start);
+        assert_int_equal(queue.unshown, 0);
+        notice_queue_fini(&queue);
+    }
+}
+
 static void test_a_clock_that_is_set_back_holds_nothing_up(void **state)
 {
     struct notice_queue *queue = *state;
@@ -200,6 +269,8 @@ int main(void)
         TEST(test_so_many_an_hour),
         TEST(test_a_failing_receiver_is_tried_less_and_less_often),
         TEST(test_what_waits_is_bounded_and_counted),
+        TEST(test_what_is_sent_again_does_not_grow),
+        TEST(test_records_that_claim_too_much),
         TEST(test_it_outlives_a_restart),
         TEST(test_what_is_no_record_is_passed_over),
         TEST(test_a_clock_that_is_set_back_holds_nothing_up),
