@@ -542,6 +542,69 @@ static void test_places(void **state)
     free_units(units);
 }
 
+static int hang(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return pause();
+}
+
+static struct unit *start_one(struct units *units, int (*run)(int argc, char **argv))
+{
+    const struct supervisor_conf conf = {.config = "x", .unit = run};
+    struct unit_ask ask = {.id = "u1", .release = "r1", .service = "s"};
+    char error[UNIT_REASON_SIZE];
+    assert_int_equal(units_start(units, &conf, &ask, error), OK);
+    return units_find(units, "u1");
+}
+
+static void test_a_start_that_hangs_is_ended(void **state)
+{
+    struct units *units = new_units();
+    struct unit *unit = start_one(units, hang);
+    int64_t due_ms = units_due_ms(units, unit->born_ms);
+    int wait_status;
+    (void)state;
+    assert_int_equal(due_ms, unit->born_ms + 30000);
+    units_run(units, due_ms - 1);
+    assert_int_equal(unit->state, UNIT_STARTING);
+    units_run(units, due_ms);
+    assert_int_equal(unit->state, UNIT_STOPPING);
+    assert_true(unit->is_news);
+    assert_int_equal(waitpid(unit->pid, &wait_status, 0), unit->pid);
+    assert_true(units_reap(units, unit->pid, wait_status));
+    assert_int_equal(unit->state, UNIT_FAILED);
+    assert_int_equal(unit->signal, SIGKILL);
+    assert_int_equal(unit->fault, E_AGAIN);
+    assert_string_equal(unit->reason,
+                        "its command was not executed within 30 seconds: its user, its "
+                        "directory or a secret could not be read");
+    free_units(units);
+}
+
+static int execute(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    fcntl(3, F_SETFD, FD_CLOEXEC);
+    return execl("/bin/sleep", "sleep", "600", NULL);
+}
+
+static void test_a_start_that_was_not_heard_of_in_time(void **state)
+{
+    struct units *units = new_units();
+    struct unit *unit = start_one(units, execute);
+    struct pollfd word = {.fd = unit->status_fd, .events = POLLIN};
+    (void)state;
+    assert_int_equal(poll(&word, 1, -1), 1);
+    units_run(units, unit->born_ms + 30000);
+    assert_int_equal(unit->state, UNIT_RUNNING);
+    assert_int_equal(units_due_ms(units, unit->born_ms), INT64_MAX);
+    pid_t pid = unit->pid;
+    free_units(units);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,6 +622,8 @@ int main(void)
         cmocka_unit_test(test_a_line_that_is_one),
         cmocka_unit_test(test_unknown_units),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_a_start_that_hangs_is_ended),
+        cmocka_unit_test(test_a_start_that_was_not_heard_of_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
