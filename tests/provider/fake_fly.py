@@ -188,6 +188,7 @@ class Fly:
         self.numbers = itertools.count(1)
         self.machines, self.cues, self.wrong, self.requests = {}, [], [], []
         self.buckets, self.full, self.stop_after = {}, set(), None
+        self.in_the_way = []  # whose leases were met
         self.on_request = None  # called before each is done
         self.boot_s, self.stop_s, self.keeps_destroying = 0.1, 0.05, False
         self.suspends_to = "suspended"  # what comes of it
@@ -375,9 +376,14 @@ class Fly:
         if lease and lease.until < time.monotonic():
             lease = machine.lease = None
         if lease and lease.nonce != nonce:
-            raise Refusal(409, f"aborted: machine ID {machine.id} lease currently held by {lease.owner}, expires at soon")
+            self.refuse_leased(machine)
         if not lease:
             self.complain(f"machine {machine.id} is changed without a lease: {request.path}")
+
+    def refuse_leased(self, machine):
+        owner = machine.lease.owner
+        self.in_the_way.append(owner)
+        raise Refusal(409, f"aborted: machine ID {machine.id} lease currently held by {owner}, expires at soon")
 
     # --- one call each
 
@@ -448,7 +454,7 @@ class Fly:
         with self.change:
             lease = machine.lease
             if lease and lease.until > time.monotonic() and request.headers.get("fly-machine-lease-nonce") != lease.nonce:
-                raise Refusal(409, f"aborted: machine ID {machine.id} lease currently held by {lease.owner}, expires at soon")
+                self.refuse_leased(machine)
             nonce = f"n{len(self.requests)}"
             machine.lease = Lease(nonce, sent["description"], time.monotonic() + sent["ttl"])
         return 201, {"status": "success", "data": {"nonce": nonce, "owner": "us", "expires_at": 0, "version": machine.instance}}, {}

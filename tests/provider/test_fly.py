@@ -397,6 +397,30 @@ def test_a_lease_that_another_holds_is_waited_for(desk, bench):
     is_settled(bench, [])
 
 
+@pytest.mark.parametrize("action, more", [("start", {}), ("stop", {}), ("delete", {"remove": True})])
+def test_a_fault_leaves_no_lease(desk, bench, action, more):
+    desk.start()
+    if action == "start":
+        desk.stop()
+    call = desk.start if action == "start" else desk.stop
+    bench.fly.cue(action, 422, {"error": "out of order"})
+    answer = call(**more)
+    assert answer["fault"] == "permanent" and "422: out of order" in answer["reason"]
+    assert call(**more)["fault"] == "ok"
+    assert not bench.fly.in_the_way
+
+
+def test_a_fault_is_said_before_the_lease_is_given_back(desk, bench):
+    desk.start()
+    bench.fly.cue("stop", 422, {"error": "out of order"})
+    bench.fly.cue("unlease", 503, times=3)
+    assert desk.stop()["fault"] == "permanent"
+    assert bench.fly.count("unlease") < 3
+    number = desk.begin("stop", id="u1", grace_ms=1000, remove=True)
+    desk.tell(call="close", service="app")  # in the midst of it
+    assert "control is ending" in desk.end(number)["reason"]
+
+
 def test_a_close_ends_what_is_under_way(desk, bench):
     number = desk.begin("start", id="u1", release="r1", image=IMAGE + "stuck")
     until(lambda: bench.fly.ours(), "it is made")

@@ -26,6 +26,7 @@ struct fly_job {
     struct provider_call call;
     fly_step *begin;
     bool has_begun;
+    bool is_answered;             /* `call` is over; what is left is a lease to be given back */
     char id[PROVIDER_ID_MAX + 1]; /* empty: of no unit */
     struct fly_ask ask;
     enum fly_survey_need need;
@@ -66,7 +67,7 @@ struct fly {
     char trouble[FLY_REASON_MAX]; /* why one was stopped that was to be suspended; empty: none */
 };
 
-/* --- fly.c; a job is gone after each fly_finish* */
+/* --- fly.c; a job is gone after each fly_finish*; one that ends with a fault gives its lease back */
 void fly_finish(struct fly_job *job, const struct provider_result *result);
 /* `reason` is copied first. */
 void fly_finish_fault(struct fly_job *job, enum provider_fault fault, const char *reason);

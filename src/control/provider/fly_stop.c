@@ -51,6 +51,7 @@ static void on_destroyed(void *owner, const struct fly_reply *reply)
     struct fly_job *job = owner;
 
     if (reply->status == 404) {
+        *job->nonce = '\0';
         job->after(job);
     } else if (reply->fault && !reply->is_lost) {
         fly_finish_reply(job, reply);
