@@ -278,6 +278,22 @@ static void list(void *self, struct provider_call call)
         begin(job, survey_to_list);
 }
 
+static void forget(void *owner, const struct provider_result *result)
+{
+    (void)owner;
+    (void)result;
+}
+
+void fly_spare(struct fly *fly, const char *unit)
+{
+    struct fly_job *job = fly->jobs;
+
+    while (job && strcmp(job->id, unit) != 0)
+        job = job->next;
+    if (!job && (job = add(fly, unit, (struct provider_call){.done = forget})))
+        begin(job, fly_stop_spare);
+}
+
 static void show_log(struct fly_job *job)
 {
     char text[LOG_SIZE];
