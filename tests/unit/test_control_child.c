@@ -88,8 +88,8 @@ static void test_one_that_hears_ends_by_itself(void **state)
 
 static void test_lines_that_are_none(void **state)
 {
-    static const char *const wrong[] = {"control", "control ", "control x", "control 1",
-                                        "control -5", "control 77 "};
+    static const char *const wrong[] = {"control",   "control ",   "control x",
+                                        "control 1", "control -5", "control 77 "};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
