@@ -18,6 +18,11 @@
 
 enum { LINE_MAX_LEN = 255, PROCESSES_MAX = 4096, GONE_WAIT_MS = 5000, LAPS_MAX = 100 };
 
+struct entry {
+    struct unit_record record;
+    char id[UNIT_ID_SIZE];
+};
+
 /* ---- what /proc says */
 
 struct process {
@@ -50,6 +55,56 @@ static bool read_process(pid_t pid, struct process *process)
         return false;
     process->session = session;
     return true;
+}
+
+/* A program may have written over its environment, and has none of these then. */
+enum words { WORDS_NONE, WORDS_OTHERS, WORDS_OURS };
+
+struct word {
+    const char *text;
+    size_t at; /* as far as it was met */
+    bool is_other;
+};
+
+static void match(struct word *word, char c)
+{
+    if (word->is_other || word->text[word->at] != c)
+        word->is_other = true;
+    else
+        word->at++;
+}
+
+static enum words scan(int fd, const char *text)
+{
+    enum words found = WORDS_NONE;
+    struct word word = {.text = text};
+    char bytes[4096];
+    for (ssize_t len; (len = read(fd, bytes, sizeof bytes)) > 0;)
+        for (ssize_t i = 0; i < len; i++) {
+            if (bytes[i]) {
+                found = bytes[i] == '=' ? WORDS_OTHERS : found;
+                match(&word, bytes[i]);
+                continue;
+            }
+            if (!word.is_other && !text[word.at])
+                return WORDS_OURS;
+            word = (struct word){.text = text};
+        }
+    return found;
+}
+
+/* What the environment of a process says of whose it is. */
+static enum words read_words(pid_t pid, const char *id)
+{
+    char path[32], text[UNIT_ID_SIZE + 16];
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    snprintf(text, sizeof text, "SLUICE_UNIT=%s", id);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return WORDS_NONE;
+    enum words found = scan(fd, text);
+    close(fd);
+    return found;
 }
 
 static bool read_boot(char boot[37])
@@ -120,66 +175,79 @@ static bool is_supervised(const struct unit_record *record, const char *boot)
            supervisor.start == record->supervisor_start && supervisor.state != 'Z';
 }
 
-/* A session's number is not given again while a process is in it, so one that began no sooner than
- * the unit is the unit's. The first process is told by its start. */
-static bool is_member(const struct unit_record *record, pid_t pid)
+/* One of the unit's. The first is told by its start; the others are in its session, began no sooner
+ * and are not another's by their environment, since the number may be that of another session
+ * whose first process has ended. */
+static bool is_member(const struct entry *entry, pid_t pid)
 {
+    const struct unit_record *record = &entry->record;
     struct process process;
-    return read_process(pid, &process) && process.session == record->session &&
-           process.state != 'Z' &&
-           (pid == record->session ? process.start == record->start
-                                   : process.start >= record->start);
+    if (!read_process(pid, &process) || process.session != record->session || process.state == 'Z')
+        return false;
+    if (pid == record->session)
+        return process.start == record->start;
+    return process.start >= record->start && read_words(pid, entry->id) != WORDS_OTHERS;
 }
 
-static void kill_member(const struct unit_record *record, pid_t pid)
+/* A session's number is not given again while a process is in it: where another has it as its own,
+ * the unit's is over. */
+static bool is_over(const struct unit_record *record)
+{
+    struct process process;
+    return read_process(record->session, &process) && process.start != record->start;
+}
+
+static void kill_member(const struct entry *entry, pid_t pid)
 {
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     // Looked at again: from here on the number means this process.
-    if (fd >= 0 && is_member(record, pid))
+    if (fd >= 0 && !is_over(&entry->record) && is_member(entry, pid))
         syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
     if (fd >= 0)
         close(fd);
 }
 
 /* How many processes of a unit there are; with `is_killed` each is sent SIGKILL. */
-static unsigned count_members(const struct unit_record *record, bool is_killed)
+static unsigned count_members(const struct entry *entry, bool is_killed)
 {
     unsigned count = 0;
-    DIR *all = opendir("/proc");
+    DIR *all = is_over(&entry->record) ? NULL : opendir("/proc");
     if (!all)
         return 0;
-    for (struct dirent *entry; (entry = readdir(all));) {
-        pid_t pid = atoi(entry->d_name);
-        if (pid <= 1 || !is_member(record, pid))
+    for (struct dirent *each; (each = readdir(all));) {
+        pid_t pid = atoi(each->d_name);
+        if (pid <= 1 || !is_member(entry, pid))
             continue;
         count++;
         if (is_killed)
-            kill_member(record, pid);
+            kill_member(entry, pid);
     }
     closedir(all);
     return count;
 }
 
 /* One that forks as fast as it is killed has to lose in the end. */
-static bool end_members(const struct unit_record *record)
+static bool end_members(const struct entry *entry)
 {
     for (unsigned lap = 0; lap < LAPS_MAX; lap++) {
-        if (!count_members(record, true))
+        if (!count_members(entry, true))
             return true;
         poll(NULL, 0, GONE_WAIT_MS / LAPS_MAX);
     }
     return false;
 }
 
-static bool read_record(int folder, const char *name, struct unit_record *record)
+static bool read_entry(int folder, const char *name, struct entry *entry)
 {
     char line[LINE_MAX_LEN + 1];
-    return unit_is_id(name, UNIT_ID_SIZE) && read_text(folder, name, line, sizeof line) &&
-           unit_record_parse(line, record) == OK;
+    if (!unit_is_id(name, UNIT_ID_SIZE) || !read_text(folder, name, line, sizeof line))
+        return false;
+    snprintf(entry->id, sizeof entry->id, "%.*s", UNIT_ID_SIZE - 1, name);
+    return unit_record_parse(line, &entry->record) == OK;
 }
 
 /* What `visit` says may go, goes. */
-static void visit_folder(int fd, bool (*visit)(const struct unit_record *, void *), void *owner)
+static void visit_folder(int fd, bool (*visit)(const struct entry *, void *), void *owner)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     DIR *folder = copy < 0 ? NULL : fdopendir(copy);
@@ -189,22 +257,22 @@ static void visit_folder(int fd, bool (*visit)(const struct unit_record *, void 
         return;
     }
     rewinddir(folder);
-    for (struct dirent *entry; (entry = readdir(folder));) {
-        struct unit_record record;
-        bool is_ours = entry->d_name[0] != '.';
-        if (is_ours && (!read_record(fd, entry->d_name, &record) || visit(&record, owner)))
-            unlinkat(fd, entry->d_name, 0);
+    for (struct dirent *each; (each = readdir(folder));) {
+        struct entry entry;
+        bool is_ours = each->d_name[0] != '.';
+        if (is_ours && (!read_entry(fd, each->d_name, &entry) || visit(&entry, owner)))
+            unlinkat(fd, each->d_name, 0);
     }
     closedir(folder);
 }
 
 /* All processes are looked at only where the first has ended: this is on the way of every start. */
-static bool has_ended(const struct unit_record *record, void *owner)
+static bool has_ended(const struct entry *entry, void *owner)
 {
     const char *boot = owner;
-    if (strcmp(record->boot, boot) != 0)
+    if (strcmp(entry->record.boot, boot) != 0)
         return true;
-    return !is_member(record, record->session) && !count_members(record, false);
+    return !is_member(entry, entry->record.session) && !count_members(entry, false);
 }
 
 /* Beside it and renamed: a reader sees a whole line or none. */
@@ -242,16 +310,16 @@ struct sweep {
     bool is_stuck;
 };
 
-static bool end_orphans(const struct unit_record *record, void *owner)
+static bool end_orphans(const struct entry *entry, void *owner)
 {
     struct sweep *sweep = owner;
-    if (strcmp(record->boot, sweep->boot) != 0)
+    if (strcmp(entry->record.boot, sweep->boot) != 0)
         return true;
-    if (is_supervised(record, sweep->boot))
+    if (is_supervised(&entry->record, sweep->boot))
         return false;
-    if (!count_members(record, false))
+    if (!count_members(entry, false))
         return true;
-    if (!end_members(record)) {
+    if (!end_members(entry)) {
         sweep->is_stuck = true;
         return false;
     }

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READS_A_TURN = 4, GROUP_POLL_MS = 20, GROUP_WAIT_MS = 2000 };
+enum { READS_A_TURN = 4, GROUP_POLL_MS = 20, GROUP_WAIT_MS = 2000, START_MS = 30 * 1000 };
 
 static int64_t read_clock(clockid_t id)
 {
@@ -292,9 +292,29 @@ void units_kill_all(struct units *units)
 
 /* ---- what time brings */
 
+/* Before the command is executed, what is read may hang: a directory or a secret of a server that
+ * is gone. Whoever asked for the start would wait for ever. */
+static void give_up(struct unit *unit)
+{
+    read_status(unit);
+    if (unit->state != UNIT_STARTING)
+        return;
+    if (!unit->fault) {
+        unit->fault = E_AGAIN;
+        snprintf(unit->reason, sizeof unit->reason,
+                 "its command was not executed within %d seconds: its user, its directory or a "
+                 "secret could not be read",
+                 START_MS / 1000);
+    }
+    unit_turn(unit, UNIT_STOPPING);
+    kill_group(unit);
+}
+
 static void run(struct unit *unit, int64_t now_ms)
 {
     char label[UNIT_SERVICE_SIZE + UNIT_RELEASE_SIZE + UNIT_ID_SIZE];
+    if (unit->state == UNIT_STARTING && now_ms >= unit->born_ms + START_MS)
+        give_up(unit);
     if (unit->state != UNIT_STOPPING)
         return;
     if (!unit->pid && (!has_group(unit) || (unit->is_killed && now_ms >= unit->kill_ms))) {
@@ -316,10 +336,12 @@ int64_t units_due_ms(const struct units *units, int64_t now_ms)
     int64_t due_ms = INT64_MAX;
     for (unsigned i = 0; i < UNITS_MAX; i++) {
         const struct unit *unit = &units->items[i];
-        if (unit->state != UNIT_STOPPING)
+        if (unit->state != UNIT_STARTING && unit->state != UNIT_STOPPING)
             continue;
         // That a group is gone, no event tells.
-        int64_t at_ms = unit->pid ? unit->kill_ms : now_ms + GROUP_POLL_MS;
+        int64_t at_ms = unit->state == UNIT_STARTING ? unit->born_ms + START_MS
+                        : unit->pid                  ? unit->kill_ms
+                                                     : now_ms + GROUP_POLL_MS;
         due_ms = at_ms < due_ms ? at_ms : due_ms;
     }
     return due_ms;

@@ -3,9 +3,10 @@
  * The table of units: apps as children of the supervisor, so that they outlive edges, control and
  * an exec of the supervisor. Each is started by `sluice unit FILE SERVICE RELEASE ID PORT
  * [WORD...]`, which reads the configuration, becomes the app's user and executes the command; here
- * nothing of the configuration is known. A unit that ends is never started again from here, and
- * stays in the table with how it ended until it is removed, or its place is needed. unit_desk.h
- * says who asks. The supervisor's one thread.
+ * nothing of the configuration is known. One that has not executed it after half a minute is ended,
+ * with a fault. A unit that ends is never started again from here, and stays in the table with how
+ * it ended until it is removed, or its place is needed. unit_desk.h says who asks. The supervisor's
+ * one thread.
  */
 #ifndef PROCESS_UNITS_H
 #define PROCESS_UNITS_H

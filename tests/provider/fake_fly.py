@@ -6,6 +6,7 @@ Machines change their state in time, and the API misbehaves on cue: see Cue. A m
     .../shop:good     runs until it is stopped        .../shop:crash    ends with 3 at once
     .../shop:oom      ends as it has no memory        .../shop:stuck    starts and starts
     .../shop:broken   fails before it runs            .../shop:deaf     ends only when it is killed
+    .../shop:resting  stays created until it is started
 """
 import http.server
 import itertools
@@ -112,7 +113,14 @@ class Machine:
         timer.daemon = True
         timer.start()
 
+    def age(self, seconds):
+        for event in self.events:
+            event["timestamp"] -= int(seconds * 1000)
+        self.created -= seconds
+
     def start(self, source):
+        if self.kind == "resting" and source != "user":
+            return
         if source == "user":
             self.tell("start", "starting", source)
         self.state = "starting"
@@ -188,6 +196,9 @@ class Fly:
         self.numbers = itertools.count(1)
         self.machines, self.cues, self.wrong, self.requests = {}, [], [], []
         self.buckets, self.full, self.stop_after = {}, set(), None
+        self.cursor = "{}"
+        self.cut_status = 0  # of whatever is asked of a machine whose host cannot be reached; 0: it is done
+        self.in_the_way = []  # whose leases were met
         self.on_request = None  # called before each is done
         self.boot_s, self.stop_s, self.keeps_destroying = 0.1, 0.05, False
         self.suspends_to = "suspended"  # what comes of it
@@ -223,9 +234,10 @@ class Fly:
             self.cues.append(Cue(action, status, body, headers or {}, kind, times))
 
     def ours(self):
-        """{unit: machine} of those of Sluice that are there."""
+        """{unit: machine} of those of Sluice that are there, as far as their hosts are."""
         with self.change:
-            found = [m for m in self.machines.values() if "sluice_unit" in m.metadata and m.state != "destroyed"]
+            found = [m for m in self.machines.values() if "sluice_unit" in m.metadata and m.state != "destroyed"
+                     and not (self.cut_status and m.host_status == "unreachable")]
             assert len({m.metadata["sluice_unit"] for m in found}) == len(found), "two machines are one unit"
             return {m.metadata["sluice_unit"]: m for m in found}
 
@@ -343,8 +355,11 @@ class Fly:
                     request.answer(cue.status, cue.body, cue.headers)
                     return
                 machine = self.machine(ident) if ident else None
+                is_cut = machine and machine.host_status == "unreachable"
+                if is_cut and self.cut_status and action not in ("get", "wait"):
+                    raise Refusal(self.cut_status, "the host does not answer")
                 if action in ("start", "stop", "suspend", "delete"):
-                    self.mind_lease(machine, request)
+                    self.mind_lease(machine, request, not is_cut)
             status, answer, headers = getattr(self, f"do_{action}")(machine, query, sent, request)
         except Refusal as refusal:
             status, answer, headers = refusal.code, refusal.body, {}
@@ -369,15 +384,20 @@ class Fly:
             raise Refusal(404, "machine not found")
         return machine
 
-    def mind_lease(self, machine, request):
+    def mind_lease(self, machine, request, is_needed):
         lease = machine.lease
         nonce = request.headers.get("fly-machine-lease-nonce")
         if lease and lease.until < time.monotonic():
             lease = machine.lease = None
         if lease and lease.nonce != nonce:
-            raise Refusal(409, f"aborted: machine ID {machine.id} lease currently held by {lease.owner}, expires at soon")
-        if not lease:
+            self.refuse_leased(machine)
+        if not lease and is_needed:
             self.complain(f"machine {machine.id} is changed without a lease: {request.path}")
+
+    def refuse_leased(self, machine):
+        owner = machine.lease.owner
+        self.in_the_way.append(owner)
+        raise Refusal(409, f"aborted: machine ID {machine.id} lease currently held by {owner}, expires at soon")
 
     # --- one call each
 
@@ -388,9 +408,12 @@ class Fly:
         with self.change:
             every = [m.json() for m in self.machines.values() if m.state != "destroyed"]
         check(every, SCHEMA["calls"]["GET /v1/apps/{app_name}/machines"]["answer"], READ_BACK)
-        first = int(query.get("cursor", ["0"])[0])
+        cursor = query.get("cursor", [self.cursor.format(0)])[0]
+        first = next((i for i in range(len(every) + 1) if self.cursor.format(i) == cursor), None)
+        if first is None:
+            raise Refusal(400, f"invalid cursor {cursor!r}")
         last = first + self.page if self.page else len(every)
-        return 200, every[first:last], {"fly-next-cursor": str(last)} if last < len(every) else {}
+        return 200, every[first:last], {"fly-next-cursor": self.cursor.format(last)} if last < len(every) else {}
 
     def do_create(self, _machine, _query, sent, _request):
         with self.change:
@@ -418,7 +441,7 @@ class Fly:
 
     def do_start(self, machine, _query, _sent, _request):
         with self.change:
-            if machine.state not in ("stopped", "suspended"):
+            if machine.state not in ("stopped", "suspended") and (machine.state, machine.kind) != ("created", "resting"):
                 raise Refusal(412, f"failed_precondition: unable to start machine from current state: '{machine.state}'")
             machine.start("user")
         return 200, {"previous_state": "stopped"}, {}
@@ -448,7 +471,7 @@ class Fly:
         with self.change:
             lease = machine.lease
             if lease and lease.until > time.monotonic() and request.headers.get("fly-machine-lease-nonce") != lease.nonce:
-                raise Refusal(409, f"aborted: machine ID {machine.id} lease currently held by {lease.owner}, expires at soon")
+                self.refuse_leased(machine)
             nonce = f"n{len(self.requests)}"
             machine.lease = Lease(nonce, sent["description"], time.monotonic() + sent["ttl"])
         return 201, {"status": "success", "data": {"nonce": nonce, "owner": "us", "expires_at": 0, "version": machine.instance}}, {}

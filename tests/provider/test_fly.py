@@ -272,6 +272,29 @@ def test_a_list_of_several_pages(make_fly):
     assert sorted(desk.list()) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.parametrize("cursor", ["a+b/{}==", "{}%2B&state=stopped#x ;", "{}" + "z" * 900], ids=["base64", "query", "long"])
+def test_a_cursor_may_be_any_text(make_fly, cursor):
+    bench = make_fly({"page": 1})
+    bench.fly.cursor = cursor
+    desk = bench.start()
+    for unit in ("a", "b"):
+        assert only(desk.start(unit))["state"] == "running"
+    assert sorted(desk.list()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("body, cursors", [
+    ([], ["a", "a"]), ([], ["z" * 5000]), ([{}] * 4097, ["a"]), ([], [f"c{i}" for i in range(70)])],
+    ids=["again", "long", "many", "endless"])
+def test_a_list_without_end_is_no_list(desk, bench, body, cursors):
+    """What was not seen whole would be taken for gone, and made again."""
+    desk.patience = 120 * SLOW
+    for cursor in cursors:
+        bench.fly.cue("list", 200, body, headers={"fly-next-cursor": cursor})
+    answer = desk.start()
+    assert answer["fault"] == "transient" and "list of machines does not end" in answer["reason"]
+    assert not bench.fly.count("create")
+
+
 # --- tokens
 
 @pytest.mark.parametrize("requests", [0, 1, 2, 3])
@@ -348,6 +371,54 @@ def test_one_that_starts_and_starts_can_be_removed(desk, bench):
     is_settled(bench, [])
 
 
+@pytest.fixture
+def aged(desk, bench):
+    """A unit in a state that it has been in for as long."""
+    def new(state, seconds, image="good"):
+        desk.start()
+        machine = bench.fly.one()
+        machine.config["image"] = IMAGE + image
+        machine.state = state
+        machine.age(seconds)
+        desk.patience = 80 * SLOW
+        return machine
+    return new
+
+
+def test_one_that_rests_before_its_first_start_is_started(desk, bench):
+    desk.patience = 60 * SLOW
+    assert only(desk.start(image=IMAGE + "resting"))["state"] == "running"
+    assert bench.fly.count("start") == bench.fly.count("create") == 1
+
+
+def test_one_that_rests_for_long_is_started_at_once(desk, bench, aged):
+    aged("created", 1000, "resting")
+    assert only(desk.start())["state"] == "running"
+    assert bench.fly.count("start") == 1 and not bench.fly.count("delete")
+
+
+@pytest.mark.parametrize("state, seconds", [("starting", 310), ("restarting", 310), ("updating", 610), ("stopping", 310),
+                                            ("created", 310)])
+def test_one_that_is_stuck_is_replaced(desk, bench, aged, state, seconds):
+    old = aged(state, seconds)
+    assert only(desk.start())["handle"] != old.id
+    is_settled(bench, ["u1"])
+
+
+@pytest.mark.parametrize("state, seconds", [("starting", 200), ("updating", 400)])
+def test_one_that_is_not_yet_stuck_is_waited_for(desk, bench, aged, state, seconds):
+    old = aged(state, seconds)
+    old.to("started", 1.0)
+    assert only(desk.start())["handle"] == old.id
+
+
+@pytest.mark.parametrize("state, seconds", [("created", 0), ("starting", 310), ("stopping", 310)])
+def test_a_rest_that_comes_to_nothing_is_an_end(desk, bench, aged, state, seconds):
+    aged(state, seconds)
+    assert desk.stop(grace_ms=1)["fault"] == "ok"
+    is_settled(bench, [])
+
+
 def test_one_that_is_suspended_is_started(desk, bench):
     desk.start()
     bench.fly.one().state = "suspended"
@@ -390,11 +461,82 @@ def test_one_whose_host_is_gone_is_replaced(desk, bench):
     is_settled(bench, ["u1"])
 
 
+def test_one_whose_host_does_nothing_any_more_is_replaced(desk, bench):
+    desk.start()
+    lost = bench.fly.one()
+    lost.host_status, bench.fly.cut_status = "unreachable", 503
+    unit = only(desk.start())
+    assert unit["handle"] == bench.fly.one().id != lost.id and unit["state"] == "running"
+    assert only(desk.start())["handle"] == unit["handle"]
+    assert desk.list()["u1"]["handle"] == unit["handle"]
+    lost.host_status = "ok"  # and it runs
+    answer = desk.call("list")
+    assert only(answer)["handle"] == unit["handle"]
+    assert f"machine {lost.id} is one too many of unit u1" in answer["warning"]
+    until(lambda: lost.state == "destroyed", "it is destroyed")
+    assert bench.fly.one().id == unit["handle"] and bench.fly.one().state == "started"
+    is_settled(bench, ["u1"])
+
+
+def test_one_too_many_that_does_not_go_is_tried_again(desk, bench):
+    desk.start()
+    spare = bench.fly.add({**bench.fly.one().config}, state="stopped")
+    bench.fly.cue("delete", 422, {"error": "out of order"})
+    assert "one too many" in desk.call("list")["warning"]
+    until(lambda: bench.fly.count("unlease"), "it failed")
+    assert spare.state == "stopped"
+    until(lambda: not desk.call("list")["warning"], "it is destroyed")
+    is_settled(bench, ["u1"])
+
+
+def test_a_removal_ends_what_its_host_still_can_end(desk, bench):
+    desk.start()
+    lost = bench.fly.one()
+    lost.host_status, bench.fly.cut_status = "unreachable", 503
+    answer = desk.stop(remove=True)
+    assert answer["fault"] == "transient" and "503" in answer["reason"]
+    bench.fly.cut_status = 0
+    assert desk.stop(remove=True)["fault"] == "ok"
+    is_settled(bench, [])
+
+
 def test_a_lease_that_another_holds_is_waited_for(desk, bench):
     desk.start()
     bench.fly.hold(bench.fly.one(), "flyctl", 3.0)
     assert desk.stop(remove=True)["fault"] == "ok"
     is_settled(bench, [])
+
+
+@pytest.mark.parametrize("action, more", [("start", {}), ("stop", {}), ("delete", {"remove": True})])
+def test_a_fault_leaves_no_lease(desk, bench, action, more):
+    desk.start()
+    if action == "start":
+        desk.stop()
+    call = desk.start if action == "start" else desk.stop
+    bench.fly.cue(action, 422, {"error": "out of order"})
+    answer = call(**more)
+    assert answer["fault"] == "permanent" and "422: out of order" in answer["reason"]
+    assert call(**more)["fault"] == "ok"
+    assert not bench.fly.in_the_way
+
+
+def test_a_fault_is_said_before_the_lease_is_given_back(desk, bench):
+    desk.start()
+    bench.fly.cue("stop", 422, {"error": "out of order"})
+    bench.fly.cue("unlease", 503, times=3)
+    assert desk.stop()["fault"] == "permanent"
+    assert bench.fly.count("unlease") < 3
+    number = desk.begin("stop", id="u1", grace_ms=1000, remove=True)
+    desk.tell(call="close", service="app")  # in the midst of it
+    assert "control is ending" in desk.end(number)["reason"]
+
+
+def test_a_lease_is_not_waited_for_as_long_as_the_api_likes(desk, bench):
+    desk.start()
+    bench.fly.cue("lease", 409, {"error": "aborted: lease currently held by flyctl"}, times=2, headers={"Retry-After": "86400"})
+    desk.patience = 60 * SLOW
+    answer = desk.stop()
+    assert answer["fault"] == "transient" and "held by another" in answer["reason"]
 
 
 def test_a_close_ends_what_is_under_way(desk, bench):

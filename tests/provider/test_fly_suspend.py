@@ -108,6 +108,7 @@ def test_one_that_fly_refuses_to_suspend_is_stopped(desk, bench, status, error):
     words = f"could not be suspended, and is stopped: Fly.io says {status}: {error}"
     assert words in freeze(desk)["warning"]
     assert bench.fly.one().state == "stopped" and bench.fly.count("stop") == 1
+    assert not bench.fly.in_the_way
     first = desk.call("list")["warning"]
     assert words in first
     desk.start()

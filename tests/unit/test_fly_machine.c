@@ -39,6 +39,7 @@ static void each_state_has_its_phase(void **state)
         {"started", "unknown", FLY_UP},
         {"started", "unreachable", FLY_BROKEN},
         {"stopped", "unreachable", FLY_BROKEN},
+        {"starting", "unreachable", FLY_BROKEN},
         {"stopping", "ok", FLY_GOING_DOWN},
         {"suspending", "ok", FLY_GOING_DOWN},
         {"stopped", "ok", FLY_DOWN},

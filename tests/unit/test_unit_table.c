@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tests of what units are made of: ports, output that is kept, records on disk, and the lines that
+ * Tests of what units are made of: ports, output that is kept, and the lines that
  * go to the next binary. How apps live is tested with real ones, in tests/provider.
  */
 #include "process/units.h"
@@ -8,18 +8,17 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#include "process/unit_record.h"
 
 /* ---- ports */
 
@@ -203,69 +202,6 @@ static void test_the_ring_keeps_the_newest(void **state)
     assert_int_equal(unit_log_adopt(&(struct unit_log){.fd = -1}, fd), E_INVALID);
     unit_log_close(&adopted);
     assert_int_equal(unit_log_adopt(&adopted, STDIN_FILENO), E_INVALID);
-}
-
-/* ---- records */
-
-static void test_records(void **state)
-{
-    static const char *const bad[] = {"",
-                                      "\n",
-                                      "1 a 2 3",
-                                      "2 boot 10 1 20 2\n",
-                                      "1 boot 10 1 20 2 more\n",
-                                      "1 boot 10 1 20 2x",
-                                      "1 boot 0 1 20 2\n",
-                                      "1 boot 10 1 1 2\n",
-                                      "1 boot 10 1 -20 2\n",
-                                      "1 boot 10 1 0 2\n",
-                                      "1 boot 9999999999 1 20 2\n"};
-    struct unit_record record = {.boot = "0123",
-                                 .supervisor = 7,
-                                 .session = 8,
-                                 .start = UINT64_MAX};
-    struct unit_record again, self;
-    char line[256];
-    (void)state;
-    assert_true(unit_record_format(&record, line, sizeof line) > 0);
-    assert_int_equal(unit_record_parse(line, &again), OK);
-    assert_memory_equal(&record, &again, sizeof record);
-    assert_int_equal(unit_record_format(&record, line, 10), 0);
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-        assert_int_equal(unit_record_parse(bad[i], &again), E_INVALID);
-    assert_int_equal(unit_record_self(&self), OK);
-    assert_int_equal(self.session, getpid());
-    assert_int_equal(self.supervisor, getppid());
-    assert_true(self.start >= self.supervisor_start && strlen(self.boot) == 36);
-}
-
-static void test_a_folder_that_is_not_ours_alone(void **state)
-{
-    char state_dir[] = "/tmp/sluice-units-XXXXXX", path[64], target[80];
-    struct unit_record record;
-    (void)state;
-    assert_non_null(mkdtemp(state_dir));
-    snprintf(path, sizeof path, "%s/units", state_dir);
-    snprintf(target, sizeof target, "%s/other", state_dir);
-    assert_int_equal(unit_record_self(&record), OK);
-    assert_int_equal(unit_record_sweep(state_dir), 0); // there is none
-    assert_int_equal(mkdir(target, 0700), 0);
-    assert_int_equal(symlink(target, path), 0);
-    assert_int_equal(unit_record_sweep(state_dir), -1);
-    assert_int_not_equal(unit_record_write(state_dir, "u1", &record), OK);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(mkdir(path, 0700), 0);
-    assert_int_equal(chmod(path, 0770), 0);
-    assert_int_equal(unit_record_write(state_dir, "u1", &record), E_DENIED);
-    assert_int_equal(chmod(path, 0700), 0);
-    assert_int_equal(unit_record_write(state_dir, "u1", &record), OK);
-    assert_int_equal(unit_record_sweep(state_dir), 0); // its supervisor lives
-    snprintf(target, sizeof target, "%s/u1", path);
-    assert_int_equal(unlink(target), 0);
-    assert_int_equal(rmdir(path), 0);
-    snprintf(target, sizeof target, "%s/other", state_dir);
-    assert_int_equal(rmdir(target), 0);
-    assert_int_equal(rmdir(state_dir), 0);
 }
 
 /* ---- to the next binary */
@@ -455,6 +391,69 @@ static void test_places(void **state)
     free_units(units);
 }
 
+static int hang(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return pause();
+}
+
+static struct unit *start_one(struct units *units, int (*run)(int argc, char **argv))
+{
+    const struct supervisor_conf conf = {.config = "x", .unit = run};
+    struct unit_ask ask = {.id = "u1", .release = "r1", .service = "s"};
+    char error[UNIT_REASON_SIZE];
+    assert_int_equal(units_start(units, &conf, &ask, error), OK);
+    return units_find(units, "u1");
+}
+
+static void test_a_start_that_hangs_is_ended(void **state)
+{
+    struct units *units = new_units();
+    struct unit *unit = start_one(units, hang);
+    int64_t due_ms = units_due_ms(units, unit->born_ms);
+    int wait_status;
+    (void)state;
+    assert_int_equal(due_ms, unit->born_ms + 30000);
+    units_run(units, due_ms - 1);
+    assert_int_equal(unit->state, UNIT_STARTING);
+    units_run(units, due_ms);
+    assert_int_equal(unit->state, UNIT_STOPPING);
+    assert_true(unit->is_news);
+    assert_int_equal(waitpid(unit->pid, &wait_status, 0), unit->pid);
+    assert_true(units_reap(units, unit->pid, wait_status));
+    assert_int_equal(unit->state, UNIT_FAILED);
+    assert_int_equal(unit->signal, SIGKILL);
+    assert_int_equal(unit->fault, E_AGAIN);
+    assert_string_equal(unit->reason,
+                        "its command was not executed within 30 seconds: its user, its "
+                        "directory or a secret could not be read");
+    free_units(units);
+}
+
+static int execute(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    fcntl(3, F_SETFD, FD_CLOEXEC);
+    return execl("/bin/sleep", "sleep", "600", NULL);
+}
+
+static void test_a_start_that_was_not_heard_of_in_time(void **state)
+{
+    struct units *units = new_units();
+    struct unit *unit = start_one(units, execute);
+    struct pollfd word = {.fd = unit->status_fd, .events = POLLIN};
+    (void)state;
+    assert_int_equal(poll(&word, 1, -1), 1);
+    units_run(units, unit->born_ms + 30000);
+    assert_int_equal(unit->state, UNIT_RUNNING);
+    assert_int_equal(units_due_ms(units, unit->born_ms), INT64_MAX);
+    pid_t pid = unit->pid;
+    free_units(units);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,13 +463,13 @@ int main(void)
         cmocka_unit_test(test_lines_are_shown_and_kept),
         cmocka_unit_test(test_too_many_lines_are_counted),
         cmocka_unit_test(test_the_ring_keeps_the_newest),
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_a_folder_that_is_not_ours_alone),
         cmocka_unit_test(test_units_go_to_the_next_binary),
         cmocka_unit_test(test_lines_that_are_none),
         cmocka_unit_test(test_a_line_that_is_one),
         cmocka_unit_test(test_unknown_units),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_a_start_that_hangs_is_ended),
+        cmocka_unit_test(test_a_start_that_was_not_heard_of_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,22 +61,43 @@ void fly_finish(struct fly_job *job, const struct provider_result *result)
         link = &(*link)->next;
     *link = job->next;
     fly_api_cancel(&job->ask);
-    job->call.done(job->call.owner, result);
+    if (!job->is_answered)
+        job->call.done(job->call.owner, result);
     if (*job->id)
         begin_next(fly, job->id);
     free_job(job);
 }
 
+static void go(struct fly_job *job)
+{
+    fly_finish(job, NULL);
+}
+
+/* A lease that is held would be in the way of the next job: it goes back, which nobody but that job
+ * waits for. */
+static void finish_badly(struct fly_job *job, const struct provider_result *result)
+{
+    struct provider_call call = job->call;
+
+    if (!*job->nonce) {
+        fly_finish(job, result);
+        return;
+    }
+    job->is_answered = true;
+    fly_lease_give(job, go);
+    call.done(call.owner, result);
+}
+
 void fly_finish_fault(struct fly_job *job, enum provider_fault fault, const char *reason)
 {
-    fly_finish(job, &(struct provider_result){.fault = fault, .reason = reason});
+    finish_badly(job, &(struct provider_result){.fault = fault, .reason = reason});
 }
 
 void fly_finish_reply(struct fly_job *job, const struct fly_reply *reply)
 {
-    fly_finish(job, &(struct provider_result){.fault = reply->fault,
-                                              .reason = reply->reason,
-                                              .retry_ms = reply->retry_ms});
+    finish_badly(job, &(struct provider_result){.fault = reply->fault,
+                                                .reason = reply->reason,
+                                                .retry_ms = reply->retry_ms});
 }
 
 void fly_finish_unit(struct fly_job *job)
@@ -257,6 +278,22 @@ static void list(void *self, struct provider_call call)
         begin(job, survey_to_list);
 }
 
+static void forget(void *owner, const struct provider_result *result)
+{
+    (void)owner;
+    (void)result;
+}
+
+void fly_spare(struct fly *fly, const char *unit)
+{
+    struct fly_job *job = fly->jobs;
+
+    while (job && strcmp(job->id, unit) != 0)
+        job = job->next;
+    if (!job && (job = add(fly, unit, (struct provider_call){.done = forget})))
+        begin(job, fly_stop_spare);
+}
+
 static void show_log(struct fly_job *job)
 {
     char text[LOG_SIZE];
@@ -336,6 +373,8 @@ static void free_fly(void *owner)
 
 static void close_fly(void **self)
 {
+    const struct provider_result ending = {.fault = PROVIDER_TRANSIENT,
+                                           .reason = "control is ending"};
     struct fly *fly = *self;
 
     *self = NULL;
@@ -347,7 +386,7 @@ static void close_fly(void **self)
         *job->id = '\0'; // none begins any more
     }
     while (fly->jobs)
-        fly_finish_fault(fly->jobs, PROVIDER_TRANSIENT, "control is ending");
+        fly_finish(fly->jobs, &ending);
     json_decref(fly->found);
     free(fly->service);
     fly_api_close(&fly->api, free_fly, fly);

@@ -117,7 +117,8 @@ static bool may_go_again(const struct fly_ask *ask, const struct fly_reply *repl
 {
     if (ask->tries >= TRIES_MAX || reply->retry_ms > RETRY_AFTER_MAX_MS)
         return false;
-    return reply->status == 429 || (reply->is_lost && ask->request.action != FLY_CREATE);
+    return reply->status == 429 ||
+           (reply->is_lost && ask->request.action != FLY_CREATE && !ask->request.is_once);
 }
 
 static void go_again(struct fly_ask *ask, const struct fly_reply *reply)

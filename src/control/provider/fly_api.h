@@ -37,6 +37,7 @@ struct fly_request {
     const char *nonce;   /* of the lease that is held; NULL or empty: none */
     const json_t *body;  /* NULL: none */
     uint32_t ms;         /* PAUSE: how long; else the time limit, 0: the usual one */
+    bool is_once;        /* it is not sent again when it was lost */
     void (*done)(void *owner, const struct fly_reply *reply);
     void *owner;
 };

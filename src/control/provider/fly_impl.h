@@ -11,7 +11,7 @@
 #include "control/provider/fly_clone.h"
 #include "control/provider/fly_machine.h"
 
-enum { FLY_ID_SIZE = 64, FLY_NONCE_SIZE = 128, FLY_QUERY_SIZE = 160 };
+enum { FLY_ID_SIZE = 64, FLY_NONCE_SIZE = 128, FLY_QUERY_SIZE = 160, FLY_NEXT_SIZE = 4096 };
 
 struct fly;
 struct fly_job;
@@ -26,6 +26,7 @@ struct fly_job {
     struct provider_call call;
     fly_step *begin;
     bool has_begun;
+    bool is_answered;             /* `call` is over; what is left is a lease to be given back */
     char id[PROVIDER_ID_MAX + 1]; /* empty: of no unit */
     struct fly_ask ask;
     enum fly_survey_need need;
@@ -49,7 +50,8 @@ struct fly_job {
     uint32_t grace_ms;
     bool is_removed, may_freeze;
     bool is_told;                  /* to stop */
-    bool is_doubtful;              /* suspend: Fly has refused it, or nothing came of it for long */
+    bool is_doubtful;              /* Fly has refused it, or nothing came of it for long */
+    bool is_roused;                /* start: it was told to */
     bool is_stopped;               /* in place of being suspended */
     struct provider_intent intent; /* plan; texts are copies */
     char *old;
@@ -61,12 +63,14 @@ struct fly {
     char *service;
     struct fly_job *jobs; /* oldest first */
     struct fly_ask survey;
-    json_t *found; /* so far, of the survey under way */
-    char cursor[FLY_QUERY_SIZE];
+    json_t *found;            /* so far, of the survey under way */
+    char next[FLY_NEXT_SIZE]; /* query of the page after the one that is asked for */
+    uint32_t pages;
     char trouble[FLY_REASON_MAX]; /* why one was stopped that was to be suspended; empty: none */
 };
 
-/* --- fly.c; a job is gone after each fly_finish* */
+/* --- fly.c; a job is gone after each fly_finish*; one that ends with a fault gives its lease back
+ */
 void fly_finish(struct fly_job *job, const struct provider_result *result);
 /* `reason` is copied first. */
 void fly_finish_fault(struct fly_job *job, enum provider_fault fault, const char *reason);
@@ -75,6 +79,9 @@ void fly_finish_reply(struct fly_job *job, const struct fly_reply *reply);
 /* Well, with the machine at hand. */
 void fly_finish_unit(struct fly_job *job);
 int64_t fly_now(void);
+/* Has all machines of a unit but one destroyed, unless something is done with the unit; nobody is
+ * told, since a listing says it. */
+void fly_spare(struct fly *fly, const char *unit);
 /* Asks about the machine at hand; `request` has the rest. */
 void fly_send(struct fly_job *job, struct fly_request *request);
 /* Goes on with `then` after a while. */
@@ -109,6 +116,8 @@ void fly_stop(struct fly_job *job);
 void fly_plan(struct fly_job *job);
 /* Destroys the machine at hand, and goes on when it is gone. */
 void fly_stop_destroy(struct fly_job *job, fly_step *then);
+/* Destroys all machines of the unit but one. */
+void fly_stop_spare(struct fly_job *job);
 /* Stops the machine at hand, whatever it does. */
 void fly_stop_tell(struct fly_job *job);
 

@@ -13,10 +13,12 @@ static void ask(struct fly_job *job);
 
 static void ask_later(struct fly_job *job, const struct fly_reply *reply)
 {
+    int64_t left_ms = job->lease_ms - fly_now();
+    uint32_t pause_ms = reply->retry_ms ? reply->retry_ms : PAUSE_MS;
     char why[FLY_REASON_MAX];
 
-    if (fly_now() < job->lease_ms) {
-        fly_pause(job, reply->retry_ms ? reply->retry_ms : PAUSE_MS, ask);
+    if (left_ms > 0) {
+        fly_pause(job, pause_ms < left_ms ? pause_ms : (uint32_t)left_ms, ask);
         return;
     }
     snprintf(why, sizeof(why), "machine %s is held by another: %.200s", job->handle,

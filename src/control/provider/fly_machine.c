@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 
+enum { STUCK_MS = 5 * 60 * 1000, STUCK_UPDATE_MS = 10 * 60 * 1000 };
+
 /* --- what is written in it */
 
 const char *fly_machine_text(const json_t *object, const char *key)
@@ -32,6 +34,21 @@ const char *fly_machine_metadata(const json_t *machine, const char *key)
     return fly_machine_text(json_object_get(config, "metadata"), key);
 }
 
+static bool is_in(const json_t *machine, const char *state)
+{
+    return !strcmp(fly_machine_text(machine, "state"), state);
+}
+
+bool fly_machine_is_created(const json_t *machine)
+{
+    return is_in(machine, "created");
+}
+
+bool fly_machine_is_cut(const json_t *machine)
+{
+    return !strcmp(fly_machine_text(machine, "host_status"), "unreachable");
+}
+
 enum fly_phase fly_machine_phase(const json_t *machine)
 {
     static const struct {
@@ -43,23 +60,18 @@ enum fly_phase fly_machine_phase(const json_t *machine)
         {"launch_failed", FLY_ENDING}, {"destroying", FLY_ENDING},     {"destroyed", FLY_GONE},
         {"replaced", FLY_GONE},        {"migrated", FLY_GONE},
     };
-    const char *state = fly_machine_text(machine, "state");
+    // created, starting, restarting, updating, replacing, and what is new
+    enum fly_phase phase = FLY_GOING_UP;
 
-    for (size_t i = 0; i < ARRAY_LEN(phases); i++) {
-        if (strcmp(state, phases[i].state) != 0)
-            continue;
-        if (phases[i].phase < FLY_BROKEN &&
-            !strcmp(fly_machine_text(machine, "host_status"), "unreachable"))
-            return FLY_BROKEN;
-        return phases[i].phase;
-    }
-    return FLY_GOING_UP; // created, starting, restarting, updating, replacing, and what is new
+    for (size_t i = 0; i < ARRAY_LEN(phases); i++)
+        if (is_in(machine, phases[i].state))
+            phase = phases[i].phase;
+    return phase < FLY_BROKEN && fly_machine_is_cut(machine) ? FLY_BROKEN : phase;
 }
 
 bool fly_machine_is_suspended(const json_t *machine)
 {
-    return fly_machine_phase(machine) == FLY_DOWN &&
-           !strcmp(fly_machine_text(machine, "state"), "suspended");
+    return fly_machine_phase(machine) == FLY_DOWN && is_in(machine, "suspended");
 }
 
 bool fly_machine_is_ours(const json_t *machine, const char *service)
@@ -78,23 +90,50 @@ static int use_of(const json_t *machine)
     return uses[fly_machine_phase(machine)];
 }
 
+static bool is_unit(const json_t *machine, const char *service, const char *unit)
+{
+    return fly_machine_is_ours(machine, service) &&
+           !strcmp(fly_machine_metadata(machine, FLY_MACHINE_UNIT), unit);
+}
+
+/* Dates are written alike: RFC 3339, in UTC. */
+static bool is_better(const json_t *machine, const json_t *than)
+{
+    int more = than ? use_of(machine) - use_of(than) : 1;
+
+    return more > 0 || (!more && strcmp(fly_machine_text(machine, "created_at"),
+                                        fly_machine_text(than, "created_at")) > 0);
+}
+
 json_t *fly_machine_find(const json_t *machines, const char *service, const char *unit,
                          bool with_ending)
 {
-    int most = with_ending ? 0 : 1;
+    int least = with_ending ? 1 : 2;
     json_t *machine, *found = NULL;
     size_t i;
 
     json_array_foreach(machines, i, machine)
     {
-        if (!fly_machine_is_ours(machine, service) ||
-            strcmp(fly_machine_metadata(machine, FLY_MACHINE_UNIT), unit) != 0 ||
-            use_of(machine) <= most)
-            continue;
-        most = use_of(machine);
-        found = machine;
+        if (is_unit(machine, service, unit) && use_of(machine) >= least &&
+            is_better(machine, found))
+            found = machine;
     }
     return found;
+}
+
+json_t *fly_machine_spare(const json_t *machines, const char *service, const char *unit)
+{
+    const json_t *used = fly_machine_find(machines, service, unit, false);
+    json_t *machine;
+    size_t i;
+
+    json_array_foreach(machines, i, machine)
+    {
+        if (machine != used && is_unit(machine, service, unit) && !fly_machine_is_cut(machine) &&
+            fly_machine_phase(machine) < FLY_ENDING)
+            return machine;
+    }
+    return NULL;
 }
 
 bool fly_machine_is_automatic(const json_t *machine)
@@ -164,6 +203,14 @@ static void read_story(const json_t *machine, struct story *story)
     }
 }
 
+/* "2026-11-22T20:29:48Z", with or without a fraction; 0: it is none. */
+static int64_t unix_ms(const char *text)
+{
+    struct tm parts = {0};
+
+    return strptime(text, "%Y-%m-%dT%H:%M:%S", &parts) ? (int64_t)timegm(&parts) * 1000 : 0;
+}
+
 int64_t fly_machine_ended_ms(const json_t *machine)
 {
     struct story story;
@@ -172,15 +219,26 @@ int64_t fly_machine_ended_ms(const json_t *machine)
     return story.ended_ms;
 }
 
-/* --- in the words of the contract */
-
-/* "2026-11-22T20:29:48Z", with or without a fraction; 0: it is none. */
-static int64_t unix_ms(const char *text)
+int64_t fly_machine_still_ms(const json_t *machine)
 {
-    struct tm parts = {0};
+    struct story story;
 
-    return strptime(text, "%Y-%m-%dT%H:%M:%S", &parts) ? (int64_t)timegm(&parts) * 1000 : 0;
+    read_story(machine, &story);
+    if (!story.since_ms)
+        story.since_ms = unix_ms(fly_machine_text(machine, "updated_at"));
+    return story.since_ms ? (int64_t)clock_wall_ms() - story.since_ms : 0;
 }
+
+bool fly_machine_is_stuck(const json_t *machine)
+{
+    enum fly_phase phase = fly_machine_phase(machine);
+    bool is_update = is_in(machine, "updating") || is_in(machine, "replacing");
+
+    return (phase == FLY_GOING_UP || phase == FLY_GOING_DOWN) &&
+           fly_machine_still_ms(machine) > (is_update ? STUCK_UPDATE_MS : STUCK_MS);
+}
+
+/* --- in the words of the contract */
 
 static void show_end(struct fly_view *view, const struct story *story)
 {
@@ -210,7 +268,7 @@ static void show_end(struct fly_view *view, const struct story *story)
 
 static void show_broken(struct fly_view *view, const json_t *machine, const struct story *story)
 {
-    bool is_cut = !strcmp(fly_machine_text(machine, "host_status"), "unreachable");
+    bool is_cut = fly_machine_is_cut(machine);
 
     view->unit.state = PROVIDER_FAILED;
     view->unit.fault = is_cut ? PROVIDER_TRANSIENT : PROVIDER_PERMANENT;

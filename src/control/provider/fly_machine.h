@@ -42,10 +42,21 @@ enum fly_phase fly_machine_phase(const json_t *machine);
 /* It is down with what it holds in memory. */
 bool fly_machine_is_suspended(const json_t *machine);
 bool fly_machine_is_ours(const json_t *machine, const char *service);
-/* That of a unit, of several the one that is of most use; NULL: none. Those that are being
- * destroyed count only if `with_ending`. */
+/* That of a unit, of several the one that is of most use, or the newest; NULL: none. Those that are
+ * being destroyed count only if `with_ending`. */
 json_t *fly_machine_find(const json_t *machines, const char *service, const char *unit,
                          bool with_ending);
+/* Another one of the unit, such as one that was replaced while its host was gone, and that can be
+ * destroyed now; NULL: none. */
+json_t *fly_machine_spare(const json_t *machines, const char *service, const char *unit);
+/* For how many milliseconds nothing has happened to it. */
+int64_t fly_machine_still_ms(const json_t *machine);
+/* It is on its way to another state for longer than Fly's documents say that it takes. */
+bool fly_machine_is_stuck(const json_t *machine);
+/* It was made and not started yet, which it may stay. */
+bool fly_machine_is_created(const json_t *machine);
+/* Its host is gone: what is asked of it fails, or is not answered. */
+bool fly_machine_is_cut(const json_t *machine);
 /* Unix milliseconds of when it last ended; 0: it has not. */
 int64_t fly_machine_ended_ms(const json_t *machine);
 /* Whether Fly Proxy may stop or start it by itself. */

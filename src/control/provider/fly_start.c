@@ -13,9 +13,11 @@
 enum {
     STARTED_MS = 60 * 1000, /* as long as one call waits; big images take longer, in several */
     RETRY_MS = 500,
-    REFUSED_MAX = 20, /* starts, while it is not quite down yet */
+    REFUSED_MAX = 20,        /* starts, while it is not quite down yet */
+    PREPARED_MS = 20 * 1000, /* a machine that was made is not started by Fly any more */
     CREATES_MAX = 3,
     CREATE_MS = 60 * 1000,
+    DISCARD_MS = 5 * 1000,
 };
 
 static void look(struct fly_job *job);
@@ -28,6 +30,7 @@ static void look_again(struct fly_job *job)
 /* --- waiting until it has started */
 
 static void wait(struct fly_job *job);
+static void rouse(struct fly_job *job);
 
 static void finish_lost(struct fly_job *job)
 {
@@ -50,6 +53,42 @@ static void wait_more(struct fly_job *job)
     fly_finish_fault(job, PROVIDER_TRANSIENT, why);
 }
 
+static void replace(struct fly_job *job)
+{
+    job->is_roused = job->is_doubtful = false;
+    fly_stop_destroy(job, look_again);
+}
+
+static void rouse_anew(struct fly_job *job)
+{
+    job->tries = 0;
+    job->is_roused = true;
+    fly_lease_take(job, rouse);
+}
+
+/* Fly starts what it has made, unless that went wrong on its way. */
+static bool is_resting(const struct fly_job *job)
+{
+    return fly_machine_is_created(job->machine) && !job->is_roused &&
+           (job->is_doubtful || fly_machine_still_ms(job->machine) > PREPARED_MS);
+}
+
+static bool is_stuck(const struct fly_job *job)
+{
+    return fly_machine_is_stuck(job->machine) &&
+           (!fly_machine_is_created(job->machine) || (job->is_roused && job->is_doubtful));
+}
+
+static void go_up(struct fly_job *job, fly_step *otherwise)
+{
+    if (is_resting(job))
+        rouse_anew(job);
+    else if (is_stuck(job))
+        replace(job);
+    else
+        otherwise(job);
+}
+
 static void judge(struct fly_job *job)
 {
     switch (fly_machine_phase(job->machine)) {
@@ -69,7 +108,7 @@ static void judge(struct fly_job *job)
         finish_lost(job);
         return;
     default:
-        wait_more(job);
+        go_up(job, wait_more);
     }
 }
 
@@ -80,8 +119,6 @@ static void wait(struct fly_job *job)
 
 /* --- one that rests */
 
-static void rouse(struct fly_job *job);
-
 static void on_roused(void *owner, const struct fly_reply *reply)
 {
     struct fly_job *job = owner;
@@ -90,6 +127,8 @@ static void on_roused(void *owner, const struct fly_reply *reply)
         fly_pause(job, RETRY_MS, rouse); // "machine still active, refusing to start"
     else if (reply->fault && !reply->is_lost && reply->status != 412 && reply->status != 404)
         fly_finish_reply(job, reply);
+    else if (reply->status == 412 && fly_machine_is_stuck(job->machine))
+        fly_lease_give(job, replace);
     else
         fly_lease_give(job, wait);
 }
@@ -187,9 +226,33 @@ static void create(struct fly_job *job)
 
 /* --- which it is */
 
-static void replace(struct fly_job *job)
+static void on_discarded(void *owner, const struct fly_reply *reply)
 {
-    fly_stop_destroy(job, look_again);
+    struct fly_job *job = owner;
+
+    if (reply->fault == PROVIDER_UNAUTHORIZED)
+        fly_finish_reply(job, reply);
+    else
+        create(job);
+}
+
+/* Its host may do nothing of what it is told: the new one is made beside it. Should it come back, a
+ * listing sees that it is one too many. */
+static void discard(struct fly_job *job)
+{
+    fly_send(job, &(struct fly_request){.action = FLY_DELETE,
+                                        .query = "force=true",
+                                        .ms = DISCARD_MS,
+                                        .is_once = true,
+                                        .done = on_discarded});
+}
+
+static void go_down(struct fly_job *job)
+{
+    if (fly_machine_is_stuck(job->machine))
+        replace(job);
+    else
+        fly_finish_fault(job, PROVIDER_TRANSIENT, "its machine is stopping");
 }
 
 static void go_on(struct fly_job *job)
@@ -200,17 +263,19 @@ static void go_on(struct fly_job *job)
         fly_finish_unit(job);
         return;
     case FLY_DOWN:
-        job->tries = 0;
-        fly_lease_take(job, rouse);
+        rouse_anew(job);
         return;
     case FLY_BROKEN:
-        replace(job);
+        if (fly_machine_is_cut(job->machine))
+            discard(job);
+        else
+            replace(job);
         return;
     case FLY_GOING_DOWN:
-        fly_finish_fault(job, PROVIDER_TRANSIENT, "its machine is stopping");
+        go_down(job);
         return;
     default:
-        wait(job);
+        go_up(job, wait);
     }
 }
 

@@ -51,8 +51,9 @@ static void on_destroyed(void *owner, const struct fly_reply *reply)
     struct fly_job *job = owner;
 
     if (reply->status == 404) {
+        *job->nonce = '\0';
         job->after(job);
-    } else if (reply->fault && !reply->is_lost) {
+    } else if (reply->fault && (!reply->is_lost || fly_machine_is_cut(job->machine))) {
         fly_finish_reply(job, reply);
     } else {
         *job->nonce = '\0';
@@ -65,13 +66,17 @@ static void destroy(struct fly_job *job)
 {
     fly_send(job, &(struct fly_request){.action = FLY_DELETE,
                                         .query = "force=true",
+                                        .is_once = fly_machine_is_cut(job->machine),
                                         .done = on_destroyed});
 }
 
 void fly_stop_destroy(struct fly_job *job, fly_step *then)
 {
     job->after = then;
-    fly_lease_take(job, destroy);
+    if (fly_machine_is_cut(job->machine))
+        destroy(job); // its host has no lease to give
+    else
+        fly_lease_take(job, destroy);
 }
 
 /* --- stopping */
@@ -93,11 +98,17 @@ static bool is_down(const struct fly_job *job)
     return phase == FLY_DOWN || phase == FLY_BROKEN;
 }
 
+/* What came neither up nor down has nothing that it would be kept for. */
+static bool is_lost_for_rest(const struct fly_job *job)
+{
+    return fly_machine_phase(job->machine) == FLY_GOING_UP || fly_machine_is_stuck(job->machine);
+}
+
 static void end(struct fly_job *job)
 {
     char why[FLY_REASON_MAX];
 
-    if (job->is_removed) {
+    if (job->is_removed || is_lost_for_rest(job)) {
         fly_stop_destroy(job, look_again);
     } else if (is_down(job)) {
         fly_finish_unit(job);
@@ -201,4 +212,22 @@ static void look_again(struct fly_job *job)
 void fly_stop(struct fly_job *job)
 {
     look_again(job);
+}
+
+/* --- one too many */
+
+static void look_for_spare(struct fly_job *job)
+{
+    json_t *machine = fly_machine_spare(job->machines, job->fly->service, job->id);
+
+    fly_take(job, machine);
+    if (machine && ++job->tries <= ROUNDS_MAX)
+        fly_stop_destroy(job, fly_stop_spare);
+    else
+        fly_finish(job, &(struct provider_result){.fault = PROVIDER_OK});
+}
+
+void fly_stop_spare(struct fly_job *job)
+{
+    fly_survey(job, look_for_spare);
 }

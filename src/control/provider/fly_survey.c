@@ -9,7 +9,7 @@
 
 #include "control/provider/fly_impl.h"
 
-enum { MACHINES_MAX = 4096 };
+enum { MACHINES_MAX = 4096, PAGES_MAX = 64 };
 
 static void on_page(void *owner, const struct fly_reply *reply);
 
@@ -38,6 +38,8 @@ void fly_survey_next(struct fly *fly)
     while ((job = job_of(fly, FLY_SURVEY_NEXT)))
         job->need = FLY_SURVEY_THIS;
     fly->found = json_array();
+    *fly->next = '\0';
+    fly->pages = 0;
     ask_page(fly, NULL);
 }
 
@@ -65,16 +67,34 @@ static void tell(struct fly *fly, json_t *machines, const struct fly_reply *repl
     }
 }
 
-/* A cursor is put into a query as it is, so it has only what may stand there. */
-static bool has_more(struct fly *fly, struct str cursor)
+/* "cursor=" and the text, percent-encoded (RFC 3986). False: it is too long. */
+static bool write_query(struct str cursor, char query[FLY_NEXT_SIZE])
 {
-    for (size_t i = 0; i < cursor.len; i++)
-        if (cursor.p[i] <= ' ' || cursor.p[i] >= 127 || strchr("&#+%", cursor.p[i]))
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    size_t used = (size_t)snprintf(query, FLY_NEXT_SIZE, "cursor=");
+
+    for (size_t i = 0; i < cursor.len; i++) {
+        bool is_plain = memchr(plain, cursor.p[i], sizeof(plain) - 1) != NULL;
+
+        if (used + 4 > FLY_NEXT_SIZE)
             return false;
-    if (!cursor.len || json_array_size(fly->found) >= MACHINES_MAX)
+        used += (size_t)snprintf(query + used, 4, is_plain ? "%c" : "%%%02X",
+                                 (unsigned char)cursor.p[i]);
+    }
+    return true;
+}
+
+/* Whether the page after this one can be asked for: `fly->next` has its query. */
+static bool can_follow(struct fly *fly, struct str cursor)
+{
+    char query[FLY_NEXT_SIZE];
+
+    if (++fly->pages >= PAGES_MAX || json_array_size(fly->found) > MACHINES_MAX ||
+        !write_query(cursor, query) || !strcmp(query, fly->next))
         return false;
-    return snprintf(fly->cursor, sizeof(fly->cursor), "cursor=%.*s", STR_FMT(cursor)) <
-           (int)sizeof(fly->cursor);
+    memcpy(fly->next, query, strlen(query) + 1);
+    return true;
 }
 
 static void on_page(void *owner, const struct fly_reply *reply)
@@ -87,10 +107,13 @@ static void on_page(void *owner, const struct fly_reply *reply)
         (!json_is_array(reply->body) || json_array_extend(fly->found, reply->body)))
         result = (struct fly_reply){.fault = PROVIDER_TRANSIENT,
                                     .reason = "Fly.io's answer is no list of machines"};
-    if (!result.fault && has_more(fly, reply->cursor)) {
-        ask_page(fly, fly->cursor);
+    if (!result.fault && reply->cursor.len && can_follow(fly, reply->cursor)) {
+        ask_page(fly, fly->next);
         return;
     }
+    if (!result.fault && reply->cursor.len)
+        result = (struct fly_reply){.fault = PROVIDER_TRANSIENT,
+                                    .reason = "Fly.io's list of machines does not end"};
     if (reply->status == 404)
         result.reason = "Fly.io knows no such app, or the token is not of its organization";
     found = fly->found;
@@ -102,12 +125,36 @@ static void on_page(void *owner, const struct fly_reply *reply)
 
 /* --- units */
 
+/* The last that there is. NULL: none. */
+static const json_t *end_spares(const struct fly_job *job)
+{
+    const json_t *machine, *spare = NULL;
+    size_t i;
+
+    json_array_foreach(job->machines, i, machine)
+    {
+        const char *unit = fly_machine_metadata(machine, FLY_MACHINE_UNIT);
+
+        if (!fly_machine_is_ours(machine, job->fly->service) || strlen(unit) > PROVIDER_ID_MAX ||
+            fly_machine_spare(job->machines, job->fly->service, unit) != machine)
+            continue;
+        fly_spare(job->fly, unit);
+        spare = machine;
+    }
+    return spare;
+}
+
 /* Fly sees no traffic over 6PN, and stops what it may under load. */
-static const char *warn(const struct fly_job *job, char *text, size_t size)
+static const char *warn(const struct fly_job *job, const json_t *spare, char *text, size_t size)
 {
     const json_t *machine;
     size_t i;
 
+    if (spare) {
+        snprintf(text, size, "machine %s is one too many of unit %s, and is destroyed",
+                 fly_machine_text(spare, "id"), fly_machine_metadata(spare, FLY_MACHINE_UNIT));
+        return text;
+    }
     json_array_foreach(job->machines, i, machine)
     {
         if (!fly_machine_is_ours(machine, job->fly->service) ||
@@ -148,10 +195,11 @@ void fly_survey_list(struct fly_job *job)
     size_t room = json_array_size(job->machines) + 1;
     struct fly_view *views = calloc(room, sizeof(*views));
     struct provider_unit *units = calloc(room, sizeof(*units));
+    const json_t *spare = end_spares(job);
     char text[256];
 
     if (views && units)
-        fly_finish(job, &(struct provider_result){.warning = warn(job, text, sizeof(text)),
+        fly_finish(job, &(struct provider_result){.warning = warn(job, spare, text, sizeof(text)),
                                                   .units = units,
                                                   .unit_count = view_all(job, views, units)});
     else

@@ -65,7 +65,7 @@ static void note(struct fly_job *job, const char *why)
 static void fall_back(struct fly_job *job, const char *why)
 {
     note(job, why);
-    fly_stop_tell(job);
+    fly_lease_give(job, fly_stop_tell);
 }
 
 static void fall_back_as_it_is(struct fly_job *job)
