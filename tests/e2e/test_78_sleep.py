@@ -215,6 +215,24 @@ def test_starts_that_fail_open_the_circuit(asleep):
     assert s.gw.get("/").text == "v1"
 
 
+NOT_YET = """
+import os, sys
+with open(os.path.join(os.path.dirname(sys.argv[0]), "starts"), "a+") as file:
+    file.write("x")
+    file.seek(0)
+    if len(file.read()) < 3:
+        sys.exit("not yet")
+"""
+
+
+def test_the_third_start_may_be_the_one(asleep):
+    s = asleep()
+    (s.gw.home / "app.py").write_text(NOT_YET + APP)
+    reply = s.gw.get("/", timeout=WAIT)
+    assert (reply.status, reply.text) == (200, "v1"), reply
+    assert len((s.gw.home / "starts").read_text()) == 3
+
+
 def test_a_deploy_mends_what_does_not_start(asleep):
     s = asleep()
     app = s.gw.home / "app.py"

@@ -87,18 +87,22 @@ static void explain(struct unit *unit, const struct provider_unit *seen)
 static void take_unit(struct managed *managed, const struct provider_unit *seen)
 {
     struct unit *unit = demand(managed, seen->id, seen->release);
+    bool is_news;
 
     if (!unit)
         return;
+    is_news = unit->state != seen->state || !*unit->why; // else whoever tried it knows better why
     unit->is_listed = true;
     unit->state = seen->state;
     unit->started_ms = seen->started_ms;
     snprintf(unit->address, sizeof(unit->address), "%s", seen->address ? seen->address : "");
-    if (seen->state == PROVIDER_FAILED || seen->state == PROVIDER_STOPPED)
-        explain(unit, seen);
-    else if (seen->state == PROVIDER_RUNNING &&
-             (int64_t)clock_wall_ms() - seen->started_ms > BACKOFF_MAX_MS)
+    if (seen->state == PROVIDER_FAILED || seen->state == PROVIDER_STOPPED) {
+        if (is_news)
+            explain(unit, seen);
+    } else if (seen->state == PROVIDER_RUNNING &&
+             (int64_t)clock_wall_ms() - seen->started_ms > BACKOFF_MAX_MS) {
         unit->failures = 0;
+    }
 }
 
 static void drop_gone(struct managed *managed)
@@ -256,6 +260,8 @@ static void on_started(void *owner, const struct provider_result *result)
 {
     struct unit *unit = owner;
 
+    if (!result->fault) // how it was before is over
+        unit->state = PROVIDER_STARTING;
     take_end(unit, result, &unit->next_ms, pause_after(unit->failures));
 }
 
