@@ -100,7 +100,7 @@ static void take_unit(struct managed *managed, const struct provider_unit *seen)
         if (is_news)
             explain(unit, seen);
     } else if (seen->state == PROVIDER_RUNNING &&
-             (int64_t)clock_wall_ms() - seen->started_ms > BACKOFF_MAX_MS) {
+               (int64_t)clock_wall_ms() - seen->started_ms > BACKOFF_MAX_MS) {
         unit->failures = 0;
     }
 }
