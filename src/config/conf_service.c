@@ -183,7 +183,7 @@ static const struct field sign_fields[] = {
     {.name = "key",
      .doc = "Secret of at least 32 bytes that the gateway and the targets share.",
      .type = FIELD_TEXT,
-     .flags = FIELD_REQUIRED | FIELD_SECRET,
+     .flags = FIELD_REQUIRED | FIELD_NONEMPTY | FIELD_SECRET,
      FIELD_AT(struct conf_sign, key)},
     FIELD_END,
 };

@@ -90,7 +90,7 @@ static bool fill_rules(struct rules *rules)
     return is_good;
 }
 
-static void free_policies(struct rules *rules)
+static void free_parts(struct rules *rules)
 {
     for (uint32_t i = 0; rules->policies && i < rules->conf->service_count; i++)
         wake_policy_free(&rules->policies[i]);
@@ -149,7 +149,7 @@ struct rules *rules_new(const struct conf *conf, const struct filter_env *env, s
         arena_init(arena, NULL, 0);
         return rules;
     }
-    free_policies(rules);
+    free_parts(rules);
     *arena = rules->arena;
     route_table_free(&rules->table);
     free(rules);
@@ -164,7 +164,7 @@ void rules_unref(struct rules **rules)
     if (!gone || __atomic_sub_fetch(&gone->refs, 1, __ATOMIC_ACQ_REL))
         return;
     chain_dispose(gone->conf);
-    free_policies(gone);
+    free_parts(gone);
     route_table_free(&gone->table);
     arena_reset(&gone->arena);
     free(gone);

@@ -97,7 +97,7 @@ def test_http2_targets(gateway, h2origin):
     assert is_signed(h2origin.request)
 
 
-@pytest.mark.parametrize("sign, says", [({}, 'key'), ({"key": "short"}, "at least 32 bytes"), ({"key": KEY, "keys": 1}, "unknown key")])
+@pytest.mark.parametrize("sign, says", [({}, 'key'), ({"key": "short"}, "at least 32 bytes"), ({"key": ""}, "empty"), ({"key": KEY, "keys": 1}, "unknown key")])
 def test_what_cannot_be(gateway, sign, says):
     gw = gateway(["127.0.0.1:1"], service={"sign": sign}, run=False)
     done = gw.cli("check", gw.file)

@@ -140,14 +140,19 @@ def unread(connection):
     return struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0]
 
 
-def test_a_look_that_is_not_understood_hides_nothing(railway):
+def begin_a_second(railway):
+    """One that runs, and one that is built for as long as it is looked at."""
     bench = railway(plan="hobby")
     bench.fake.ways = [("r2", [("QUEUED", 0.02), ("BUILDING", 3600)])]
     desk = bench.start()
     start(desk)
     desk.begin("start", id="u2", release="r2")
     until(lambda: bench.fake.count("deploy") == 2, "the second one is on its way")
-    looks = bench.fake.count("look")
+    return bench, desk, bench.fake.count("look")
+
+
+def test_a_look_that_is_not_understood_hides_nothing(railway):
+    bench, desk, looks = begin_a_second(railway)
     until(lambda: bench.fake.count("look") > looks, "it is looked after")
     bench.fake.fail("look", "nonsense held")
     assert bench.fake.is_holding.wait(LONG)
@@ -159,13 +164,7 @@ def test_a_look_that_is_not_understood_hides_nothing(railway):
 
 
 def test_one_that_waits_for_long_holds_up_no_other(railway):
-    bench = railway(plan="hobby")
-    bench.fake.ways = [("r2", [("QUEUED", 0.02), ("BUILDING", 3600)])]
-    desk = bench.start()
-    start(desk)
-    desk.begin("start", id="u2", release="r2")
-    until(lambda: bench.fake.count("deploy") == 2, "the second one is on its way")
-    looks = bench.fake.count("look")
+    bench, desk, looks = begin_a_second(railway)
     until(lambda: bench.fake.count("look") >= looks + 4, "it is looked after less and less often", LONG)
     assert stop(desk)["fault"] == "ok"
     at = next(i for i, (operation, _) in enumerate(bench.fake.asked) if operation == "remove")
