@@ -34,7 +34,7 @@ struct conf_fly {
     struct conf_texts regions; /* none: that of the machine that is cloned */
     struct conf_text token;    /* expanded only where conf_world says so; else as written */
     struct conf_text api;      /* URL without a slash at its end */
-    struct conf_text like;     /* "live" */
+    struct conf_text like;     /* "live", or the path of a fly.toml */
     struct conf_text group;    /* process group that is cloned */
     uint16_t port;             /* where a machine answers */
     uint32_t grace_ms;         /* from the signal to the kill */

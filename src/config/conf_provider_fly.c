@@ -38,7 +38,10 @@ const struct field conf_fly_fields[] = {
      .flags = FIELD_NONEMPTY,
      FIELD_AT(struct conf_fly, api)},
     {.name = "like",
-     .doc = "What a new machine is cloned from; `live`: the configuration of one that the app has.",
+     .doc = "What a new machine is made like: `live`, one that the app has, or the path of a "
+            "fly.toml. "
+            "It is read for each new release as flyctl reads it; services, statics, checks and "
+            "restarts are the gateway's, and what it does not say is as in what is live.",
      .standard = "live",
      .type = FIELD_TEXT,
      .flags = FIELD_NONEMPTY,
@@ -154,8 +157,5 @@ void conf_check_fly(struct diag *diag, const struct conf *conf, const struct con
     check_api(diag, &fly->api);
     conf_check_text(diag, &fly->token);
     conf_check_text(diag, &fly->group);
-    if (fly->like.s.len && !str_same(fly->like.s, STR("live"))) {
-        diag_error(diag, fly->like.at, "this version clones what is live, and reads no fly.toml");
-        diag_hint(diag, "deploy once with fly, then write like: live");
-    }
+    conf_check_text(diag, &fly->like);
 }

@@ -14,8 +14,8 @@ DECLARATION = re.compile(r"^[A-Za-z_][\w\s*]*?\**\b(\w+)\s*\([^;{]*\)[^;{]*;", r
 def check_opening(path):
     """The first comment: the licence, then what the file is. A source may leave the latter to its header."""
     text = tree.read(path)
-    if text.startswith(f"/* {SPDX} */\n") and os.path.exists(os.path.join(tree.ROOT, path[:-2] + ".h")):
-        return [] if path.endswith(".c") else [f"{path}:1: does not say what the file is"]
+    if text.startswith(f"/* {SPDX} */\n") and os.path.exists(os.path.join(tree.ROOT, os.path.splitext(path)[0] + ".h")):
+        return [] if path.endswith((".c", ".cc")) else [f"{path}:1: does not say what the file is"]
     match = re.match(r"/\* " + re.escape(SPDX) + r"\n \*\n( \* .*?)\*/", text, re.S)
     if not match:
         return [f"{path}:1: does not begin with the licence and what the file is"]

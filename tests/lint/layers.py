@@ -13,6 +13,7 @@ DEFINES_ONE = re.compile(r"^const struct (?:filter|balancer|provider) \w+ =", re
 
 # A library's header, and the only files that may include it (regular expressions over paths).
 LIBRARIES = {
+    r"toml\+\+/.*": [r"src/control/provider/toml\.cc"],
     r"yaml\.h": [r"src/config/(yaml|tree)\w*\.c"],
     r"jansson\.h": [r"src/config/schema\.c", r"src/cli/\w+\.[ch]", r"src/edge/manager/\w+\.[ch]",
                    r"src/edge/auth/\w+\.c", r"src/control/((deploy|scale|provider)/)?\w+\.[ch]", r"src/rest/\w+\.[ch]"],
@@ -28,7 +29,7 @@ LIBRARIES = {
     r"zlib\.h|zstd\.h|brotli/.*": [r"src/edge/shape/(en|de)coder\.c"],
     r"hiredis/.*": [r"src/edge/upstream/redis\w*\.c"],
     r"luajit-2\.1/.*": [r"src/edge/script/script\w*\.[ch]", r"src/edge/filter/lua\w*\.[ch]"],
-    r"openssl/.*": [r"src/edge/access/proof\.c", r"src/edge/limit/shared\.c", r"src/(edge/)?tls/\w+\.[ch]", r"src/edge/auth/\w+\.[ch]", r"src/rest/rest_(tls|cert)\.c", r"src/base/(api_key|mac)\.c", r"src/edge/manager/api_keys\.c", r"src/config/digest\.c", r"src/http/websocket\.c", r"src/edge/script/script_digest\.c", r"src/control/acme\w*\.[ch]", r"src/control/(ledger|notice_queue|notice_text|whole_file)\.c"],
+    r"openssl/.*": [r"src/edge/access/proof\.c", r"src/edge/limit/shared\.c", r"src/(edge/)?tls/\w+\.[ch]", r"src/edge/auth/\w+\.[ch]", r"src/rest/rest_(tls|cert)\.c", r"src/base/(api_key|mac)\.c", r"src/edge/manager/api_keys\.c", r"src/config/digest\.c", r"src/http/websocket\.c", r"src/edge/script/script_digest\.c", r"src/control/acme\w*\.[ch]", r"src/control/(ledger|notice_queue|notice_text|whole_file|provider/fly_toml_read)\.c"],
     r"sqlite3\.h": [r"src/control/store_\w+\.[ch]"],
     r"nghttp2/.*": [r"src/http/h2\w*\.[ch]"],
 }

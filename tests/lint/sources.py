@@ -9,7 +9,7 @@ BLOCK = re.compile(r"(?<=# sources begin)([^\n]*\n)(.*?)(?=    # sources end)", 
 
 
 def wanted():
-    found = [p for p in tree.files("src", suffixes=(".c",)) if p != "src/main.c"]
+    found = [p for p in tree.files("src", suffixes=(".c", ".cc")) if p != "src/main.c"]
     return sorted(found, key=lambda p: (tree.layer(p) or 0, os.path.dirname(p), p))
 
 

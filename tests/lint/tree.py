@@ -34,7 +34,7 @@ LAYERS = [
 ]
 
 
-def files(*folders, suffixes=(".c", ".h")):
+def files(*folders, suffixes=(".c", ".cc", ".h")):
     """Paths relative to the root, sorted; suffix "" takes all."""
     found = []
     for folder in folders:

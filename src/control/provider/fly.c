@@ -24,6 +24,7 @@ static void free_job(struct fly_job *job)
     json_decref(job->machine);
     json_decref(job->env);
     json_decref(job->body);
+    json_decref(job->model);
     free(job->release);
     free(job->image);
     free(job->region);

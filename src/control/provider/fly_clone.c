@@ -18,12 +18,16 @@ bool fly_clone_is_of_group(const json_t *machine, const struct conf_fly *conf)
     return str_same(conf->group.s, *group ? (struct str){group, strlen(group)} : STR(usual_group));
 }
 
+bool fly_clone_is_same(const json_t *machine, const struct fly_clone *clone)
+{
+    return fly_machine_is_ours(machine, clone->service) &&
+           !strcmp(fly_machine_metadata(machine, FLY_MACHINE_RELEASE), clone->release);
+}
+
 static int fitness(const json_t *machine, const struct fly_clone *clone)
 {
-    bool is_same = fly_machine_is_ours(machine, clone->service) &&
-                   !strcmp(fly_machine_metadata(machine, FLY_MACHINE_RELEASE), clone->release);
-
-    return (is_same ? 2 : 0) + (fly_machine_phase(machine) == FLY_UP ? 1 : 0);
+    return (fly_clone_is_same(machine, clone) ? 2 : 0) +
+           (fly_machine_phase(machine) == FLY_UP ? 1 : 0);
 }
 
 const json_t *fly_clone_pick(const json_t *machines, const struct conf_fly *conf,
@@ -49,33 +53,41 @@ const json_t *fly_clone_pick(const json_t *machines, const struct conf_fly *conf
     return best;
 }
 
+void fly_clone_source(const json_t *machine, char source[FLY_CLONE_SOURCE_SIZE])
+{
+    const char *file = fly_machine_text(machine, "file");
+
+    snprintf(source, FLY_CLONE_SOURCE_SIZE, "%s%.80s", *file ? "" : "machine ",
+             *file ? file : fly_machine_text(machine, "id"));
+}
+
 enum provider_fault fly_clone_check(const json_t *machine, const struct fly_clone *clone,
                                     char why[FLY_CLONE_WHY_SIZE])
 {
     const json_t *config = fly_machine_config(machine);
     const json_t *mounts = json_object_get(config, "mounts");
-    const char *id = fly_machine_text(machine, "id");
+    char source[FLY_CLONE_SOURCE_SIZE];
 
+    fly_clone_source(machine, source);
     if (json_array_size(mounts)) {
         snprintf(why, FLY_CLONE_WHY_SIZE,
-                 "machine %s has a volume at %s: a volume belongs to one machine, so none can be "
+                 "%s has a volume at %.40s: a volume belongs to one machine, so none can be "
                  "cloned from it and no two releases can run at once",
-                 id, fly_machine_text(json_array_get(mounts, 0), "path"));
+                 source, fly_machine_text(json_array_get(mounts, 0), "path"));
         return PROVIDER_UNSUPPORTED;
     }
     if (json_array_size(json_object_get(config, "containers"))) {
         snprintf(why, FLY_CLONE_WHY_SIZE,
-                 "machine %s runs several containers: which of them is the release's is not known",
-                 id);
+                 "%s runs several containers: which of them is the release's is not known", source);
         return PROVIDER_UNSUPPORTED;
     }
     if (*fly_machine_text(config, "schedule")) {
-        snprintf(why, FLY_CLONE_WHY_SIZE, "machine %s runs on a schedule (%.40s): it serves nobody",
-                 id, fly_machine_text(config, "schedule"));
+        snprintf(why, FLY_CLONE_WHY_SIZE, "%s runs on a schedule (%.40s): it serves nobody", source,
+                 fly_machine_text(config, "schedule"));
         return PROVIDER_UNSUPPORTED;
     }
     if (!clone->image && !*fly_machine_text(config, "image")) {
-        snprintf(why, FLY_CLONE_WHY_SIZE, "no image is named, and machine %s has none", id);
+        snprintf(why, FLY_CLONE_WHY_SIZE, "no image is named, and %s has none", source);
         return PROVIDER_PERMANENT;
     }
     return PROVIDER_OK;
@@ -306,6 +318,6 @@ size_t fly_clone_differences(const json_t *machine, const json_t *config, char *
     struct lines lines = {text, 0, size};
 
     *text = '\0';
-    compare(&lines, "", fly_machine_config(machine), config);
+    compare(&lines, "", machine ? fly_machine_config(machine) : NULL, config);
     return lines.len;
 }

@@ -44,9 +44,9 @@ struct fly_job {
     /* Of what was asked for. */
     struct fly_clone clone; /* start, plan; texts are copies */
     char *release, *image, *region;
-    json_t *env, *body;
-    int64_t ended_ms;   /* of the machine, before it was started */
-    uint32_t region_at; /* regions that had no room */
+    json_t *env, *body, *model; /* owned */
+    int64_t ended_ms;           /* of the machine, before it was started */
+    uint32_t region_at;         /* regions that had no room */
     uint32_t grace_ms;
     bool is_removed, may_freeze;
     bool is_told;                  /* to stop */
@@ -109,6 +109,13 @@ void fly_survey_list(struct fly_job *job);
 void fly_lease_take(struct fly_job *job, fly_step *onward);
 /* Gives it back; whether that went well matters to nobody, since it ends by itself. */
 void fly_lease_give(struct fly_job *job, fly_step *then);
+
+/* --- fly_model.c */
+/* What a new machine of the job is cloned from, when all are known: one of its release, since those
+ * are alike, else what `like` says. Borrowed from the job. NULL: `fault` and `why` say what is
+ * missing or in the way. */
+const json_t *fly_model_find(struct fly_job *job, enum provider_fault *fault,
+                             char why[FLY_CLONE_WHY_SIZE]);
 
 /* --- fly_start.c, fly_stop.c, fly_plan.c: what jobs begin with */
 void fly_start(struct fly_job *job);

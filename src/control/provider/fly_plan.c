@@ -4,6 +4,7 @@
  * cloned, whether Fly Proxy will keep its hands off it, and what a new machine will have that the
  * live one has not.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,65 +41,95 @@ static const json_t *find_automatic(const struct fly_job *job)
     return NULL;
 }
 
-static size_t write_lines(const struct fly_job *job, const json_t *model, const json_t *config,
-                          char text[LINES_SIZE])
-{
-    int len = snprintf(text, LINES_SIZE, "new machines are cloned from machine %s of app %s\n",
-                       fly_machine_text(model, "id"), job->fly->conf->app.s.p);
-    size_t used = len > 0 ? (size_t)len : 0;
-    char why[FLY_CLONE_WHY_SIZE];
+struct lines {
+    char text[LINES_SIZE];
+    size_t used;
+};
 
+static void add(struct lines *lines, const char *format, ...) PRINTF(2, 3);
+
+static void add(struct lines *lines, const char *format, ...)
+{
+    va_list args;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(lines->text + lines->used, LINES_SIZE - lines->used, format, args);
+    va_end(args);
+    if (len > 0 && (size_t)len < LINES_SIZE - lines->used)
+        lines->used += (size_t)len;
+}
+
+/* What flyctl would make of a fly.toml and the gateway does not. */
+static void write_file(struct lines *lines, const struct fly_job *job, const json_t *model)
+{
+    const char *file = fly_machine_text(model, "file"), *app = fly_machine_text(model, "app");
+
+    if (*file && *app && strcmp(app, job->fly->conf->app.s.p) != 0)
+        add(lines, "%.80s is that of app %.80s\n", file, app);
+    if (*fly_machine_text(model, "release_command"))
+        add(lines, "release_command of %.80s is not run: see `hooks` of the service's deploy\n",
+            file);
+}
+
+static void write_lines(struct lines *lines, const struct fly_job *job, const json_t *model,
+                        const json_t *config)
+{
+    const json_t *live = fly_clone_pick(job->machines, job->fly->conf, &job->clone);
+    char source[FLY_CLONE_SOURCE_SIZE], base[FLY_CLONE_SOURCE_SIZE], why[FLY_CLONE_WHY_SIZE];
+
+    fly_clone_source(model, source);
+    add(lines, "new machines are cloned from %s of app %s\n", source, job->fly->conf->app.s.p);
+    write_file(lines, job, model);
     if (!job->image)
-        used += (size_t)snprintf(text + used, LINES_SIZE - used,
-                                 "no image is named: they run that of machine %s\n",
-                                 fly_machine_text(model, "id"));
+        add(lines, "no image is named: they run that of %s\n", source);
     if (!listens(model, job->fly->conf->port))
-        used += (size_t)snprintf(text + used, LINES_SIZE - used,
-                                 "no service of machine %s is on port %u, where units are looked "
-                                 "for: see `port` of the provider\n",
-                                 fly_machine_text(model, "id"), job->fly->conf->port);
+        add(lines,
+            "no service of %s is on port %u, where units are looked for: see `port` of the "
+            "provider\n",
+            source, job->fly->conf->port);
     if (job->fly->conf->rest == CONF_FLY_SUSPEND && fly_suspend_refuses(config, why))
-        used += (size_t)snprintf(text + used, LINES_SIZE - used,
-                                 "what goes to sleep is stopped, not suspended: %s\n", why);
-    return used + fly_clone_differences(model, config, text + used, LINES_SIZE - used);
+        add(lines, "what goes to sleep is stopped, not suspended: %s\n", why);
+    if (live && live != model) {
+        fly_clone_source(live, base);
+        add(lines, "what differs from %s:\n", base);
+    }
+    lines->used +=
+        fly_clone_differences(live, config, lines->text + lines->used, LINES_SIZE - lines->used);
 }
 
 static void show(struct fly_job *job, const json_t *model)
 {
     json_t *config = fly_clone_config(model, &job->clone);
-    char text[LINES_SIZE];
-    size_t len = config ? write_lines(job, model, config, text) : 0;
+    struct lines lines = {.used = 0};
 
-    json_decref(config);
-    if (len)
-        fly_finish(job, &(struct provider_result){.log = {text, len}});
-    else
+    if (config) {
+        write_lines(&lines, job, model, config);
+        fly_finish(job, &(struct provider_result){.log = {lines.text, lines.used}});
+    } else {
         fly_finish_fault(job, PROVIDER_TRANSIENT, "out of memory");
+    }
+    json_decref(config);
 }
 
 static void look(struct fly_job *job)
 {
-    const json_t *model = fly_clone_pick(job->machines, job->fly->conf, &job->clone);
-    const json_t *automatic = find_automatic(job);
+    const json_t *automatic = find_automatic(job), *model = NULL;
     enum provider_fault fault = PROVIDER_PERMANENT;
     char why[FLY_CLONE_WHY_SIZE] = "";
 
-    if (!model)
-        snprintf(why, sizeof(why),
-                 "app %s has no machine of group %s to be cloned: deploy it once with fly",
-                 job->fly->conf->app.s.p, job->fly->conf->group.s.p);
-    else if (automatic)
+    if (automatic)
         snprintf(why, sizeof(why),
                  "machine %s has autostop or autostart on: Fly Proxy sees none of the traffic over "
                  "6PN and would stop it under load; set auto_stop_machines = \"off\" and "
                  "auto_start_machines = false",
                  fly_machine_text(automatic, "id"));
     else
-        fault = fly_clone_check(model, &job->clone, why);
-    if (fault)
-        fly_finish_fault(job, fault, why);
-    else
+        model = fly_model_find(job, &fault, why);
+    if (model)
         show(job, model);
+    else
+        fly_finish_fault(job, fault, why);
 }
 
 static void on_app(void *owner, const struct fly_reply *reply)

@@ -140,6 +140,7 @@ static void rouse(struct fly_job *job)
 
 /* --- a new one */
 
+/* NULL: wherever Fly likes. */
 static const char *region_of(const struct fly_job *job, const json_t *model)
 {
     const struct conf_texts *regions = &job->fly->conf->regions;
@@ -148,7 +149,7 @@ static const char *region_of(const struct fly_job *job, const json_t *model)
     if (job->region)
         return job->region;
     if (!regions->count)
-        return fly_machine_text(model, "region");
+        return json_string_value(json_object_get(model, "region"));
     for (const char *c = job->id; *c; c++) // their numbers follow each other
         first = first * 10 + (uint32_t)(unsigned char)*c;
     return regions->items[(first + job->region_at) % regions->count].s.p;
@@ -192,26 +193,18 @@ static bool write_body(struct fly_job *job, const json_t *model)
     fly_clone_name(job->machines, &job->clone, name);
     json_decref(job->body);
     job->body =
-        json_pack("{s:s,s:s,s:b,s:o}", "name", name, "region", region_of(job, model),
+        json_pack("{s:s,s:s*,s:b,s:o}", "name", name, "region", region_of(job, model),
                   "skip_service_registration", 1, "config", fly_clone_config(model, &job->clone));
     return job->body != NULL;
 }
 
 static void create(struct fly_job *job)
 {
-    const json_t *model = fly_clone_pick(job->machines, job->fly->conf, &job->clone);
-    char why[FLY_CLONE_WHY_SIZE];
     enum provider_fault fault;
+    char why[FLY_CLONE_WHY_SIZE];
+    const json_t *model = fly_model_find(job, &fault, why);
 
     if (!model) {
-        snprintf(why, sizeof(why),
-                 "app %s has no machine of group %s to be cloned: deploy it once with fly",
-                 job->fly->conf->app.s.p, job->fly->conf->group.s.p);
-        fly_finish_fault(job, PROVIDER_PERMANENT, why);
-        return;
-    }
-    fault = fly_clone_check(model, &job->clone, why);
-    if (fault) {
         fly_finish_fault(job, fault, why);
     } else if (!write_body(job, model)) {
         fly_finish_fault(job, PROVIDER_TRANSIENT, "out of memory");
