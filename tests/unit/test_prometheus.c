@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "edge/metric/prometheus.h"
+#include "edge/metric/prometheus_stats.h"
 
 /* --- the parser: families in order, each with TYPE once, its samples together */
 

@@ -8,7 +8,7 @@
 #include "edge/access/shield.h"
 #include "edge/limit/limiter.h"
 #include "edge/manager/api.h"
-#include "edge/metric/prometheus.h"
+#include "edge/metric/prometheus_stats.h"
 
 enum { TARGETS_SHOWN = 64 }; /* of a service; see stats_target_slot() */
 

@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The series of stat.h as Prometheus text. One walk fills a text for each family, since a family's
- * samples must stand together; what is told by service is gathered, sorted and summed over its
- * targets.
+ * One walk fills a text for each family, since a family's samples must stand together; what is told
+ * by service is gathered, sorted and summed over its targets.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "edge/metric/prometheus.h"
+#include "edge/metric/prometheus_stats.h"
+
+void prometheus_stats_histogram(struct prometheus *text, const struct prometheus_label *labels,
+                                const struct stat_histogram *histogram)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < STAT_BUCKETS; i++) {
+        sum += histogram->buckets[i];
+        prometheus_bucket(text, labels, i < STAT_BUCKETS - 1 ? stat_edges_us[i] / 1e6 : INFINITY,
+                          sum);
+    }
+    prometheus_total(text, labels, (double)histogram->sum_us / 1e6, sum);
+}
 
 /* In the order in which they are written. */
 enum family {
@@ -116,7 +129,7 @@ static void on_route(void *owner, struct str route, const struct stat_route *sum
                                        {"direction", STR("in")},
                                        {NULL, STR_NONE}};
     put_route_codes(&texts[REQUESTS], route, sum->codes);
-    prometheus_histogram(&texts[DURATION], labels, &sum->duration);
+    prometheus_stats_histogram(&texts[DURATION], labels, &sum->duration);
     prometheus_u64(&texts[IN_FLIGHT], labels, positive(sum->in_flight));
     prometheus_u64(&texts[BYTES], bytes, sum->bytes_in);
     bytes[1].value = STR("out");
@@ -209,7 +222,7 @@ static void put_durations(struct prometheus *text, const struct shares *shares)
         const struct prometheus_label labels[] = {{"service", sum.service},
                                                   {"release", sum.release},
                                                   {NULL, STR_NONE}};
-        prometheus_histogram(text, labels, &sum.duration);
+        prometheus_stats_histogram(text, labels, &sum.duration);
     }
 }
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Prometheus text (exposition format 0.0.4), built into one growing buffer on the manager thread.
- * Once memory ends the text is marked as failed and further calls do nothing, so only the end is
- * checked.
+ * Prometheus text (exposition format 0.0.4), built into one growing buffer. Once memory ends the
+ * text is marked as failed and further calls do nothing, so only the end is checked. One thread.
  */
-#ifndef EDGE_METRIC_PROMETHEUS_H
-#define EDGE_METRIC_PROMETHEUS_H
+#ifndef REST_PROMETHEUS_H
+#define REST_PROMETHEUS_H
 
-#include "edge/metric/stat.h"
+#include "sluice/types.h"
 
 #define PROMETHEUS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
@@ -28,6 +27,8 @@ void prometheus_init(struct prometheus *text);
 /* Frees the text; it is then as after init. */
 void prometheus_fini(struct prometheus *text);
 
+enum { PROMETHEUS_LABELS = 6 };
+
 enum prometheus_type { PROMETHEUS_COUNTER, PROMETHEUS_GAUGE, PROMETHEUS_HISTOGRAM };
 
 /* HELP and TYPE of a family; its samples follow before the next family begins, and no family comes
@@ -41,12 +42,13 @@ void prometheus_double(struct prometheus *text, const struct prometheus_label *l
 /* Appends what `other` holds, which was built by itself: families whose samples are found in one
  * walk. */
 void prometheus_append(struct prometheus *text, const struct prometheus *other);
-/* _bucket for each edge and +Inf, _sum and _count, in seconds. At most 6 labels. */
-void prometheus_histogram(struct prometheus *text, const struct prometheus_label *labels,
-                          const struct stat_histogram *histogram);
+/* One more bucket of a histogram, cumulative, up to `edge` (a number of the family's unit, or
+ * INFINITY for the last); then what all come to. At most PROMETHEUS_LABELS labels. */
+void prometheus_bucket(struct prometheus *text, const struct prometheus_label *labels, double edge,
+                       uint64_t count);
+void prometheus_total(struct prometheus *text, const struct prometheus_label *labels, double sum,
+                      uint64_t count);
 
-/* The families sluice_http_* and sluice_upstream_* that are in `stats`. */
-void prometheus_stats(struct prometheus *text, const struct stats *stats);
 /* The families process_*, from /proc/self; what cannot be read is left out. */
 void prometheus_process(struct prometheus *text);
 

@@ -1,9 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * The text itself: families, samples, labels. What there is to say is in prometheus_stats.c and
- * prometheus_process.c.
- */
-#include "edge/metric/prometheus.h"
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rest/prometheus.h"
 
 #include <assert.h>
 #include <math.h>
@@ -12,7 +8,7 @@
 
 #include "base/text.h"
 
-enum { FIRST_CAPACITY = 16 * 1024, LABELS_MAX = 6 };
+enum { FIRST_CAPACITY = 16 * 1024 };
 
 void prometheus_init(struct prometheus *text)
 {
@@ -155,32 +151,34 @@ void prometheus_double(struct prometheus *text, const struct prometheus_label *l
     put_double(text, value);
 }
 
-void prometheus_histogram(struct prometheus *text, const struct prometheus_label *labels,
-                          const struct stat_histogram *histogram)
+void prometheus_bucket(struct prometheus *text, const struct prometheus_label *labels, double edge,
+                       uint64_t count)
 {
-    struct prometheus_label all[LABELS_MAX + 2] = {0};
-    unsigned count = 0;
-    for (; labels && labels[count].name; count++) {
-        assert(count < LABELS_MAX);
-        all[count] = labels[count];
+    struct prometheus_label all[PROMETHEUS_LABELS + 2] = {0};
+    char written[16] = "+Inf", *comma;
+    unsigned used = 0;
+
+    for (; labels && labels[used].name; used++) {
+        assert(used < PROMETHEUS_LABELS);
+        all[used] = labels[used];
     }
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < STAT_BUCKETS; i++) {
-        char edge[16] = "+Inf";
-        if (i < STAT_BUCKETS - 1)
-            snprintf(edge, sizeof(edge), "%g", stat_edges_us[i] / 1e6);
-        char *comma = strchr(edge, ',');
-        if (comma)
-            *comma = '.';
-        sum += histogram->buckets[i];
-        all[count] = (struct prometheus_label){"le", {edge, strlen(edge)}};
-        put_series(text, "_bucket", all);
-        put_u64(text, sum);
-    }
+    if (!isinf(edge))
+        snprintf(written, sizeof(written), "%g", edge);
+    comma = strchr(written, ',');
+    if (comma)
+        *comma = '.';
+    all[used] = (struct prometheus_label){"le", {written, strlen(written)}};
+    put_series(text, "_bucket", all);
+    put_u64(text, count);
+}
+
+void prometheus_total(struct prometheus *text, const struct prometheus_label *labels, double sum,
+                      uint64_t count)
+{
     put_series(text, "_sum", labels);
-    put_double(text, (double)histogram->sum_us / 1e6);
+    put_double(text, sum);
     put_series(text, "_count", labels);
-    put_u64(text, sum);
+    put_u64(text, count);
 }
 
 void prometheus_append(struct prometheus *text, const struct prometheus *other)

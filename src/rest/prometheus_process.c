@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "edge/metric/prometheus.h"
+#include "rest/prometheus.h"
 
 /* The whole of a small file, terminated; false when it cannot be read. */
 static bool read_file(const char *path, char *out, size_t size)
