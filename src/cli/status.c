@@ -56,6 +56,27 @@ static void print_scale(const json_t *control, const char *name)
         printf("  it %s\n", show_scale(service, text));
 }
 
+/* What is left of its error budgets. */
+static void print_slo(const json_t *control, const char *name)
+{
+    const json_t *slo = json_object_get(json_object_get(control, "slo"), name), *goal;
+    long long hours = show_number(slo, "window_s") / 3600;
+    size_t i;
+
+    json_array_foreach(json_object_get(slo, "objectives"), i, goal)
+    {
+        double left = json_number_value(json_object_get(goal, "budget_left")) * 100;
+
+        printf("  %s %.6g%% over %lld %s: ", show_text(goal, "slo"),
+               json_number_value(json_object_get(goal, "objective")) * 100,
+               hours % 24 ? hours : hours / 24, hours % 24 ? "hours" : "days");
+        printf(left < 0 ? "ERROR BUDGET OVERSPENT by %.1f%%" : "%.1f%% of the error budget is left",
+               left < 0 ? -left : left);
+        printf(" (%lld of %lld requests were bad)\n", show_number(goal, "bad"),
+               show_number(goal, "requests"));
+    }
+}
+
 static void print_services(json_t *services, const json_t *control)
 {
     json_t *service, *target;
@@ -77,6 +98,7 @@ static void print_services(json_t *services, const json_t *control)
         print_split(service);
         print_mode(service);
         print_scale(control, show_text(service, "name"));
+        print_slo(control, show_text(service, "name"));
     }
 }
 

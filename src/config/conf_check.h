@@ -41,6 +41,8 @@ void conf_check_releases(struct diag *diag, const struct conf_service *service);
 void conf_check_verdict(struct diag *diag, const struct conf_verdict *verdict);
 /* conf_scale.c: how many units there are. */
 void conf_check_scale(struct diag *diag, const struct conf_service *service);
+/* conf_slo.c: what it is to keep to. */
+void conf_check_slo(struct diag *diag, const struct conf_slo *slo);
 /* Says that there is no such service, and which one may be meant. */
 void conf_check_unknown_service(struct diag *diag, const struct conf *conf,
                                 const struct conf_text *name);

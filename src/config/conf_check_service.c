@@ -186,6 +186,7 @@ static void check_service(const struct review *review, uint32_t i)
     check_discover(diag, service);
     conf_check_provider(diag, service);
     conf_check_scale(diag, service);
+    conf_check_slo(diag, &service->slo);
     conf_check_fly(diag, review->conf, service);
     conf_check_railway(diag, review->conf, service);
     check_sticky(diag, &service->sticky);

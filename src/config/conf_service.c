@@ -368,5 +368,12 @@ const struct field conf_service_fields[] = {
      .count_offset = offsetof(struct conf_service, scale.is_set),
      .fields = conf_scale_fields,
      FIELD_AT(struct conf_service, scale)},
+    {.name = "slo",
+     .doc = "Objectives for what clients get; how much of the error budget is left is shown.",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_PRESENT,
+     .count_offset = offsetof(struct conf_service, slo.is_set),
+     .fields = conf_slo_fields,
+     FIELD_AT(struct conf_service, slo)},
     FIELD_END,
 };

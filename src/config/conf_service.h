@@ -10,6 +10,7 @@
 #include "config/conf_release.h"
 #include "config/conf_provider.h"
 #include "config/conf_scale.h"
+#include "config/conf_slo.h"
 #include "config/conf_tls.h"
 
 struct conf_target {
@@ -84,6 +85,7 @@ struct conf_service {
     struct conf_sign sign;
     struct conf_deploy deploy;
     struct conf_scale scale;
+    struct conf_slo slo;
 };
 
 #endif

@@ -38,6 +38,7 @@ extern const struct field conf_release_fields[];
 extern const struct field conf_deploy_fields[];
 extern const struct field conf_verdict_fields[];
 extern const struct field conf_scale_fields[];
+extern const struct field conf_slo_fields[];
 extern const struct field conf_wake_fields[];
 extern const struct field conf_assign_fields[];
 extern const struct field conf_provider_fields[];

@@ -107,12 +107,12 @@ static void write_filter(FILE *out, const struct filter *filter)
 
 void reference_write(FILE *out, const struct conf_world *world)
 {
-    fputs(
-        "# The configuration file\n\n"
-        "YAML, or JSON. Durations are written `250ms`, `5s`, `2m`, `1h`; sizes `16KiB`, `10MiB`;\n"
-        "shares `20%`. `${env:NAME}` and `${file:/path}` stand anywhere in a value, `$${` is a\n"
-        "plain `${`. Truth is `true`, `yes`, `on` or `false`, `no`, `off`.\n",
-        out);
+    fputs("# The configuration file\n\n"
+          "YAML, or JSON. Durations are written `250ms`, `5s`, `2m`, `1h`, `30d`; sizes `16KiB`, "
+          "`10MiB`;\n"
+          "shares `20%`. `${env:NAME}` and `${file:/path}` stand anywhere in a value, `$${` is a\n"
+          "plain `${`. Truth is `true`, `yes`, `on` or `false`, `no`, `off`.\n",
+          out);
     write_table(out, conf_root_fields, "");
     for (size_t i = 0; world->filters && world->filters[i]; i++)
         write_filter(out, world->filters[i]);

@@ -11,7 +11,7 @@
 
 const char *units_bool(struct str s, uint64_t *out);     /* true yes on, false no off */
 const char *units_int(struct str s, uint64_t *out);      /* decimal digits */
-const char *units_duration(struct str s, uint64_t *out); /* 250ms 5s 2m 1h: milliseconds */
+const char *units_duration(struct str s, uint64_t *out); /* 250ms 5s 2m 1h 30d: milliseconds */
 const char *units_size(struct str s, uint64_t *out);     /* 512 16KiB 10MiB 1GiB: bytes */
 const char *units_rate(struct str s, uint64_t *out);     /* 1KiB/s: bytes a second */
 /* 100/min 10/s 5000/h 20/d 5/10s: so many in so many milliseconds, neither 0 */

@@ -23,6 +23,7 @@
 #include "control/notices.h"
 #include "control/outbound.h"
 #include "control/say.h"
+#include "control/slo.h"
 #include "control/store.h"
 #include "control/unit_client.h"
 #include "process/unit_link.h"
@@ -43,6 +44,7 @@ struct control {
     struct notices *notices;
     struct backups *backups;
     struct acme *acme;
+    struct slo *slo;
     struct deploys *deploys;
     struct control_api *api;
     char state[PATH_MAX];
@@ -65,6 +67,8 @@ static void configure(struct control *control, const struct conf *conf)
     if (notices_configure(control->notices, &conf->notices))
         say_line("out of memory: nobody is told of anything");
     acme_configure(control->acme, conf);
+    if (slo_configure(control->slo, conf))
+        say_line("out of memory: some objectives are not kept watch over");
     deploys_configure(control->deploys);
     if (conf->role == CONF_ROLE_CONTROL)
         control_api_listen(control->api, &conf->admin);
@@ -110,6 +114,7 @@ static void on_tick(uv_timer_t *timer)
     notices_tick(control->notices);
     backups_tick(control->backups, (int64_t)(clock_us() / 1000));
     journal_tick(control->journal, (int64_t)(clock_us() / 1000));
+    slo_tick(control->slo, (int64_t)(clock_us() / 1000));
     deploys_tick(control->deploys);
 }
 
@@ -151,6 +156,13 @@ static void on_status(void *owner, const char *edge, const json_t *status)
     struct control *control = owner;
 
     notices_see(control->notices, edge, status);
+}
+
+static void on_counters(void *owner, const char *edge, const json_t *counters)
+{
+    struct control *control = owner;
+
+    slo_take(control->slo, edge, counters);
 }
 
 /* All that matters is on disk: what is under way is taken up again. */
@@ -209,8 +221,11 @@ static bool open_parts(struct control *control, const struct conf *conf)
                                        .journal = control->journal,
                                        .units = control->units,
                                        .config = control->options->config,
-                                       .world = control->options->world};
-    control->deploys = control->acme ? deploys_new(&deploys) : NULL;
+                                       .world = control->options->world,
+                                       .on_counters = on_counters,
+                                       .owner = control};
+    control->slo = control->acme ? slo_new(control->store, control->journal) : NULL;
+    control->deploys = control->slo ? deploys_new(&deploys) : NULL;
     api = (struct control_api_options){
         .loop = &control->loop,
         .edges = control->edges,
@@ -219,6 +234,7 @@ static bool open_parts(struct control *control, const struct conf *conf)
         .notices = control->notices,
         .backups = control->backups,
         .keys = control->keys,
+        .slo = control->slo,
         .state = control->state,
         .reload = reload,
         .owner = control,
@@ -236,6 +252,8 @@ static void close_handle(uv_handle_t *handle, void *owner)
 
 static void close_parts(struct control *control)
 {
+    if (control->slo)
+        slo_close(control->slo);
     if (control->store)
         store_close(control->store);
     if (control->api)
@@ -258,6 +276,7 @@ static void close_parts(struct control *control)
     control_api_free(&control->api);
     deploys_free(&control->deploys);
     effect_free(&control->effect);
+    slo_free(&control->slo);
     key_set_free(&control->keys);
     notices_free(&control->notices);
     backups_free(&control->backups);

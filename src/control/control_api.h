@@ -15,6 +15,7 @@
 #include "control/edges.h"
 #include "control/key_set.h"
 #include "control/notices.h"
+#include "control/slo.h"
 #include "control/store.h"
 
 struct control_api; /* private */
@@ -27,6 +28,7 @@ struct control_api_options {
     struct notices *notices;
     struct backups *backups;
     struct key_set *keys;
+    struct slo *slo;
     const char *state; /* directory; borrowed */
     /* The file is read again, into `arena`. False: `diag` says what is wrong with it. */
     bool (*reload)(void *owner, struct arena *arena, struct diag *diag);

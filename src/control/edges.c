@@ -344,6 +344,11 @@ void edges_tick(struct edges *edges, int64_t now_ms)
     }
 }
 
+bool edges_is_reachable(const struct edges *edges, uint32_t index)
+{
+    return edges->items[index].pid && !edges->items[index].is_unreachable;
+}
+
 json_t *edges_json(const struct edges *edges)
 {
     json_t *list = json_array();
@@ -351,7 +356,7 @@ json_t *edges_json(const struct edges *edges)
     for (uint32_t i = 0; i < edges->count; i++) {
         const struct edge *edge = &edges->items[i];
         json_t *one = json_pack("{s:s,s:b,s:I,s:s*}", "name", edge->name, "reachable",
-                                edge->pid && !edge->is_unreachable, "generation", edge->generation,
+                                edges_is_reachable(edges, i), "generation", edge->generation,
                                 "config", edges_config_word(edge));
 
         if (edge_is_failing(edge))

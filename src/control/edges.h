@@ -78,6 +78,8 @@ bool edges_are_fleet(const struct edges *edges);
 void edges_put_keys(struct edges *edges, char *body, int64_t revision);
 /* Whether this one has keys of that revision, or of a later one. */
 bool edges_has_keys(const struct edges *edges, uint32_t index, int64_t revision);
+/* It answers. */
+bool edges_is_reachable(const struct edges *edges, uint32_t index);
 /* It is out of reach, or refuses something. */
 bool edges_is_failing(const struct edges *edges, uint32_t index);
 /* Why it may lack something, as a sentence without full stop. */

@@ -22,6 +22,27 @@ static void count(const struct exchange *x, uint64_t total_us)
     stat_observe(&route->duration, total_us);
 }
 
+/* Towards the objectives of the service that the route names; a fallback's answer is its own. What
+ * has let go of the configuration is a tunnel, which has no end that counts. */
+static void count_objectives(const struct exchange *x, uint64_t total_us)
+{
+    const struct service *service;
+    const struct conf_slo *slo;
+    int percentile;
+    bool is_late;
+
+    if (!x->rule || x->rule->service < 0 || x->is_tunnel)
+        return;
+    service = &x->snapshot->services[x->rule->service];
+    slo = &service->conf->slo;
+    if (!slo->is_set)
+        return;
+    percentile = conf_slo_percentile(slo);
+    is_late = percentile >= 0 && total_us - x->phase_us[ACCESS_RELAY] >
+                                     (uint64_t)slo->latency.within_ms[percentile] * 1000;
+    demand_answer(service->demand, x->host->loop->worker, x->status >= 500, is_late);
+}
+
 static void count_target(const struct exchange *x)
 {
     struct stat_target *target =
@@ -89,6 +110,7 @@ static void report(struct exchange *x)
     if (x->tries && x->answer_began)
         exchange_note_try(x, reason_info(x->reason)->slug, x->response->status);
     count(x, total_us);
+    count_objectives(x, total_us);
     if (x->answer_began)
         count_target(x);
     if (access_wants(x->host->ring, x->status))

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "sluice/head.h"
+#include "rest/rest_refused.h"
 
 enum {
     REST_PARTS = 2, /* stars in a path */
@@ -45,6 +46,7 @@ struct rest_options {
 
 struct rest_server {
     struct rest_options options;
+    struct rest_refused refused;
     struct slab slab; /* of buffers */
     struct rest_port *ports;
     struct rest_conn *conns;

@@ -7,12 +7,14 @@ bool rest_guard_site(struct rest_call *call, const struct conf_admin *conf)
 {
     struct str origin = head_value(&call->head, HDR_ORIGIN);
     struct str host = call->head.authority;
+    struct rest_refused *refused = &call->server->refused;
 
     if (call->is_unix)
         return true;
     // A page that was led here by its own name cannot know a token.
     if (!token_host_is_ours(conf, host) &&
         !token_rights(conf, head_value(&call->head, HDR_AUTHORIZATION))) {
+        refused->counts[REST_MISDIRECTED]++;
         rest_problem(call, 421, "misdirected",
                      "The admin port answers to an IP address, to localhost and to the name it is "
                      "bound to, not to \"%.*s\".",
@@ -20,14 +22,16 @@ bool rest_guard_site(struct rest_call *call, const struct conf_admin *conf)
         return false;
     }
     if (origin.p && !token_origin_is_same(origin, host)) {
+        refused->counts[REST_CROSS_ORIGIN]++;
         rest_problem(call, 403, "cross_origin", "Calls from other sites are refused.");
         return false;
     }
     return true;
 }
 
-static void refuse_stranger(struct rest_call *call, const char *detail)
+static void refuse_stranger(struct rest_call *call, enum rest_refusal why, const char *detail)
 {
+    call->server->refused.counts[why]++;
     rest_field(call, "WWW-Authenticate", "Bearer realm=\"sluice\"");
     rest_problem(call, 401, "unauthorized", "%s", detail);
 }
@@ -49,8 +53,11 @@ bool rest_guard_identify(struct rest_call *call, const struct conf_admin *conf,
     }
     if (asker->can)
         return true;
-    refuse_stranger(call, authorization.p ? "The token is not known."
-                                          : "A token is needed: Authorization: Bearer TOKEN.");
+    if (authorization.p)
+        refuse_stranger(call, REST_TOKEN_UNKNOWN, "The token is not known.");
+    else
+        refuse_stranger(call, REST_TOKEN_MISSING,
+                        "A token is needed: Authorization: Bearer TOKEN.");
     return false;
 }
 
@@ -60,10 +67,13 @@ bool rest_guard_right(struct rest_call *call, const struct rest_asker *asker, en
 
     if (asker->can >> right & 1)
         return true;
-    if (head_find(&call->head, HDR_AUTHORIZATION))
-        rest_problem(call, 403, "forbidden", "The token lacks the right \"%s\".", names[right]);
-    else
-        refuse_stranger(call, "Without a token only reading is allowed over TCP; the unix socket "
-                              "of the state directory needs none.");
+    if (!head_find(&call->head, HDR_AUTHORIZATION)) {
+        refuse_stranger(call, REST_TOKEN_MISSING,
+                        "Without a token only reading is allowed over TCP; the unix socket of the "
+                        "state directory needs none.");
+        return false;
+    }
+    call->server->refused.counts[REST_FORBIDDEN]++;
+    rest_problem(call, 403, "forbidden", "The token lacks the right \"%s\".", names[right]);
     return false;
 }

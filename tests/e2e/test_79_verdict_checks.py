@@ -9,7 +9,7 @@ import pytest
 
 from lib.gateway import refused_port
 from lib.prometheus_server import Prometheus
-from lib.wait import until
+from lib.wait import ms, until
 from test_74_deploy import WAIT, Load, shop  # noqa: F401 (a fixture)
 
 # What the gateway itself compares finds nothing wrong with anything here.
@@ -131,7 +131,7 @@ def test_what_is_found_in_the_bake(shop, hook):  # noqa: F811
     (200, {"verdict": "unsure", "why": "too early"}), (302, None), (200, {"verdict": "maybe"}), (200, {"verdict": ["bad"]}), (200, {"verdict": None}),
 ])
 def test_a_hook_that_says_nothing_is_no_yes(shop, hook, answer):  # noqa: F811
-    s = shop(canary({"name": "sales", "url": hook.url}, max_time="3s"))
+    s = shop(canary({"name": "sales", "url": hook.url}, minimum=5, max_time=ms(8000)))
     hook.answer = answer
     with Load(s.gw):
         done = s.deploy("2")

@@ -31,6 +31,7 @@ static const struct sample good[] = {
     {units_duration, "5s", 5000},
     {units_duration, "2m", 120000},
     {units_duration, "1h", 3600000},
+    {units_duration, "30d", 2592000000},
     {units_duration, "0s", 0},
     {units_size, "512", 512},
     {units_size, "16KiB", 16384},

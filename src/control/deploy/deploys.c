@@ -369,6 +369,21 @@ static void tell_way_back(struct deploy *deploy)
         say_line("out of memory: the edges are not told that deploy %s goes back", deploy->id);
 }
 
+/* Its new release is live, or the old one serves as before. */
+static void count_end(const struct deploy *deploy, const struct deploy_state *before)
+{
+    static const enum managed_end ends[] = {[DEPLOY_ON] = MANAGED_FAILED,
+                                            [DEPLOY_FAILED] = MANAGED_FAILED,
+                                            [DEPLOY_ABORTED] = MANAGED_ABORTED,
+                                            [DEPLOY_ROLLED_BACK] = MANAGED_ROLLED_BACK};
+    const struct deploy_state *now = &deploy->state;
+
+    if (now->phase == DEPLOY_UNDONE)
+        deploy->managed->ended[ends[now->way]]++;
+    else if (deploy_is_told(now) && !deploy_is_told(before))
+        deploy->managed->ended[MANAGED_PROMOTED]++;
+}
+
 static void go_on(struct deploy *deploy, int64_t now_ms)
 {
     struct deploy_state next, before = deploy->state;
@@ -392,6 +407,7 @@ static void go_on(struct deploy *deploy, int64_t now_ms)
         return;
     }
     deploy->state = next;
+    count_end(deploy, &before);
     log_change(deploy, &before);
     notes_change(deploy, &before, &seen);
     if (deploy_is_over(&next))
@@ -485,7 +501,8 @@ struct deploys *deploys_new(const struct deploys_options *options)
         return NULL;
     deploys->options = *options;
     arena_init(&deploys->arena, NULL, 0);
-    deploys->traffic = traffic_new(options->edges);
+    deploys->traffic = traffic_new(
+        &(struct traffic_options){options->edges, options->on_counters, options->owner});
     deploys->scaler = scaler_new(deploys);
     if (!deploys->traffic || !deploys->scaler) {
         traffic_free(&deploys->traffic);

@@ -28,6 +28,9 @@ struct deploys_options {
     struct unit_client *units; /* NULL: no supervisor that starts apps */
     const char *config;        /* FILE; borrowed, as the next */
     const struct conf_world *world;
+    /* What an edge has counted, every few seconds; see traffic.h. */
+    void (*on_counters)(void *owner, const char *edge, const json_t *counters);
+    void *owner;
 };
 
 /* NULL: no memory. Reads what there was from the store, as the first thing. */

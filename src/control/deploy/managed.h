@@ -38,6 +38,15 @@ struct watch {
     json_t *busy; /* {address: true} of drained targets that have requests there; NULL: none */
 };
 
+/* How deploys come to their end. */
+enum managed_end {
+    MANAGED_PROMOTED,
+    MANAGED_ROLLED_BACK,
+    MANAGED_ABORTED,
+    MANAGED_FAILED,
+    MANAGED_ENDS
+};
+
 /* A service that has had a deploy. */
 struct managed {
     struct managed *next;
@@ -66,6 +75,7 @@ struct managed {
     struct scaled *scaled;    /* NULL: it is not */
     struct deploys_waiter *scale_waiters;
     struct splits_change *splits; /* that are not told yet */
+    uint64_t ended[MANAGED_ENDS]; /* deploys, since control began */
     bool has_spoken; /* this control, not one before it, has changed what edges are told */
 };
 

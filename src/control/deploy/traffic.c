@@ -35,7 +35,7 @@ struct teller {
 };
 
 struct traffic {
-    const struct edges *edges;
+    struct traffic_options options;
     struct teller *tellers; /* one an edge */
     uint32_t count, version;
     json_t *told; /* by edge: {"instance", "number", "seen": {service: {release: [r, f]}}} */
@@ -193,29 +193,33 @@ static void on_told(void *owner, const struct outbound_reply *reply)
     struct teller *teller = owner;
     const struct traffic *traffic = teller->traffic;
     int64_t now_ms = (int64_t)(clock_us() / 1000);
+    const char *edge;
     json_t *counters;
 
     teller->call = NULL;
     teller->next_ms = now_ms + ASK_MS;
     // In a list that has changed since, another edge has its place, or none.
-    if (reply->status != 200 || traffic->version != edges_version(traffic->edges))
+    if (reply->status != 200 || traffic->version != edges_version(traffic->options.edges))
         return;
+    edge = edges_name(traffic->options.edges, teller->index);
     counters = json_loadb(reply->body.p, reply->body.len, 0, NULL);
-    if (counters &&
-        traffic_take(teller->traffic, edges_name(traffic->edges, teller->index), counters, now_ms))
+    if (counters && traffic_take(teller->traffic, edge, counters, now_ms))
         teller->next_ms = now_ms;
+    else if (counters && traffic->options.on_counters)
+        traffic->options.on_counters(traffic->options.owner, edge, counters);
     json_decref(counters);
 }
 
 static void ask(struct teller *teller)
 {
     const struct traffic *traffic = teller->traffic;
-    const json_t *known = json_object_get(traffic->told, edges_name(traffic->edges, teller->index));
+    const json_t *known =
+        json_object_get(traffic->told, edges_name(traffic->options.edges, teller->index));
     char path[96];
 
     snprintf(path, sizeof(path), "/api/v1/counters?since=%llu",
              (unsigned long long)number_of(known, "number"));
-    teller->call = edges_ask(traffic->edges, teller->index,
+    teller->call = edges_ask(traffic->options.edges, teller->index,
                              &(struct edges_ask){"GET", path, NULL, TIMEOUT_MS, on_told, teller});
 }
 
@@ -231,14 +235,14 @@ static void drop(struct traffic *traffic)
 /* As many as there are edges now. */
 static void match(struct traffic *traffic)
 {
-    if (traffic->tellers && traffic->version == edges_version(traffic->edges))
+    if (traffic->tellers && traffic->version == edges_version(traffic->options.edges))
         return;
     drop(traffic);
-    traffic->tellers = calloc(edges_count(traffic->edges) + 1u, sizeof(*traffic->tellers));
+    traffic->tellers = calloc(edges_count(traffic->options.edges) + 1u, sizeof(*traffic->tellers));
     if (!traffic->tellers)
         return;
-    traffic->count = edges_count(traffic->edges);
-    traffic->version = edges_version(traffic->edges);
+    traffic->count = edges_count(traffic->options.edges);
+    traffic->version = edges_version(traffic->options.edges);
     for (uint32_t i = 0; i < traffic->count; i++)
         traffic->tellers[i] = (struct teller){.traffic = traffic, .index = i};
 }
@@ -253,13 +257,13 @@ void traffic_tick(struct traffic *traffic, int64_t now_ms)
 
 /* --- life */
 
-struct traffic *traffic_new(const struct edges *edges)
+struct traffic *traffic_new(const struct traffic_options *options)
 {
     struct traffic *traffic = calloc(1, sizeof(*traffic));
 
     if (!traffic)
         return NULL;
-    traffic->edges = edges;
+    traffic->options = *options;
     traffic->told = json_object();
     if (!traffic->told)
         traffic_free(&traffic);

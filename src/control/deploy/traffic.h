@@ -19,8 +19,16 @@ struct traffic_rate {
     double failures;   /* share of them */
 };
 
-/* NULL: no memory. `edges` is borrowed. */
-struct traffic *traffic_new(const struct edges *edges);
+struct traffic_options {
+    const struct edges *edges; /* borrowed */
+    /* Who else is to have what each edge tells, as GET /api/v1/counters: of releases what is new,
+     * of services all. */
+    void (*on_counters)(void *owner, const char *edge, const json_t *counters);
+    void *owner;
+};
+
+/* NULL: no memory. */
+struct traffic *traffic_new(const struct traffic_options *options);
 /* Asks what is due. */
 void traffic_tick(struct traffic *traffic, int64_t now_ms);
 struct traffic_rate traffic_of(const struct traffic *traffic, const char *service, int64_t now_ms);

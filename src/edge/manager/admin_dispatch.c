@@ -45,6 +45,10 @@ static const struct place places[] = {
     {{METHOD_GET, "/healthz", BOTH}, OPEN, ADMIN_BODY_SMALL, api_health},
     {{METHOD_GET, "/readyz", 1U << LISTENING_ADMIN}, OPEN, ADMIN_BODY_SMALL, api_ready},
     {{METHOD_GET, "/metrics", BOTH}, CONF_CAN_READ, ADMIN_BODY_SMALL, api_metrics},
+    {{METHOD_GET, "/metrics/control", 1U << LISTENING_METRICS},
+     CONF_CAN_READ,
+     ADMIN_BODY_SMALL,
+     api_pass},
     READ("/", api_page),
     READ("/api/v1/status", api_status),
     READ("/api/v1/routes", api_routes),
@@ -93,7 +97,7 @@ static const struct place places[] = {
 /* Fills call->can and call->actor. False: it was refused. */
 static bool identify(struct admin_call *call, const struct conf_admin *conf)
 {
-    struct rest_asker asker = {.can = 1U << CONF_CAN_READ};
+    struct rest_asker asker = {.can = 1U << CONF_CAN_READ, .actor = STR("metrics")};
 
     if (call->rest.tag != LISTENING_METRICS && !rest_guard_identify(&call->rest, conf, &asker))
         return false;

@@ -127,11 +127,16 @@ static json_t *services_json(const struct snapshot *snapshot, struct str only)
         struct demand_local sum = demand_sum(service->demand);
         struct str name = service->conf->name.s;
 
-        if (!only.len || str_same(only, name))
-            json_array_append_new(list, json_pack("{s:s%,s:I,s:I,s:I}", "service", name.p, name.len,
-                                                  "arrivals", (json_int_t)sum.arrivals, "in_flight",
-                                                  (json_int_t)sum.in_flight, "held",
-                                                  count_waiting(service)));
+        if (only.len && !str_same(only, name))
+            continue;
+        json_array_append_new(list,
+                              json_pack("{s:s%,s:I,s:I,s:I}", "service", name.p, name.len,
+                                        "arrivals", (json_int_t)sum.arrivals, "in_flight",
+                                        (json_int_t)sum.in_flight, "held", count_waiting(service)));
+        if (service->conf->slo.is_set)
+            json_object_set_new(json_array_get(list, json_array_size(list) - 1), "slo",
+                                json_pack("[I,I,I]", (json_int_t)sum.answers,
+                                          (json_int_t)sum.errors, (json_int_t)sum.late));
     }
     return list;
 }

@@ -69,6 +69,28 @@ static void put_services(struct prometheus *text, const struct snapshot *snapsho
             put_targets(text, &snapshot->services[i].releases[k]);
 }
 
+/* Who gets what, where there is a choice. */
+static void put_splits(struct prometheus *text, const struct snapshot *snapshot)
+{
+    prometheus_family(text, "sluice_split_share_ratio", PROMETHEUS_GAUGE,
+                      "Share of a service's requests that a release is to get.");
+    for (uint32_t i = 0; snapshot && i < snapshot->service_count; i++) {
+        const struct service *service = &snapshot->services[i];
+        uint64_t sum = 0;
+
+        for (uint32_t k = 0; k < service->release_count; k++)
+            sum += service->releases[k].share;
+        for (uint32_t k = 0; sum && k < service->release_count; k++) {
+            const struct release *release = &service->releases[k];
+            const struct prometheus_label labels[] = {{"service", service->conf->name.s},
+                                                      {"release", release->id},
+                                                      {0}};
+
+            prometheus_double(text, labels, (double)release->share / (double)sum);
+        }
+    }
+}
+
 static void put_wake_results(struct prometheus *text, const struct service *service)
 {
     static const struct str words[DEMAND_RESULTS] = {
@@ -222,6 +244,7 @@ void api_metrics(struct admin_call *call)
     prometheus_stats(&text, m->stats);
     pthread_mutex_unlock(&m->stats_lock);
     put_services(&text, m->snapshot);
+    put_splits(&text, m->snapshot);
     put_wakes(&text, m->snapshot);
     put_workers(&text, m);
     put_config(&text, m);
@@ -229,6 +252,7 @@ void api_metrics(struct admin_call *call)
     put_limiter(&text, m);
     put_shield(&text, m);
     put_rest(&text, m);
+    rest_refused_metrics(&call->admin->server.refused, &text);
     prometheus_process(&text);
     if (text.is_failed)
         rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");

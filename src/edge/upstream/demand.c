@@ -154,6 +154,9 @@ struct demand_local demand_sum(const struct demand *demand)
 
         sum.arrivals += __atomic_load_n(&local->arrivals, __ATOMIC_RELAXED);
         sum.in_flight += __atomic_load_n(&local->in_flight, __ATOMIC_RELAXED);
+        sum.errors += __atomic_load_n(&local->errors, __ATOMIC_RELAXED);
+        sum.late += __atomic_load_n(&local->late, __ATOMIC_RELAXED);
+        sum.answers += __atomic_load_n(&local->answers, __ATOMIC_RELAXED);
         for (unsigned i = 0; i < DEMAND_RESULTS; i++)
             sum.results[i] += __atomic_load_n(&local->results[i], __ATOMIC_RELAXED);
     }

@@ -29,6 +29,8 @@ struct demand_local {
     uint64_t arrivals;  /* requests that asked for a target */
     uint64_t in_flight; /* at targets, also at those that are no longer known */
     uint64_t results[DEMAND_RESULTS];
+    uint64_t answers, errors, late; /* to clients: all, those that are 5xx, of the others those
+                                       later than the service's objective; where it has one */
     /* the worker's alone: those that leave once a unit is up */
     uint64_t wave_us;        /* when the first of them did */
     uint32_t left, answered; /* since then; of these the heads of answers that came */
@@ -77,6 +79,19 @@ static inline void demand_fly(struct demand *demand, unsigned worker, int change
     uint64_t *cell = &demand->locals[worker].in_flight;
 
     __atomic_store_n(cell, *cell + (uint64_t)(int64_t)change, __ATOMIC_RELAXED);
+}
+
+/* A client has its answer, where the service has objectives. */
+static inline void demand_answer(struct demand *demand, unsigned worker, bool is_error,
+                                 bool is_late)
+{
+    struct demand_local *local = &demand->locals[worker];
+
+    __atomic_store_n(&local->answers, local->answers + 1, __ATOMIC_RELAXED);
+    if (is_error)
+        __atomic_store_n(&local->errors, local->errors + 1, __ATOMIC_RELAXED);
+    else if (is_late)
+        __atomic_store_n(&local->late, local->late + 1, __ATOMIC_RELAXED);
 }
 
 /* Counts what became of one. */
