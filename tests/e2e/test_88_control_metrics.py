@@ -8,6 +8,7 @@ from lib.client import Client
 from lib.prometheus import Metrics
 from lib.wait import DEADLINE, until
 from test_67_control_api import TOKENS, control_of
+from test_74_deploy import shop  # noqa: F401 (a fixture)
 
 WAIT = 3 * DEADLINE
 
@@ -86,3 +87,22 @@ def test_calls_that_were_not_let_in_are_counted(origin, gateway):
     metrics = gw.metrics()
     for reason, count in (("token_unknown", 1), ("token_missing", 1), ("forbidden", 1), ("cross_origin", 0), ("misdirected", 0)):
         assert value(metrics, "sluice_admin_refused_total", reason=reason) == count, reason
+
+
+def test_deploys_are_counted(shop):  # noqa: F811
+    s = shop({"strategy": "bluegreen"})
+
+    def ended(result):
+        return value(known(s.gw), "sluice_deploys_total", service="shop", result=result)
+
+    assert s.deploy("2").code == 0
+    assert ended("promoted") == 1 and ended("failed") == 0
+    metrics = known(s.gw)
+    assert value(metrics, "sluice_deploy_running", service="shop") == 0
+    assert value(metrics, "sluice_deploy_last_end_timestamp_seconds", service="shop") > 1.7e9
+    assert s.gw.admin("POST", "/api/v1/services/shop/rollback").status in (200, 202)
+    until(lambda: ended("rolled_back") == 1, "counted", WAIT)
+    assert s.deploy("3", target="127.0.0.1:1").code == 1
+    until(lambda: ended("failed") == 1, "counted", WAIT)
+    shares = s.gw.metrics().series("sluice_split_share_ratio", service="shop")
+    assert sum(shares.values()) == 1
