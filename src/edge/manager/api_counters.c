@@ -3,10 +3,11 @@
  * What releases are judged by, first tries, failures and latency of each, summed over the workers
  * since the edge began; and what is asked of services now. Small enough to be asked for each
  * second: latency is told as pairs of bucket and count, clients as triples of group, requests and
- * failures, and with ?since= only what has changed.
+ * failures, and with ?since= only what has changed. With ?routes=true routes stand there too.
  */
 #include <stdlib.h>
 
+#include "config/units.h"
 #include "edge/manager/api.h"
 
 /* What was seen of a release the last time, by the slot of its counters. */
@@ -103,6 +104,17 @@ static bool read_since(struct admin_call *call, uint64_t *since)
     return !text.p || text.len;
 }
 
+/* False: it is neither. */
+static bool read_routes(struct admin_call *call, bool *is_wanted)
+{
+    struct str word = rest_query(&call->rest, "routes", 0);
+    uint64_t value = 0;
+    bool is_good = !word.p || !units_bool(word, &value);
+
+    *is_wanted = value;
+    return is_good;
+}
+
 /* --- what is asked of services, from which it is seen how many units they need */
 
 static json_int_t count_waiting(const struct service *service)
@@ -141,16 +153,34 @@ static json_t *services_json(const struct snapshot *snapshot, struct str only)
     return list;
 }
 
+static void answer(struct admin_call *call, const struct listing *listing, bool has_routes)
+{
+    struct manager *m = call->admin->manager;
+    json_t *json = json_pack("{s:I,s:I,s:I,s:o,s:o}", "instance", (json_int_t)m->started_ms,
+                             "number", (json_int_t)listing->counters->number, "at_ms",
+                             (json_int_t)clock_wall_ms(), "releases", listing->list, "services",
+                             services_json(m->snapshot, listing->service));
+
+    if (has_routes)
+        api_counters_routes(m, json);
+    rest_reply_json(&call->rest, 200, json);
+}
+
 void api_counters(struct admin_call *call)
 {
     struct manager *m = call->admin->manager;
     struct str service = rest_query(&call->rest, "service", 0);
     struct listing listing = {.counters = &call->admin->counters,
                               .service = service.p ? service : STR("")};
+    bool has_routes;
 
     if (!read_since(call, &listing.since)) {
         rest_problem(&call->rest, 400, "query_invalid",
                      "since is the \"number\" of an earlier answer.");
+        return;
+    }
+    if (!read_routes(call, &has_routes)) {
+        rest_problem(&call->rest, 400, "query_invalid", "routes is true or false.");
         return;
     }
     listing.list = json_array();
@@ -163,11 +193,7 @@ void api_counters(struct admin_call *call)
         rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
         return;
     }
-    rest_reply_json(&call->rest, 200,
-                    json_pack("{s:I,s:I,s:I,s:o,s:o}", "instance", (json_int_t)m->started_ms,
-                              "number", (json_int_t)listing.counters->number, "at_ms",
-                              (json_int_t)clock_wall_ms(), "releases", listing.list, "services",
-                              services_json(m->snapshot, listing.service)));
+    answer(call, &listing, has_routes);
 }
 
 void api_counters_fini(struct counters *counters)
