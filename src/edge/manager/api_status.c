@@ -168,6 +168,9 @@ static bool read_part(struct admin_call *call, struct api_services_part *part)
 
 void api_status(struct admin_call *call)
 {
+    static const char *const roles[] = {
+        [CONF_ROLE_ALL] = "all", [CONF_ROLE_EDGE] = "edge", [CONF_ROLE_CONTROL] = "control"};
+
     const struct manager *m = call->admin->manager;
     struct api_services_part part;
     json_t *json;
@@ -185,6 +188,7 @@ void api_status(struct admin_call *call)
                   (json_int_t)((clock_wall_ms() - m->started_ms) / 1000), "pid", (int)getpid(),
                   "generation", (json_int_t)m->generation, "ready", m->is_ready && !m->is_draining,
                   "draining", m->is_draining, "live_snapshots", (json_int_t)m->live_snapshots);
+    json_object_set_new(json, "role", json_string(roles[manager_conf(m)->role]));
     json_object_set_new(json, "config", config_json(call->admin));
     json_object_set_new(json, "workers", workers_json(m));
     json_object_set_new(json, "listeners", listeners_json(m));
