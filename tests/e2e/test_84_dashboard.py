@@ -4,7 +4,7 @@ that goes away, is another one, or has thousands of targets."""
 
 from lib.client import Client
 from lib.dashboard import ALL, DEPLOY, EVERY, OPERATE, Steady, begin, drain_button, is_named, shop, sign_in, three, url  # noqa: F401
-from lib.wait import DEADLINE, stays, until
+from lib.wait import DEADLINE, SLOW, stays, until
 from test_74_deploy import WAIT, Load
 from test_78_admin_tls import TOKENS
 
@@ -26,7 +26,7 @@ def test_live_numbers(three, pages):
         label = page.js("document.querySelector('#charts svg').getAttribute('aria-label')")
         assert label.startswith("Requests per second over the last 10 minutes: ") and "at most" in label
         until(lambda: "L" in page.js("document.querySelector('#charts .curve').getAttribute('d')"), "a line is drawn", 3 * DEADLINE)
-    page.wait_text("0", rate)  # and it falls again
+    page.wait_text(lambda text: text == "0", rate)  # and it falls again
     assert page.faults == []
 
 
@@ -328,7 +328,7 @@ def test_five_thousand_targets(gateway, ports, pages):
     took = page.js("new Promise(done => { const begun = performance.now(); let worst = 0, last = begun; const next = () => {"
                    " const now = performance.now(); worst = Math.max(worst, now - last); last = now;"
                    " if (now - begun > 5000) done(worst); else setTimeout(next, 0); }; next(); })")
-    assert took < 500, took  # ms in which nothing else could be done, over two looks
+    assert took < 500 * SLOW, took  # ms in which nothing else could be done, over two looks
     page.click('[aria-label="Page through the targets of right"]')
     page.wait_text("1 to 100 of 2,500, those not up first.", "#services")
     page.click('[aria-label="Targets of right after these"]')

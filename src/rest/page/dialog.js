@@ -9,7 +9,10 @@ import {byId, make, setHidden, setText} from "./dom.js";
 /* Opens the dialog: {title, words, button, isDanger?, fields? (elements), send() -> answer}. Resolves to the answer when
  * it was one of success, to null when it was cancelled. */
 export function openDialog({title, words, button, isDanger = false, fields = [], send}) {
-    const dialog = byId("dialog"), form = byId("dialog-form"), yes = byId("dialog-yes"), no = byId("dialog-no");
+    const dialog = byId("dialog"),
+        form = byId("dialog-form"),
+        yes = byId("dialog-yes"),
+        no = byId("dialog-no");
     setText(byId("dialog-title"), title);
     byId("dialog-body").replaceChildren(...words.map(text => make("p", {}, text)), ...fields);
     setHidden(byId("dialog-error"), true);
@@ -30,8 +33,7 @@ export function openDialog({title, words, button, isDanger = false, fields = [],
         no.onclick = () => end(null);
         dialog.oncancel = event => {
             event.preventDefault();
-            if (!no.disabled)
-                end(null);
+            if (!no.disabled) end(null);
         };
         dialog.showModal();
         // Whatever can be undone may be a stroke of Enter away; the rest is not.
@@ -61,10 +63,15 @@ async function submit(yes, no, send, end) {
 /* Asks, calls the API, and says what came of it. `action`: {title, words, button, isDanger?, method?, path, body?,
  * done(json) -> text}. */
 export async function act(action, afterwards) {
-    const answer = await openDialog({...action, send: () => ask(action.path, {
-        method: action.method || "POST", body: action.body === undefined ? null : action.body})});
-    if (!answer)
-        return;
+    const answer = await openDialog({
+        ...action,
+        send: () =>
+            ask(action.path, {
+                method: action.method || "POST",
+                body: action.body === undefined ? null : action.body,
+            }),
+    });
+    if (!answer) return;
     say(action.done(answer.json || {}));
     afterwards();
 }
@@ -80,16 +87,23 @@ export function say(text) {
 /* --- signing in */
 
 export async function signIn(afterwards) {
-    const input = make("input", {type: "password", name: "token", autocomplete: "current-password", required: true, spellcheck: "false"});
+    const input = make("input", {
+        type: "password",
+        name: "token",
+        autocomplete: "current-password",
+        required: true,
+        spellcheck: "false",
+    });
     const answer = await openDialog({
         title: "Sign in",
-        words: ["A token of admin.tokens in the gateway's configuration. It says what you may do; the browser keeps a cookie in its place for 12 hours."],
+        words: [
+            "A token of admin.tokens in the gateway's configuration. It says what you may do; the browser keeps a cookie in its place for 12 hours.",
+        ],
         button: "Sign in",
         fields: [make("label", {class: "wide"}, "Token", input)],
         send: () => ask("/api/v1/session", {method: "POST", body: {token: input.value.trim()}}),
     });
-    if (!answer)
-        return;
+    if (!answer) return;
     say(`Signed in as ${answer.json.name}: you may ${answer.json.can.join(", ")}.`);
     afterwards();
 }

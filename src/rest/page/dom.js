@@ -9,12 +9,9 @@
 export function make(tag, attributes = {}, ...children) {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
-        if (typeof value === "function")
-            element.addEventListener(name.slice(2), value);
-        else if (value === true)
-            element.setAttribute(name, "");
-        else if (value !== null && value !== undefined && value !== false)
-            element.setAttribute(name, value);
+        if (typeof value === "function") element.addEventListener(name.slice(2), value);
+        else if (value === true) element.setAttribute(name, "");
+        else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
     }
     element.append(...children.filter(child => child !== null && child !== undefined));
     return element;
@@ -25,26 +22,22 @@ export function byId(id) {
 }
 
 export function setText(element, text) {
-    if (element.textContent !== text)
-        element.textContent = text;
+    if (element.textContent !== text) element.textContent = text;
 }
 
 export function setClass(element, name) {
-    if (element.className !== name)
-        element.className = name;
+    if (element.className !== name) element.className = name;
 }
 
 export function setHidden(element, isHidden) {
-    if (element.hidden !== isHidden)
-        element.hidden = isHidden;
+    if (element.hidden !== isHidden) element.hidden = isHidden;
 }
 
 /* What is moved keeps the focus, which a browser takes from it otherwise. */
 function moveBefore(parent, element, at) {
     const focused = element.contains(document.activeElement) ? document.activeElement : null;
     parent.insertBefore(element, at);
-    if (focused)
-        focused.focus({preventScroll: true});
+    if (focused) focused.focus({preventScroll: true});
 }
 
 /* Gives `parent` exactly one child for each item, in their order: those of before by their key, new ones by
@@ -52,8 +45,7 @@ function moveBefore(parent, element, at) {
 export function keepChildren(parent, items, kept, build) {
     const wanted = new Set(items.map(item => item.key));
     for (const [key, part] of kept) {
-        if (wanted.has(key))
-            continue;
+        if (wanted.has(key)) continue;
         part.element.remove();
         kept.delete(key);
     }
@@ -64,10 +56,8 @@ export function keepChildren(parent, items, kept, build) {
             part = build(item);
             kept.set(item.key, part);
         }
-        if (part.element === at)
-            at = at.nextElementSibling;
-        else
-            moveBefore(parent, part.element, at);
+        if (part.element === at) at = at.nextElementSibling;
+        else moveBefore(parent, part.element, at);
         part.update(item);
     }
 }
@@ -75,10 +65,8 @@ export function keepChildren(parent, items, kept, build) {
 /* A region that can be scrolled sideways can be reached by keyboard, but only while there is something to scroll. */
 function watchOverflow(region) {
     const look = () => {
-        if (region.scrollWidth > region.clientWidth + 1)
-            region.tabIndex = 0;
-        else
-            region.removeAttribute("tabindex");
+        if (region.scrollWidth > region.clientWidth + 1) region.tabIndex = 0;
+        else region.removeAttribute("tabindex");
     };
     const observer = new ResizeObserver(look);
     observer.observe(region);
@@ -94,9 +82,16 @@ export class Table {
         this.caption = make("span", {}, caption);
         this.note = make("span", {class: "quiet"});
         this.body = make("tbody");
-        this.heads = columns.map(column => make("th", {scope: "col", class: className(column) || null}, column.title));
-        const table = make("table", {}, make("caption", {}, this.caption, " ", this.note),
-            make("thead", {}, make("tr", {}, ...this.heads)), this.body);
+        this.heads = columns.map(column =>
+            make("th", {scope: "col", class: className(column) || null}, column.title),
+        );
+        const table = make(
+            "table",
+            {},
+            make("caption", {}, this.caption, " ", this.note),
+            make("thead", {}, make("tr", {}, ...this.heads)),
+            this.body,
+        );
         this.element = make("div", {class: "scroll", role: "group", "aria-label": caption}, table);
         watchOverflow(this.element);
     }
@@ -123,7 +118,9 @@ function isAbsent(column) {
 }
 
 function className(column) {
-    return [column.num && "num", column.words && "words", column.wide && "wide-only"].filter(Boolean).join(" ");
+    return [column.num && "num", column.words && "words", column.wide && "wide-only"]
+        .filter(Boolean)
+        .join(" ");
 }
 
 /* A cell made of a text that changes, or of what the column builds for its row. */
@@ -133,10 +130,13 @@ function buildCell(column, isHead, row) {
     if (column.build) {
         const part = column.build(row);
         element.append(part.element);
-        return {element, update: now => {
-            setHidden(element, isAbsent(column));
-            part.update(now);
-        }};
+        return {
+            element,
+            update: now => {
+                setHidden(element, isAbsent(column));
+                part.update(now);
+            },
+        };
     }
     return {
         element,

@@ -14,35 +14,26 @@ export function plural(number, one, many) {
 
 /* A rate each second: three digits that matter. */
 export function rate(number) {
-    if (number === null || number === undefined)
-        return "-";
-    if (number >= 100 || number === 0)
-        return count(Math.round(number));
+    if (number === null || number === undefined) return "-";
+    if (number >= 100 || number === 0) return count(Math.round(number));
     return number >= 10 ? number.toFixed(1) : number.toFixed(2);
 }
 
 /* Of a share from 0 to 1. */
 export function percent(share) {
-    if (share === null || share === undefined || Number.isNaN(share))
-        return "-";
+    if (share === null || share === undefined || Number.isNaN(share)) return "-";
     const number = share * 100;
-    if (number === 0 || number === 100)
-        return `${number} %`;
-    if (number < 0.01)
-        return "< 0.01 %";
-    if (number > 99)
-        return `${+number.toFixed(3)} %`;
+    if (number === 0 || number === 100) return `${number} %`;
+    if (number < 0.01) return "< 0.01 %";
+    if (number > 99) return `${+number.toFixed(3)} %`;
     return `${number < 1 ? number.toFixed(2) : number < 10 ? number.toFixed(1) : Math.round(number)} %`;
 }
 
 /* Of microseconds. */
 export function latency(us) {
-    if (us === null || us === undefined)
-        return "-";
-    if (us < 1000)
-        return `${Math.round(us)} us`;
-    if (us < 10_000)
-        return `${(us / 1000).toFixed(1)} ms`;
+    if (us === null || us === undefined) return "-";
+    if (us < 1000) return `${Math.round(us)} us`;
+    if (us < 10_000) return `${(us / 1000).toFixed(1)} ms`;
     return us < 1_000_000 ? `${Math.round(us / 1000)} ms` : `${(us / 1_000_000).toFixed(2)} s`;
 }
 
@@ -59,10 +50,8 @@ export function bytes(number) {
 /* "12 s", "5 min", "3 h", "2 d". */
 export function span(ms) {
     const seconds = Math.max(0, Math.round(ms / 1000));
-    if (seconds < 120)
-        return `${seconds} s`;
-    if (seconds < 7200)
-        return `${Math.floor(seconds / 60)} min`;
+    if (seconds < 120) return `${seconds} s`;
+    if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
     return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
 }
 
@@ -73,15 +62,14 @@ export function clock(ms) {
 
 /* "2026-11-28 21:04". */
 export function day(ms) {
-    const date = new Date(ms), two = number => String(number).padStart(2, "0");
+    const date = new Date(ms),
+        two = number => String(number).padStart(2, "0");
     return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
 /* "a", "a and b", "a, b and 3 more". */
 export function some(words, most = 3) {
-    if (words.length <= 1)
-        return words.join("");
-    if (words.length <= most)
-        return `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`;
+    if (words.length <= 1) return words.join("");
+    if (words.length <= most) return `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`;
     return `${words.slice(0, most).join(", ")} and ${count(words.length - most)} more`;
 }

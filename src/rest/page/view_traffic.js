@@ -8,12 +8,17 @@ import {bytes, count, latency, percent, plural, rate, span} from "./format.js";
 
 const ROUTES_SHOWN = 20;
 
-const errorTone = row => row.requests && row.share >= 0.05 ? "bad" : row.share >= 0.01 ? "warn" : "";
+const errorTone = row => (row.requests && row.share >= 0.05 ? "bad" : row.share >= 0.01 ? "warn" : "");
 
 /* The columns that routes and releases have in common. */
 const columns = kind => [
     {title: "Requests/s", num: true, text: row => rate(row.rate)},
-    {title: kind === "route" ? "5xx" : "Failed", num: true, text: row => row.requests ? percent(row.share) : "-", tone: errorTone},
+    {
+        title: kind === "route" ? "5xx" : "Failed",
+        num: true,
+        text: row => (row.requests ? percent(row.share) : "-"),
+        tone: errorTone,
+    },
     {title: "p50", num: true, wide: true, text: row => latency(row.p50)},
     {title: "p95", num: true, text: row => latency(row.p95)},
     {title: "p99", num: true, wide: true, text: row => latency(row.p99)},
@@ -23,12 +28,24 @@ export class TrafficView {
     constructor(store) {
         this.store = store;
         this.charts = [
-            new Chart({title: "Requests per second", format: rate, least: 1,
-                       lines: [{name: "", kind: "p50", value: point => point.rate, area: true}]}),
-            new Chart({title: "Answers of 5xx", format: percent, least: 0.01,
-                       lines: [{name: "", kind: "p99", value: point => point.share}]}),
-            new Chart({title: "Latency", format: latency, least: 1000,
-                       lines: ["p50", "p95", "p99"].map(name => ({name, kind: name, value: point => point[name]}))}),
+            new Chart({
+                title: "Requests per second",
+                format: rate,
+                least: 1,
+                lines: [{name: "", kind: "p50", value: point => point.rate, area: true}],
+            }),
+            new Chart({
+                title: "Answers of 5xx",
+                format: percent,
+                least: 0.01,
+                lines: [{name: "", kind: "p99", value: point => point.share}],
+            }),
+            new Chart({
+                title: "Latency",
+                format: latency,
+                least: 1000,
+                lines: ["p50", "p95", "p99"].map(name => ({name, kind: name, value: point => point[name]})),
+            }),
         ];
         byId("charts").append(...this.charts.map(chart => chart.element));
         this.buildRoutes();
@@ -36,7 +53,12 @@ export class TrafficView {
         this.budgets = new Table("Error budgets", [
             {title: "Service", text: row => row.service},
             {title: "Objective", text: row => row.words},
-            {title: "Budget left", num: true, text: row => percent(Math.max(row.left, 0)), tone: row => row.left <= 0 ? "bad" : row.left < 0.25 ? "warn" : ""},
+            {
+                title: "Budget left",
+                num: true,
+                text: row => percent(Math.max(row.left, 0)),
+                tone: row => (row.left <= 0 ? "bad" : row.left < 0.25 ? "warn" : ""),
+            },
             {title: "Burns", num: true, wide: true, text: row => row.burn},
             {title: "Requests", num: true, wide: true, text: row => count(row.requests)},
         ]);
@@ -44,22 +66,48 @@ export class TrafficView {
     }
 
     buildRoutes() {
-        this.filter = make("input", {id: "route-filter", type: "search", autocomplete: "off", spellcheck: "false",
-                                     oninput: () => this.update()});
-        this.more = make("button", {type: "button", class: "small", onclick: () => {
-            this.isWhole = !this.isWhole;
-            this.update();
-        }});
+        this.filter = make("input", {
+            id: "route-filter",
+            type: "search",
+            autocomplete: "off",
+            spellcheck: "false",
+            oninput: () => this.update(),
+        });
+        this.more = make("button", {
+            type: "button",
+            class: "small",
+            onclick: () => {
+                this.isWhole = !this.isWhole;
+                this.update();
+            },
+        });
         this.rest = make("span");
-        this.tools = make("div", {class: "more"}, make("label", {for: "route-filter"}, "Routes that have in their name"), this.filter, this.rest, this.more);
+        this.tools = make(
+            "div",
+            {class: "more"},
+            make("label", {for: "route-filter"}, "Routes that have in their name"),
+            this.filter,
+            this.rest,
+            this.more,
+        );
         this.table = new Table("By route", [
             {title: "Route", text: row => row.name},
             ...columns("route"),
-            {title: "4xx/s", num: true, wide: true, text: row => rate(row.clientErrors / this.store.series.now.seconds)},
+            {
+                title: "4xx/s",
+                num: true,
+                wide: true,
+                text: row => rate(row.clientErrors / this.store.series.now.seconds),
+            },
             {title: "In flight", num: true, text: row => count(row.in_flight)},
             {title: "Last 10 minutes", wide: true, build: row => this.course("route", row)},
         ]);
-        byId("routes").append(this.table.element, this.tools);
+        this.empty = make(
+            "p",
+            {class: "quiet", hidden: true},
+            "No request has come since the gateway began.",
+        );
+        byId("routes").append(this.table.element, this.empty, this.tools);
     }
 
     buildReleases() {
@@ -73,13 +121,17 @@ export class TrafficView {
 
     course(kind, row) {
         const picture = spark(`Requests of ${row.name || `${row.service} ${row.release}`}`);
-        return {element: picture.element,
-                update: now => picture.update(this.store.series.course(kind, now.key), this.store.series.now.at)};
+        return {
+            element: picture.element,
+            update: now => picture.update(this.store.series.course(kind, now.key), this.store.series.now.at),
+        };
     }
 
     update() {
         const {series, slo} = this.store;
-        const marks = this.store.events.filter(event => event.kind === "config" || event.kind === "split" || event.kind === "releases").map(event => event.at);
+        const marks = this.store.events
+            .filter(event => event.kind === "config" || event.kind === "split" || event.kind === "releases")
+            .map(event => event.at);
         const at = series.now ? series.now.at : Date.now();
         this.charts.forEach(chart => chart.update(series.total.points, at, marks));
         this.updateBudgets(slo);
@@ -97,28 +149,48 @@ export class TrafficView {
         const shown = this.isWhole ? fitting : fitting.slice(0, ROUTES_SHOWN);
         const unshown = fitting.length - shown.length;
         this.table.update(shown, `of the last ${Math.round(now.seconds)} s`);
-        setText(this.rest, [unshown ? `${plural(unshown, "more route is", "more routes are")} not shown.` : "",
-            now.routesTotal > now.routes.length ? `The gateway tells of ${count(now.routes.length)} of ${count(now.routesTotal)}.` : "",
-            word && !fitting.length ? "No route has that." : ""].filter(Boolean).join(" "));
+        setText(
+            this.rest,
+            [
+                unshown ? `${plural(unshown, "more route is", "more routes are")} not shown.` : "",
+                now.routesTotal > now.routes.length
+                    ? `The gateway tells of ${count(now.routes.length)} of ${count(now.routesTotal)}.`
+                    : "",
+                word && !fitting.length ? "No route has that." : "",
+            ]
+                .filter(Boolean)
+                .join(" "),
+        );
         setText(this.more, this.isWhole ? "Show fewer" : "Show all");
         setHidden(this.more, !this.isWhole && !unshown);
+        setHidden(this.empty, now.routes.length > 0);
         setHidden(this.tools, now.routes.length <= ROUTES_SHOWN && !word);
     }
 
     updateReleases(now) {
-        const rows = now.releases.filter(release => release.all).sort((a, b) => a.key < b.key ? -1 : 1);
-        this.releases.update(rows.slice(0, 60), rows.length > 60 ? `the first 60 of ${count(rows.length)}; first tries only` : "first tries only: what a deploy is judged by");
+        const rows = now.releases.filter(release => release.all).sort((a, b) => (a.key < b.key ? -1 : 1));
+        this.releases.update(
+            rows.slice(0, 60),
+            rows.length > 60
+                ? `the first 60 of ${count(rows.length)}; first tries only`
+                : "first tries only: what a deploy is judged by",
+        );
     }
 
     updateBudgets(slo) {
-        const rows = Object.entries((slo && slo.services) || {}).flatMap(([service, each]) => each.objectives.map(objective => ({
-            key: `${service} ${objective.slo}`,
-            service,
-            words: `${objective.slo}: ${percent(objective.objective)}${objective.threshold_ms ? ` within ${objective.threshold_ms} ms` : ""} over ${span(each.window_s * 1000)}`,
-            left: objective.budget_left,
-            burn: Object.entries(objective.burn || {}).map(([window, times]) => `${Number(times).toFixed(1)}x in ${window}`).join(", ") || "-",
-            requests: objective.requests,
-        })));
+        const rows = Object.entries((slo && slo.services) || {}).flatMap(([service, each]) =>
+            each.objectives.map(objective => ({
+                key: `${service} ${objective.slo}`,
+                service,
+                words: `${objective.slo}: ${percent(objective.objective)}${objective.threshold_ms ? ` within ${objective.threshold_ms} ms` : ""} over ${span(each.window_s * 1000)}`,
+                left: objective.budget_left,
+                burn:
+                    Object.entries(objective.burn || {})
+                        .map(([window, times]) => `${Number(times).toFixed(1)}x in ${window}`)
+                        .join(", ") || "-",
+                requests: objective.requests,
+            })),
+        );
         this.budgets.update(rows);
     }
 }
@@ -130,7 +202,12 @@ class Gauge {
         this.words = make("span");
         this.fill = make("span");
         this.bar = make("div", {class: "bar", "aria-hidden": "true"}, this.fill);
-        this.element = make("div", {class: "gauge"}, make("p", {}, make("span", {}, title), this.words), this.bar);
+        this.element = make(
+            "div",
+            {class: "gauge"},
+            make("p", {}, make("span", {}, title), this.words),
+            this.bar,
+        );
     }
 
     update({share, words}) {
@@ -151,16 +228,29 @@ export class LimitsView {
         ]);
         this.certificates = new Table("Certificates", [
             {title: "For", text: row => row.names},
-            {title: "Until", text: row => row.until, tone: row => row.state === "valid" ? "" : row.state === "expires_soon" ? "warn" : "bad"},
+            {
+                title: "Until",
+                text: row => row.until,
+                tone: row => (row.state === "valid" ? "" : row.state === "expires_soon" ? "warn" : "bad"),
+            },
             {title: "From", wide: true, text: row => row.source},
         ]);
         this.workers = new Table("Workers", [
             {title: "Worker", text: row => `${row.index}`},
             {title: "In flight", num: true, text: row => count(row.in_flight)},
-            {title: "Connections", num: true, text: row => `${count(row.connections)} of ${count(row.connections_max)}`},
+            {
+                title: "Connections",
+                num: true,
+                text: row => `${count(row.connections)} of ${count(row.connections_max)}`,
+            },
             {title: "Refused", num: true, wide: true, text: row => count(row.refused)},
             {title: "Memory", num: true, wide: true, text: row => bytes(row.memory_bytes)},
-            {title: "Behind", num: true, text: row => `${row.lag_ms.toFixed(1)} ms`, tone: row => row.lag_ms > 100 ? "warn" : ""},
+            {
+                title: "Behind",
+                num: true,
+                text: row => `${row.lag_ms.toFixed(1)} ms`,
+                tone: row => (row.lag_ms > 100 ? "warn" : ""),
+            },
         ]);
         byId("refusals").append(this.refusals.element);
         byId("certificates").append(this.certificates.element);
@@ -169,13 +259,20 @@ export class LimitsView {
 
     update() {
         const {edge, series} = this.store;
-        if (!edge)
-            return;
+        if (!edge) return;
         this.updateGauges(edge);
         this.updateRefusals(series);
-        this.certificates.update(edge.certificates.map(one => ({
-            key: one.fingerprint + one.name, names: one.domains.slice(0, 2).join(", ") + (one.domains.length > 2 ? ` and ${one.domains.length - 2} more` : ""),
-            until: `${one.not_after.slice(0, 10)}${one.state === "valid" ? "" : `, ${one.state.replaceAll("_", " ")}`}`, state: one.state, source: one.source})));
+        this.certificates.update(
+            edge.certificates.map(one => ({
+                key: one.fingerprint + one.name,
+                names:
+                    one.domains.slice(0, 2).join(", ") +
+                    (one.domains.length > 2 ? ` and ${one.domains.length - 2} more` : ""),
+                until: `${one.not_after.slice(0, 10)}${one.state === "valid" ? "" : `, ${one.state.replaceAll("_", " ")}`}`,
+                state: one.state,
+                source: one.source,
+            })),
+        );
         this.workers.update(edge.workers.map(worker => ({...worker, key: worker.index})));
     }
 
@@ -184,7 +281,15 @@ export class LimitsView {
         const items = [
             gaugeOf("Connections", sum("connections"), sum("connections_max"), count),
             gaugeOf("Memory of connections and requests", sum("memory_bytes"), edge.limits.memory, bytes),
-            {key: "Rate limits", share: 0, words: {off: "each gateway's own", up: "shared by Redis", degraded: "each gateway's own: Redis is away"}[edge.rate_limits.shared]},
+            {
+                key: "Rate limits",
+                share: 0,
+                words: {
+                    off: "each gateway's own",
+                    up: "shared by Redis",
+                    degraded: "each gateway's own: Redis is away",
+                }[edge.rate_limits.shared],
+            },
         ];
         for (const service of edge.services)
             if (service.waiting)
@@ -199,11 +304,18 @@ export class LimitsView {
             for (const [reason, number] of Object.entries(route.refused))
                 all[reason] = (all[reason] || 0) + number;
         const now = series.now ? series.now.refused : {};
-        this.refusals.update(Object.entries(all).map(([key, number]) => ({key, all: number, rate: now[key] || 0}))
-            .sort((a, b) => b.rate - a.rate || b.all - a.all));
+        this.refusals.update(
+            Object.entries(all)
+                .map(([key, number]) => ({key, all: number, rate: now[key] || 0}))
+                .sort((a, b) => b.rate - a.rate || b.all - a.all),
+        );
     }
 }
 
 function gaugeOf(key, used, most, format) {
-    return {key, share: most ? used / most : 0, words: most ? `${format(used)} of ${format(most)}` : format(used)};
+    return {
+        key,
+        share: most ? used / most : 0,
+        words: most ? `${format(used)} of ${format(most)}` : format(used),
+    };
 }

@@ -150,7 +150,7 @@ class Page:
 
     def open(self, url):
         self.call("Page.navigate", url=url)
-        until(lambda: self.js("document.readyState") == "complete" and self.js("location.href") != "about:blank", f"{url} is loaded", LONG)
+        until(lambda: self.js("document.readyState") == "complete" and self.js("location.href") == url, f"{url} is loaded", LONG)
 
     def size(self, width, height=1000):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
@@ -159,14 +159,19 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     def js(self, expression):
-        """What an expression comes to, awaited."""
-        done = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        """What an expression comes to, awaited; None while one page gives way to the next."""
+        try:
+            done = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        except AssertionError as error:
+            if "context" in str(error) or "navigated" in str(error):
+                return None
+            raise
         assert "exceptionDetails" not in done, (expression, done["exceptionDetails"])
         return done["result"].get("value")
 
     def text(self, selector="body"):
         """What is seen of it; empty where it is not there."""
-        return self.js(f"(document.querySelector({json.dumps(selector)}) || {{}}).innerText || ''")
+        return self.js(f"(document.querySelector({json.dumps(selector)}) || {{}}).innerText || ''") or ""
 
     def wait_text(self, words, selector="body", timeout=LONG):
         """Until `words` (a text, or a check of the whole) are seen."""
