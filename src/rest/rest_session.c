@@ -9,6 +9,8 @@
 #include "rest/rest_guard.h"
 #include "rest/token.h"
 
+enum { COOKIES_MAX = 4 }; /* of the same name that are looked at: each costs a sum for each token */
+
 static const char *const rights[] = {"read", "operate", "deploy", "approve"};
 
 /* Cookies know no ports (RFC 6265 8.5), so the name says which: two gateways of one machine do not
@@ -28,10 +30,11 @@ static struct str cookie_name(struct rest_call *call)
 struct session rest_session_of(struct rest_call *call, const struct conf_admin *conf)
 {
     struct str left = head_value(&call->head, HDR_COOKIE);
-    struct str name = left.p ? cookie_name(call) : STR_NONE, text;
+    struct str name = left.p ? cookie_name(call) : STR_NONE;
     uint64_t now_s = clock_wall_ms() / 1000;
 
-    while (name.p && left.p && (text = cookie_next(&left, name)).p) {
+    for (unsigned i = 0; i < COOKIES_MAX && name.p && left.p; i++) {
+        struct str text = cookie_next(&left, name);
         struct session session = session_read(conf, text, now_s);
 
         if (session.can && !session_has_ended(&call->server->ended, session.id))
