@@ -117,6 +117,7 @@ static void refuse_wait(struct rest_call *call, uint64_t wait_ms)
 {
     unsigned wait_s = (unsigned)((wait_ms + 999) / 1000);
 
+    call->server->refused.counts[REST_TOO_MANY_TRIES]++;
     rest_field(call, "Retry-After", "%u", wait_s);
     rest_problem(call, 429, "too_many_tries",
                  "Too many wrong tokens came from this address: try again in %u s.", wait_s);
@@ -154,6 +155,7 @@ void rest_session_begin(struct rest_call *call, const struct conf_admin *conf)
         rest_problem(call, 400, "body_invalid", "The body is {\"token\": TEXT}.");
     } else if (!token_match(conf, token, NULL)) {
         guesses_add(guesses, call->client, now_ms);
+        call->server->refused.counts[REST_TOKEN_UNKNOWN]++;
         rest_field(call, "WWW-Authenticate", "Bearer realm=\"sluice\"");
         rest_problem(call, 401, "unauthorized", "The token is not known.");
     } else {
