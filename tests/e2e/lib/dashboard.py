@@ -112,7 +112,7 @@ def look_at(page, name):
             wide = page.js("document.documentElement.scrollWidth")
             page.screenshot(str(SCREENSHOTS / f"{name}-{width}-{theme}.png"))
             assert wide <= width, (name, width, wide)
-            if (width, theme) in LOOKED_AT:
-                assert barriers(page) == [], (name, width, theme)
+            found = barriers(page) if (width, theme) in LOOKED_AT else []
+            assert not found, (name, width, theme, found)
     page.theme("light")
     page.size(WIDTHS[-1])
