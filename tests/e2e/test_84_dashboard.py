@@ -71,6 +71,8 @@ def test_a_failed_reload_and_what_changed_in_the_file(three, pages):
     page.wait_text("Generation 2 serves.", "#said")
     page.wait_text("All is well", "#banner-title")
     page.wait_text("3s", "#config-diff .added")
+    shown = page.js("document.body.textContent")
+    assert '"token": "********"' in shown and not [t["token"] for t in EVERY if t["token"] in shown]
     assert page.faults == []
 
 
