@@ -260,6 +260,7 @@ def test_a_gateway_that_goes_away_and_comes_back(three, pages):
     three.stop()
     page.wait_text("The gateway does not answer since", "#away")
     assert "What is shown is of" in page.text("#away") and page.text("#state") == "not reachable"
+    assert page.text("#banner-title") == "What is wrong now is not known"
     assert page.text("#services tbody tr")  # what was known stays
     three.start()
     page.wait_text("serving", "#state")

@@ -189,7 +189,7 @@ export class WhyView {
             place.replaceChildren(
                 ...(answer.status === 200 && answer.json
                     ? explain(answer.json)
-                    : [make("p", {class: "notice warn"}, problemOf(answer))]),
+                    : [make("p", {class: "notice warn lines"}, problemOf(answer))]),
             );
         } catch {
             place.replaceChildren(make("p", {class: "notice bad"}, "The gateway did not answer."));
