@@ -8,7 +8,7 @@
 #include "sluice/types.h"
 
 /* Our own environment without what is between supervisor and edge (SLUICE_LINK, SLUICE_UNITS,
- * SLUICE_HANDOVER), with "NAME=value" added if not NULL. The vector is the caller's to free(), its
+ * SLUICE_HANDOVER) and, but for a handover, what is for systemd; with "NAME=value" added if not NULL. The vector is the caller's to free(), its
  * texts are not. NULL: no memory. */
 char **environment_new(const char *entry);
 
