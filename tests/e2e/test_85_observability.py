@@ -157,6 +157,40 @@ def test_gateways_that_go_down_are_one_page_and_one_resolution(gateway, origin, 
     assert watch.process.poll() is None and manager.process.poll() is None
 
 
+def alert(name, severity, **labels):
+    return {"alertname": name, "severity": severity, **labels}
+
+
+SHOP, EDGE1, EDGE2 = {"service": "shop"}, {"instance": "edge1:9900"}, {"instance": "edge2:9900"}
+# (alert, its receiver, is it silenced by another of these)
+TOLD = [
+    (alert("SluiceServiceDown", "critical", **SHOP, **EDGE2), "page", False),
+    (alert("SluiceReleaseFails", "warning", **SHOP, release="canary"), "team", True),
+    (alert("SluiceSloBurnsFast", "critical", **SHOP, slo="latency"), "page", False),
+    (alert("SluiceDeployRuns", "info", **SHOP), "record", False),
+    (alert("SluiceReleaseFails", "warning", service="cart", release="canary"), "team", False),
+    (alert("SluiceGatewayDown", "critical", **EDGE1), "page", False),
+    (alert("SluiceConnectionsRefused", "critical", **EDGE1), "page", True),
+    (alert("SluiceReloadFailed", "warning", **EDGE1), "team", True),
+    (alert("SluiceReloadFailed", "warning", **EDGE2), "team", False),
+    (alert("SluiceConnectionsRefused", "critical", **EDGE2), "page", False),
+    (alert("SluiceMemoryNearLimit", "warning", **EDGE2), "team", True),
+    (alert("SluiceLoopLag", "warning", **EDGE2), "team", False),
+    (alert("SluiceErrorRate", "warning", route="shop"), "team", False),
+]
+
+
+def test_who_is_told_and_what_is_silenced(ports, home, opened):
+    manager = opened(Alertmanager(Path(home), ports.take(), opened(HttpInbox()).url))
+    manager.call("alerts", [{"labels": labels} for labels, _, _ in TOLD])
+    until(lambda: len(manager.call("alerts")) == len(TOLD), "all are there")
+    found = {frozenset(a["labels"].items()): a for a in manager.call("alerts")}
+    for labels, receiver, is_silenced in TOLD:
+        one = found[frozenset(labels.items())]
+        assert [r["name"] for r in one["receivers"]] == [receiver], labels
+        assert bool(one["status"]["inhibitedBy"]) == is_silenced, labels
+
+
 ROUTES, SERVICES, TARGETS = 500, 50, 2
 # As deploy/prometheus/README.md says: of a route, of a service, of the gateway itself.
 AT_FIRST = ROUTES * 25 + SERVICES * (28 + TARGETS) + 60

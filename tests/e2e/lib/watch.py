@@ -93,6 +93,13 @@ class Alertmanager:
                 cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until(self._is_ready, "Alertmanager is ready", 6 * DEADLINE, lambda: (folder / "log").read_text())
 
+    def call(self, path, body=None):
+        """JSON of its API."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/api/v2/{path}", data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=DEADLINE) as got:
+            return json.loads(got.read() or b"null")
+
     def _is_ready(self):
         try:
             with urllib.request.urlopen(f"{self.url}/-/ready", timeout=DEADLINE) as got:
