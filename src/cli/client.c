@@ -49,6 +49,11 @@ static const char **option_of(struct client *client, const char *word)
         {"--image", &client->image},
         {"--strategy", &client->strategy},
         {"--ca", &client->ca},
+        {"--interval", &client->interval},
+        {"--count", &client->count},
+        {"--view", &client->view},
+        {"--sort", &client->sort},
+        {"--filter", &client->filter},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
@@ -73,7 +78,8 @@ static bool *flag_of(struct client *client, const char *word)
         {"--json", &client->json},     {"--watch", &client->watch},
         {"--reset", &client->reset},   {"--breaking", &client->breaking},
         {"--detach", &client->detach}, {"--verify", &client->verify},
-        {"--plan", &client->plan},
+        {"--plan", &client->plan},     {"--once", &client->once},
+        {"--plain", &client->plain},
     };
 
     for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
@@ -213,6 +219,19 @@ int client_try(const struct client *client, const char *method, const char *path
     if (code)
         return CLIENT_UNREACHABLE;
     return answer->status / 100 == 2 ? CLIENT_OK : CLIENT_FAILED;
+}
+
+void *client_handle(const struct client *client, const char *path, struct curl_slist **fields)
+{
+    CURL *curl = curl_easy_init();
+
+    *fields = NULL;
+    if (!curl)
+        return NULL;
+    set_address(curl, client, path);
+    set_trust(curl, client);
+    *fields = set_headers(curl, client);
+    return curl;
 }
 
 /* Diagnostics as the gateway rendered them, else the problem's sentence. */
