@@ -9,7 +9,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { CALL_TIMEOUT_S = 120, CONNECT_TIMEOUT_S = 5, TARGETS_MAX = 64 };
+#include "base/text.h"
+
+enum { CALL_TIMEOUT_S = 120, CONNECT_TIMEOUT_S = 5, TARGETS_MAX = 64, SAID_MAX = 4096 };
 
 static const char *default_admin(void)
 {
@@ -240,6 +242,7 @@ static void explain(const struct client_answer *answer)
     const char *detail = json_string_value(json_object_get(answer->body, "detail"));
     const char *title = json_string_value(json_object_get(answer->body, "title"));
     json_t *errors = json_object_get(answer->body, "errors"), *error;
+    char said[SAID_MAX];
     size_t i;
 
     json_array_foreach(errors, i, error)
@@ -248,11 +251,10 @@ static void explain(const struct client_answer *answer)
 
         fprintf(stderr, "%s", rendered ? rendered : "");
     }
-    fprintf(stderr, "sluice: %s (%ld)\n",
-            detail  ? detail
-            : title ? title
-                    : "the gateway refused",
-            answer->status);
+    if (!detail)
+        detail = title ? title : "the gateway refused";
+    text_clean(said, sizeof(said), (struct str){detail, strlen(detail)});
+    fprintf(stderr, "sluice: %s (%ld)\n", said, answer->status);
 }
 
 /* With TLS there is more that can be wrong than that nothing listens. */
