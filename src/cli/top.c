@@ -16,7 +16,13 @@
 #include "cli/top_screen.h"
 #include "config/units.h"
 
-enum { TICK_MS = 1000, ESCAPE_MS = 50, INTERVAL_MIN_MS = 100, INTERVAL_MAX_MS = 3600 * 1000 };
+enum {
+    TICK_MS = 1000,
+    SECOND_MS = 500,
+    ESCAPE_MS = 50,
+    INTERVAL_MIN_MS = 100,
+    INTERVAL_MAX_MS = 3600 * 1000
+};
 
 static const char usage[] =
     "[--interval 2s] [--view routes|services|targets|deploys|events|problems] [--sort COLUMN] "
@@ -239,6 +245,9 @@ static int run_screen(struct top *top)
         perror("sluice top: the terminal");
         code = CLIENT_FAILED;
     }
+    // The first look has no rates: whoever waits for them gets the second one soon.
+    if (top->next_us > top->begun_us + SECOND_MS * 1000)
+        top->next_us = top->begun_us + SECOND_MS * 1000;
     while (!code) {
         const int fds[2] = {screen.fd, screen.signals};
         struct client_answer why = {0};

@@ -12,6 +12,14 @@
 
 enum { OVER_MAX = 20 };
 
+/* The release before; the first has none. */
+static const char *old_of(const json_t *deploy)
+{
+    const char *old = show_text(deploy, "old");
+
+    return *old ? old : "none";
+}
+
 static void say_step(struct top_look *look, const json_t *deploy)
 {
     const char *outcome = show_text(deploy, "outcome");
@@ -20,7 +28,7 @@ static void say_step(struct top_look *look, const json_t *deploy)
 
     top_look_say(look, &look->deploys, strcmp(outcome, "runs") ? TOP_WARN : TOP_STRONG,
                  "%s  %s: %s -> %s  step %lld of %lld  %.4g%%  %s, %s  (%s)",
-                 show_text(deploy, "id"), show_text(deploy, "service"), show_text(deploy, "old"),
+                 show_text(deploy, "id"), show_text(deploy, "service"), old_of(deploy),
                  show_text(deploy, "release"), show_number(deploy, "step"),
                  show_number(deploy, "steps"),
                  json_number_value(json_object_get(deploy, "percent")), show_text(deploy, "phase"),
@@ -65,7 +73,7 @@ static void say_verdict(struct top_look *look, const json_t *deploy)
     const json_t *verdict = json_object_get(deploy, "verdict");
     const json_t *wanting = json_object_get(verdict, "wanting");
     const char *outcome = show_text(verdict, "outcome");
-    const char *old = show_text(deploy, "old"), *fresh = show_text(deploy, "release");
+    const char *old = old_of(deploy), *fresh = show_text(deploy, "release");
 
     if (!verdict)
         return;
@@ -108,7 +116,7 @@ static void say_over(struct top_look *look, const json_t *deploy)
     char age[16];
 
     top_look_say(look, &look->deploys, TOP_FAINT, "%s  %s: %s -> %s  %s %s ago%s%s",
-                 show_text(deploy, "id"), show_text(deploy, "service"), show_text(deploy, "old"),
+                 show_text(deploy, "id"), show_text(deploy, "service"), old_of(deploy),
                  show_text(deploy, "release"), show_text(deploy, "outcome"),
                  show_age(age_s > 0 ? age_s : 0, age), *why ? ": " : "", why);
 }

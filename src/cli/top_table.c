@@ -20,13 +20,13 @@ static const struct top_column routes[] = {
 };
 
 static const struct top_column services[] = {
-    {TOP_NAME, "SERVICE", 14, 0},     {TOP_RELEASE_ID, "RELEASE", 10, 6},
-    {TOP_SPLIT, "SHARE", 6, 9},       {TOP_UP, "UP", 7, 4},
+    {TOP_NAME, "SERVICE", 14, 0},     {TOP_RELEASE_ID, "RELEASE", 10, 3},
+    {TOP_SPLIT, "SHARE", 6, 9},       {TOP_UP, "UP", 7, 5},
     {TOP_RATE, "REQ/S", 7, 1},        {TOP_ERRORS, "FAIL/S", 7, 8},
     {TOP_ERROR_SHARE, "FAIL%", 7, 2}, {TOP_P50, "P50 MS", 7, 10},
-    {TOP_P95, "P95 MS", 7, 11},       {TOP_P99, "P99 MS", 7, 5},
+    {TOP_P95, "P95 MS", 7, 11},       {TOP_P99, "P99 MS", 7, 6},
     {TOP_IN_FLIGHT, "FLIGHT", 7, 7},  {TOP_WAITING, "WAIT", 6, 13},
-    {TOP_BUDGET, "BUDGET", 7, 12},    {TOP_STATE, "STATE", 9, 3},
+    {TOP_BUDGET, "BUDGET", 7, 12},    {TOP_STATE, "STATE", 9, 4},
     {TOP_NOTE, "NOTE", 16, 14},
 };
 

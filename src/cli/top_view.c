@@ -12,6 +12,7 @@
 /* From so many lines on there is a place for the title, for traffic, for the names of the views and
  * for the keys. */
 enum { TITLE_FROM = 7, TRAFFIC_FROM = 4, TABS_FROM = 9, KEYS_FROM = 8, REASONS = 3 };
+enum { TABS_WIDTH = 72 }; // of all names
 
 /* --- in a line */
 
@@ -115,7 +116,10 @@ static unsigned put_tab(struct top_frame *frame, struct top_at at, const struct 
 {
     char text[24];
 
-    snprintf(text, sizeof(text), " %d %s ", (int)view + 1, top_view_name(view));
+    if (frame->width < TABS_WIDTH && view != state->view)
+        snprintf(text, sizeof(text), " %d ", (int)view + 1);
+    else
+        snprintf(text, sizeof(text), " %d %s ", (int)view + 1, top_view_name(view));
     at.style = view == state->view ? TOP_BAR : TOP_PLAIN;
     at.width = frame->width > at.column ? frame->width - at.column : 0;
     return at.column + top_frame_put(frame, at, text) + 1;

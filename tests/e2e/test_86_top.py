@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+import threading
 
 import pytest
 
@@ -11,6 +12,9 @@ from lib.gateway import BIN
 from lib.load import Load
 from lib.screen import Screen
 from lib.wait import DEADLINE, SLOW, stays, until
+from test_74_deploy import WAIT
+from test_74_deploy import Load as Sticky
+from test_75_deploy_units import Shop
 
 INTERVAL = f"{int(200 * SLOW)}ms"
 GIVES_BACK = b"\x1b[?7h\x1b[?25h\x1b[?1049l"
@@ -109,6 +113,32 @@ def test_targets_and_problems(origin, ports, gateway, screens):
     screen.wait(r"^good +app +drained ")
     screen.type("6")
     screen.wait("^target dead of app is down: ")
+
+
+def test_a_canary_that_is_taken_back(gateway, screens):
+    s = Shop(gateway, {"strategy": "canary", "steps": [{"share": "30%", "for": "1s"}]})
+    assert s.deploy("v1").code == 0
+    screen = screens(socket_of(s.gw), "--view", "deploys", columns=140)
+    screen.wait(r"^d1  shop: none -> v1  ")
+    done = []
+    deploy = threading.Thread(target=lambda: done.append(s.deploy("bad")))
+    with Sticky(s.gw):
+        deploy.start()
+        screen.wait(r"^d2  shop: v1 -> bad  step 1 of \d  ", WAIT)
+        screen.wait(r"^    bad: \d+ requests, \d+ failed ", WAIT)
+        screen.wait(r"^d2  shop: v1 -> bad  failed \d+s ago: [\d.]+% of its requests fail", WAIT)
+        deploy.join(WAIT)
+    assert done[0].code == 1
+    screen.type("2")
+    screen.wait(r"^shop +v1 ")
+
+
+def test_what_an_slo_has_left(origin, gateway, screens):
+    gw = gateway(origin, service={"slo": {"availability": "99%"}})
+    screen = screens(socket_of(gw), "--view", "services", columns=170)
+    gw.get("/")
+    screen.wait(r"^SERVICE .*BUDGET")
+    screen.wait(r"^app .* 100(\.0)?% running", WAIT)
 
 
 # -- keys
