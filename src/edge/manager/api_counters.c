@@ -3,10 +3,12 @@
  * What releases are judged by, first tries, failures and latency of each, summed over the workers
  * since the edge began; and what is asked of services now. Small enough to be asked for each
  * second: latency is told as pairs of bucket and count, clients as triples of group, requests and
- * failures, and with ?since= only what has changed.
+ * failures, and with ?since= only what has changed. With ?routes=true and ?targets=true routes and
+ * targets stand there too.
  */
 #include <stdlib.h>
 
+#include "config/units.h"
 #include "edge/manager/api.h"
 
 /* What was seen of a release the last time, by the slot of its counters. */
@@ -103,6 +105,20 @@ static bool read_since(struct admin_call *call, uint64_t *since)
     return !text.p || text.len;
 }
 
+/* Whether something is asked for by its name. False: the word after it is none, and that was said.
+ */
+static bool read_wish(struct admin_call *call, const char *name, bool *is_wanted)
+{
+    struct str word = rest_query(&call->rest, name, 0);
+    uint64_t value = 0;
+    bool is_good = !word.p || !units_bool(word, &value);
+
+    *is_wanted = value;
+    if (!is_good)
+        rest_problem(&call->rest, 400, "query_invalid", "%s is true or false.", name);
+    return is_good;
+}
+
 /* --- what is asked of services, from which it is seen how many units they need */
 
 static json_int_t count_waiting(const struct service *service)
@@ -141,18 +157,37 @@ static json_t *services_json(const struct snapshot *snapshot, struct str only)
     return list;
 }
 
+static void answer(struct admin_call *call, const struct listing *listing, bool has_routes,
+                   bool has_targets)
+{
+    struct manager *m = call->admin->manager;
+    json_t *json = json_pack("{s:I,s:I,s:I,s:o,s:o}", "instance", (json_int_t)m->started_ms,
+                             "number", (json_int_t)listing->counters->number, "at_ms",
+                             (json_int_t)clock_wall_ms(), "releases", listing->list, "services",
+                             services_json(m->snapshot, listing->service));
+
+    if (has_routes)
+        api_counters_routes(m, json);
+    if (has_targets)
+        api_counters_targets(m, json);
+    rest_reply_json(&call->rest, 200, json);
+}
+
 void api_counters(struct admin_call *call)
 {
     struct manager *m = call->admin->manager;
     struct str service = rest_query(&call->rest, "service", 0);
     struct listing listing = {.counters = &call->admin->counters,
                               .service = service.p ? service : STR("")};
+    bool has_routes, has_targets;
 
     if (!read_since(call, &listing.since)) {
         rest_problem(&call->rest, 400, "query_invalid",
                      "since is the \"number\" of an earlier answer.");
         return;
     }
+    if (!read_wish(call, "routes", &has_routes) || !read_wish(call, "targets", &has_targets))
+        return;
     listing.list = json_array();
     listing.counters->number++;
     pthread_mutex_lock(&m->stats_lock);
@@ -163,11 +198,7 @@ void api_counters(struct admin_call *call)
         rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
         return;
     }
-    rest_reply_json(&call->rest, 200,
-                    json_pack("{s:I,s:I,s:I,s:o,s:o}", "instance", (json_int_t)m->started_ms,
-                              "number", (json_int_t)listing.counters->number, "at_ms",
-                              (json_int_t)clock_wall_ms(), "releases", listing.list, "services",
-                              services_json(m->snapshot, listing.service)));
+    answer(call, &listing, has_routes, has_targets);
 }
 
 void api_counters_fini(struct counters *counters)
