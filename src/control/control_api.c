@@ -29,6 +29,11 @@ struct place {
 static const struct place places[] = {
     {{METHOD_GET, "/healthz", OWN}, OPEN, control_api_alive},
     {{METHOD_GET, "/readyz", OWN}, OPEN, control_api_ready},
+    {{METHOD_GET, "/", OWN}, OPEN, control_api_page},
+    {{METHOD_GET, "/page/*", OWN}, OPEN, control_api_page},
+    {{METHOD_GET, "/api/v1/session", OWN}, OPEN, control_api_session_get},
+    {{METHOD_POST, "/api/v1/session", OWN}, OPEN, control_api_session_begin},
+    {{METHOD_DELETE, "/api/v1/session", OWN}, OPEN, control_api_session_end},
     {{METHOD_POST, "/api/v1/reload", OWN}, CONF_CAN_OPERATE, control_api_reload},
 #include "rest/control.def"
 #include "rest/fleet.def"

@@ -75,6 +75,12 @@ bool control_api_permit(struct control_call *call, enum conf_right right);
 void control_api_reload(struct control_call *call);
 void control_api_alive(struct control_call *call);
 void control_api_ready(struct control_call *call);
+/* The dashboard's files. */
+void control_api_page(struct control_call *call);
+/* Who asks, by which cookie; one for a token, and its end. */
+void control_api_session_get(struct control_call *call);
+void control_api_session_begin(struct control_call *call);
+void control_api_session_end(struct control_call *call);
 
 /* The endpoints: each gets a call whose body is whole, and answers it exactly once. */
 #define CONTROL(method, path, right, run) void run(struct control_call *call);

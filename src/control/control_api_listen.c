@@ -10,7 +10,9 @@
 #include "control/control_api_impl.h"
 #include "control/say.h"
 #include "process/bind.h"
+#include "rest/page.h"
 #include "rest/rest_guard.h"
+#include "rest/rest_session.h"
 
 /* --- who may ask */
 
@@ -146,7 +148,7 @@ bool control_api_admit(struct control_call *call, bool is_open)
 
 bool control_api_permit(struct control_call *call, enum conf_right right)
 {
-    const struct rest_asker asker = {call->can, call->actor};
+    const struct rest_asker asker = {.can = call->can, .actor = call->actor};
 
     if (call->rest.tag == CONTROL_OWN_DOOR)
         return rest_guard_right(&call->rest, &asker, right);
@@ -169,4 +171,26 @@ void control_api_ready(struct control_call *call)
         rest_problem(&call->rest, 503, "store_failed", "Control's store failed: %s.", error);
     else
         rest_reply(&call->rest, 200, "text/plain", STR("ready\n"));
+}
+
+/* --- the dashboard */
+
+void control_api_page(struct control_call *call)
+{
+    page_serve(&call->rest, call->rest.parts[0]);
+}
+
+void control_api_session_get(struct control_call *call)
+{
+    rest_session_show(&call->rest, &call->api->doors.conf);
+}
+
+void control_api_session_begin(struct control_call *call)
+{
+    rest_session_begin(&call->rest, &call->api->doors.conf);
+}
+
+void control_api_session_end(struct control_call *call)
+{
+    rest_session_end(&call->rest, &call->api->doors.conf);
 }

@@ -29,6 +29,8 @@ struct rest_call *rest_call_new(struct rest_server *server, struct rest_conn *co
     call->tag = conn->tag;
     call->is_unix = conn->is_unix;
     call->is_loopback = conn->is_loopback;
+    call->is_secure = conn->tls != NULL;
+    call->client = conn->client;
     return call;
 }
 

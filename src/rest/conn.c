@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ip.h"
 #include "rest/impl.h"
 
 enum {
@@ -505,6 +506,7 @@ static bool start(struct rest_conn *conn, struct rest_port *port)
     const struct rest_options *options = &conn->server->options;
     unsigned max = options->connections_max - (conn->is_unix ? 0 : options->connections_kept);
     struct sockaddr_storage peer;
+    uint8_t ip[IP_LEN];
     int len = sizeof(peer);
 
     if (uv_accept(&port->uv.stream, &conn->uv.stream))
@@ -513,6 +515,8 @@ static bool start(struct rest_conn *conn, struct rest_port *port)
         if (uv_tcp_getpeername(&conn->uv.tcp, (struct sockaddr *)&peer, &len))
             return false;
         conn->is_loopback = is_loopback(&peer);
+        if (ip_of((const struct sockaddr *)&peer, ip))
+            conn->client = ip_hash(ip);
         uv_tcp_nodelay(&conn->uv.tcp, 1);
     }
     if (!conn->is_unix && (conn->server->secure_tags >> conn->tag & 1) && !rest_conn_secure(conn))

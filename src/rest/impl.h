@@ -43,6 +43,7 @@ struct rest_conn {
     struct rest_conn *next, **back;
     unsigned tag;
     bool is_unix, is_loopback;
+    uint64_t client; /* hash of its address; 0: none */
     enum rest_state state;
     bool is_writing, is_eof, is_paused, close_after, is_endless;
     bool is_last;                /* the answer to come ends the connection */

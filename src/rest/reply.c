@@ -22,6 +22,7 @@ const char *rest_phrase(unsigned status)
         {200, "OK"},
         {201, "Created"},
         {202, "Accepted"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
@@ -66,6 +67,7 @@ void rest_field(struct rest_call *call, const char *name, const char *format, ..
 void rest_reply(struct rest_call *call, unsigned status, const char *type, struct str body)
 {
     struct rest_conn *conn = call->conn;
+    bool has_body = call->head.method != METHOD_HEAD && status != 304; // RFC 9110 15.4.5
     struct str head;
 
     if (!conn) {
@@ -76,15 +78,16 @@ void rest_reply(struct rest_call *call, unsigned status, const char *type, struc
         conn->close_after = true;
     head = arena_format(&call->arena,
                         "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%.*s"
-                        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
+                        "Cache-Control: %s\r\nX-Content-Type-Options: nosniff\r\n%s\r\n",
                         status, rest_phrase(status), type, body.len, STR_FMT(call->fields),
+                        call->caching ? call->caching : "no-store",
                         conn->close_after ? "Connection: close\r\n" : "");
     conn->call = NULL;
     call->conn = NULL;
     if (!head.p || buf_append(&conn->queued, &conn->server->slab, head))
         rest_conn_close(conn);
     else
-        rest_conn_send(conn, call->head.method == METHOD_HEAD ? STR_NONE : body);
+        rest_conn_send(conn, has_body ? body : STR_NONE);
     rest_call_free(call);
 }
 

@@ -13,6 +13,8 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "rest/guesses.h"
+#include "rest/session.h"
 #include "sluice/head.h"
 #include "rest/rest_refused.h"
 
@@ -28,7 +30,6 @@ struct rest_port;  /* private */
 struct rest_relay; /* private */
 struct rest_cert;  /* private: rest/rest_cert.h */
 struct rest_call;
-
 struct rest_options {
     uv_loop_t *loop;
     unsigned connections_max, connections_kept; /* kept: of those, for unix sockets alone */
@@ -59,6 +60,8 @@ struct rest_server {
     uint64_t shaken_ns;     /* spent on them in this one */
     bool is_retired;        /* no longer accepts, and each connection ends when it may */
     bool is_ending;         /* each answer is the last one of its connection */
+    struct guesses guesses; /* wrong tokens of those who sign in */
+    struct session_ended ended;
     char read[REST_READ];
 };
 
@@ -72,8 +75,10 @@ struct rest_call {
     struct str parts[REST_PARTS]; /* what the stars of the path stand for, decoded */
     struct str fields;            /* further header lines of the answer */
     uint32_t body_max;
-    unsigned tag; /* of the port that it came to */
-    bool is_unix, is_loopback;
+    unsigned tag;                         /* of the port that it came to */
+    bool is_unix, is_loopback, is_secure; /* the last: by TLS */
+    uint64_t client;                      /* hash of its address; 0: none */
+    const char *caching;                  /* Cache-Control of the answer; NULL: no-store */
     /* Of an answer in pieces; NULL: nobody is told. What was sent has left; the client is gone, and
      * the call is to end soon. */
     void (*on_room)(struct rest_call *call);
@@ -130,7 +135,7 @@ bool rest_path_fits(struct rest_call *call, const struct rest_place *place);
 /* The entry that is asked for; NULL: there is none, and the call was refused. */
 const void *rest_find(struct rest_call *call, const struct rest_table *table);
 
-/* --- reply.c: each answers the call and frees it */
+/* --- reply.c: each answers the call and frees it; with 304 only the body's length is told */
 void rest_reply(struct rest_call *call, unsigned status, const char *type, struct str body);
 /* Takes `json` over. */
 void rest_reply_json(struct rest_call *call, unsigned status, json_t *json);

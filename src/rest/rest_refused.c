@@ -9,6 +9,7 @@ void rest_refused_metrics(const struct rest_refused *refused, struct prometheus 
         [REST_FORBIDDEN] = STR_INIT("forbidden"),
         [REST_CROSS_ORIGIN] = STR_INIT("cross_origin"),
         [REST_MISDIRECTED] = STR_INIT("misdirected"),
+        [REST_TOO_MANY_TRIES] = STR_INIT("too_many_tries"),
     };
 
     prometheus_family(text, "sluice_admin_refused_total", PROMETHEUS_COUNTER,

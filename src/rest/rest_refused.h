@@ -14,6 +14,7 @@ enum rest_refusal {
     REST_FORBIDDEN, /* the token lacks the right */
     REST_CROSS_ORIGIN,
     REST_MISDIRECTED,
+    REST_TOO_MANY_TRIES, /* to sign in */
     REST_REFUSALS
 };
 

@@ -39,29 +39,30 @@ static struct str bearer(struct str authorization)
     return authorization;
 }
 
-uint32_t token_rights(const struct conf_admin *admin, struct str authorization)
+uint32_t token_match(const struct conf_admin *admin, struct str offered, struct str *name)
 {
-    struct str offered = bearer(authorization);
     uint32_t rights = 0;
 
-    if (!offered.len)
-        return 0;
-    for (uint32_t i = 0; i < admin->token_count; i++) {
+    for (uint32_t i = 0; offered.len && i < admin->token_count; i++) {
         bool is_it = equals(offered, admin->tokens[i].token.s);
 
         rights |= (admin->tokens[i].can | 1U << CONF_CAN_READ) * is_it;
+        if (is_it && name)
+            *name = admin->tokens[i].name.s;
     }
     return rights;
 }
 
+uint32_t token_rights(const struct conf_admin *admin, struct str authorization)
+{
+    return token_match(admin, bearer(authorization), NULL);
+}
+
 struct str token_name(const struct conf_admin *admin, struct str authorization)
 {
-    struct str offered = bearer(authorization), name = STR_NONE;
+    struct str name = STR_NONE;
 
-    for (uint32_t i = 0; offered.len && i < admin->token_count; i++)
-        if (equals(offered, admin->tokens[i].token.s))
-            name = admin->tokens[i].name.s;
-    return name;
+    return token_match(admin, bearer(authorization), &name) ? name : STR_NONE;
 }
 
 static bool is_address(struct str host)

@@ -12,6 +12,9 @@
  * long it takes tells nothing about the tokens but how many there are. */
 uint32_t token_rights(const struct conf_admin *admin, struct str authorization);
 
+/* The same of a token by itself; `name` (NULL: not wanted) is set if it is one of ours. */
+uint32_t token_match(const struct conf_admin *admin, struct str offered, struct str *name);
+
 /* The name of the token there; absent: it is none of ours. */
 struct str token_name(const struct conf_admin *admin, struct str authorization);
 

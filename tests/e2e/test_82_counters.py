@@ -98,7 +98,7 @@ def test_many_routes_are_bounded(origin, gateway):
     assert len(told["routes"]) == SHOWN
 
 
-@pytest.mark.parametrize("word", ["", "maybe", "1", "true%00", "%ff"])
+@pytest.mark.parametrize("word", ["", "maybe", "1", "true%20", "%ff"])
 def test_a_wrong_word_is_refused(shop, word):
     reply = shop.admin("GET", f"/api/v1/counters?routes={word}")
     assert (reply.status, reply.json()["reason"]) == (400, "query_invalid")

@@ -32,6 +32,10 @@ struct place {
     {                                                                                              \
         {method, path, 1U << LISTENING_ADMIN}, CONF_CAN_DEPLOY, ADMIN_BODY_SMALL, run              \
     }
+#define SESSION(method, run)                                                                       \
+    {                                                                                              \
+        {METHOD_##method, "/api/v1/session", 1U << LISTENING_ADMIN}, OPEN, ADMIN_BODY_SMALL, run   \
+    }
 #define SERVICE "/api/v1/services/*"
 #define TARGETS SERVICE "/targets"
 
@@ -49,7 +53,11 @@ static const struct place places[] = {
      CONF_CAN_READ,
      ADMIN_BODY_SMALL,
      api_pass},
-    READ("/", api_page),
+    {{METHOD_GET, "/", 1U << LISTENING_ADMIN}, OPEN, ADMIN_BODY_SMALL, api_page},
+    {{METHOD_GET, "/page/*", 1U << LISTENING_ADMIN}, OPEN, ADMIN_BODY_SMALL, api_page},
+    SESSION(GET, api_session_get),
+    SESSION(POST, api_session_begin),
+    SESSION(DELETE, api_session_end),
     READ("/api/v1/status", api_status),
     READ("/api/v1/routes", api_routes),
     READ("/api/v1/requests/*", api_request_get),
@@ -108,7 +116,7 @@ static bool identify(struct admin_call *call, const struct conf_admin *conf)
 
 static bool check_right(struct admin_call *call, const struct place *place)
 {
-    const struct rest_asker asker = {call->can, call->actor};
+    const struct rest_asker asker = {.can = call->can, .actor = call->actor};
 
     return place->right == OPEN ||
            rest_guard_right(&call->rest, &asker, (enum conf_right)place->right);

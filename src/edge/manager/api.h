@@ -14,8 +14,12 @@
 void api_health(struct admin_call *call);
 /* It serves: 503 while it starts or drains. */
 void api_ready(struct admin_call *call);
-/* The page at /. */
+/* The dashboard at /, and its files. */
 void api_page(struct admin_call *call);
+/* Who asks, by which cookie; one for a token, and its end. */
+void api_session_get(struct admin_call *call);
+void api_session_begin(struct admin_call *call);
+void api_session_end(struct admin_call *call);
 
 /* --- api_metrics.c */
 /* Prometheus text. */
@@ -46,10 +50,6 @@ void api_reload(struct admin_call *call);
 void api_config_confirm(struct admin_call *call);
 /* A second has passed: takes back what was not confirmed in time. */
 void api_confirm_tick(struct admin *admin);
-
-/* --- api_services.c */
-/* What status shows of all services. */
-json_t *api_services_status(const struct manager *m);
 
 /* --- api_mode.c */
 /* Holds the service's requests; {"on": false} lets them go. */
@@ -142,9 +142,5 @@ void events_follow(struct admin_call *call);
 void events_tell(struct admin *admin, const char *kind, struct str data);
 /* A second has passed: keep-alives. */
 void events_tick(struct admin *admin);
-
-/* --- page.c */
-/* The HTML of the page at /. */
-struct str page_html(void);
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * For platforms and people: alive, ready, and the page.
+ * For platforms and people: alive, ready, the dashboard, and signing in to it.
  */
 #include "edge/manager/api.h"
+#include "rest/page.h"
+#include "rest/rest_session.h"
 
 void api_health(struct admin_call *call)
 {
@@ -23,8 +25,25 @@ void api_ready(struct admin_call *call)
 
 void api_page(struct admin_call *call)
 {
-    rest_field(&call->rest, "Content-Security-Policy", "%s",
-               "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-               "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-    rest_reply(&call->rest, 200, "text/html; charset=utf-8", page_html());
+    page_serve(&call->rest, call->rest.parts[0]);
+}
+
+static const struct conf_admin *conf_of(const struct admin_call *call)
+{
+    return &manager_conf(call->admin->manager)->admin;
+}
+
+void api_session_get(struct admin_call *call)
+{
+    rest_session_show(&call->rest, conf_of(call));
+}
+
+void api_session_begin(struct admin_call *call)
+{
+    rest_session_begin(&call->rest, conf_of(call));
+}
+
+void api_session_end(struct admin_call *call)
+{
+    rest_session_end(&call->rest, conf_of(call));
 }

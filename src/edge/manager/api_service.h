@@ -25,4 +25,14 @@ const char *api_service_text(struct admin_call *call, struct str text);
  * `json` over. */
 void api_service_end(struct admin_call *call, const char *event, json_t *json);
 
+/* --- api_services.c */
+/* What of it is wanted: {0} is all. */
+struct api_services_part {
+    struct str service;     /* absent: of all */
+    bool is_part;           /* of each service not all targets, but so many of them, */
+    uint64_t targets, skip; /* after the first few; those that are not up come first */
+};
+/* What status shows of services. */
+json_t *api_services_status(const struct manager *m, const struct api_services_part *asked);
+
 #endif

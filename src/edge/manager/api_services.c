@@ -3,6 +3,8 @@
  * Services and targets in GET /api/v1/status: from what the manager knows, and from relaxed reads
  * of the workers' own numbers.
  */
+#include <string.h>
+
 #include "base/clock.h"
 #include "edge/manager/api.h"
 
@@ -193,16 +195,93 @@ static json_t *scale_json(const struct service *service)
     return json;
 }
 
-static void put_targets(json_t *list, const struct manager *m, const struct release *release)
+/* --- its targets, of which a part may be asked for */
+
+/* In a word, as `sluice status` says it. */
+static const char *word_of(const struct manager *m, const struct snapshot_target *target)
 {
-    for (uint32_t i = 0; i < release->count; i++)
-        json_array_append_new(list, one_target_json(m, release, &release->targets[i]));
+    struct checks_view view;
+
+    if (target->is_drained)
+        return "drained";
+    return checks_see(m->checks, target->endpoint, &view) ? view.state : "unknown";
 }
 
-static json_t *service_json(const struct manager *m, const struct service *service)
+/* Those that are up, or those that are not, of what was asked for. */
+struct part {
+    const struct api_services_part *asked;
+    uint64_t passed; /* targets that went by */
+    bool is_up;
+};
+
+static bool is_wanted(struct part *part, bool is_up)
+{
+    uint64_t place = part->passed;
+
+    if (is_up != part->is_up)
+        return false;
+    part->passed++;
+    return place >= part->asked->skip && place - part->asked->skip < part->asked->targets;
+}
+
+static void put_part(json_t *list, const struct manager *m, const struct service *service,
+                     struct part *part)
+{
+    for (uint32_t i = 0; i < service->release_count; i++) {
+        const struct release *release = &service->releases[i];
+
+        for (uint32_t k = 0; k < release->count; k++) {
+            const struct snapshot_target *target = &release->targets[k];
+
+            if (is_wanted(part, !strcmp(word_of(m, target), "up")))
+                json_array_append_new(list, one_target_json(m, release, target));
+        }
+    }
+}
+
+/* All in their order; of a part those first that are not up. */
+static json_t *targets_json(const struct manager *m, const struct service *service,
+                            const struct api_services_part *asked)
+{
+    json_t *list = json_array();
+    struct part part = {.asked = asked};
+
+    for (uint32_t i = 0; !asked->is_part && i < service->release_count; i++) {
+        const struct release *release = &service->releases[i];
+
+        for (uint32_t k = 0; k < release->count; k++)
+            json_array_append_new(list, one_target_json(m, release, &release->targets[k]));
+    }
+    for (int is_up = 0; asked->is_part && is_up < 2; is_up++) {
+        part.is_up = is_up;
+        put_part(list, m, service, &part);
+    }
+    return list;
+}
+
+/* How many there are, of each state. */
+static json_t *states_json(const struct manager *m, const struct service *service)
+{
+    json_t *json = json_object();
+
+    for (uint32_t i = 0; i < service->release_count; i++) {
+        const struct release *release = &service->releases[i];
+
+        for (uint32_t k = 0; k < release->count; k++) {
+            const char *word = word_of(m, &release->targets[k]);
+            json_int_t sum = json_integer_value(json_object_get(json, word));
+
+            json_object_set_new(json, word, json_integer(sum + 1));
+        }
+    }
+    return json;
+}
+
+static json_t *service_json(const struct manager *m, const struct service *service,
+                            const struct api_services_part *asked)
 {
     const struct balance *balance = balance_of(weigh(&service->releases[0]));
-    json_t *targets = json_array(), *releases = json_array(), *json;
+    json_t *releases = json_array(), *json;
     struct overlay_control control = overlay_control(m->overlay, service->conf->name.s);
     json_int_t waiting = 0;
     uint64_t sum = 0;
@@ -212,7 +291,6 @@ static json_t *service_json(const struct manager *m, const struct service *servi
     for (uint32_t i = 0; i < service->release_count; i++) {
         const struct release *release = &service->releases[i];
 
-        put_targets(targets, m, release);
         json_array_append_new(releases, release_json(release, sum));
         waiting += count_waiting(release->gate);
     }
@@ -222,7 +300,9 @@ static json_t *service_json(const struct manager *m, const struct service *servi
                      service->mode == SERVICE_RUNS ? "default" : "api", "waiting", waiting,
                      "balance_mode", balance->mode, "balance_words", balance->words, "releases",
                      releases, "has_releases", (int)service->has_releases, "split_source",
-                     service->split_source == TARGET_API ? "api" : "file", "targets", targets);
+                     service->split_source == TARGET_API ? "api" : "file", "targets",
+                     targets_json(m, service, asked));
+    json_object_set_new(json, "target_states", states_json(m, service));
     if (control.revision)
         json_object_set_new(json, "control", control_json(&control));
     if (service->policy)
@@ -232,11 +312,15 @@ static json_t *service_json(const struct manager *m, const struct service *servi
     return json;
 }
 
-json_t *api_services_status(const struct manager *m)
+json_t *api_services_status(const struct manager *m, const struct api_services_part *asked)
 {
     json_t *list = json_array();
 
-    for (uint32_t i = 0; i < m->snapshot->service_count; i++)
-        json_array_append_new(list, service_json(m, &m->snapshot->services[i]));
+    for (uint32_t i = 0; i < m->snapshot->service_count; i++) {
+        const struct service *service = &m->snapshot->services[i];
+
+        if (!asked->service.p || str_same(asked->service, service->conf->name.s))
+            json_array_append_new(list, service_json(m, service, asked));
+    }
     return list;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * GET /api/v1/status: what runs, from relaxed reads of the workers' own numbers.
+ * GET /api/v1/status: what runs, from relaxed reads of the workers' own numbers. With ?targets=N of
+ * each service N targets alone, worst first, after ?skip= of them; with ?service= of that one.
  */
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "config/units.h"
 #include "edge/manager/api.h"
 
 static json_t *worker_json(const struct manager *m, unsigned w)
@@ -147,13 +149,38 @@ static json_t *admin_tls_json(const struct admin *admin)
     return json ? json : json_null();
 }
 
+/* False: it is no number. */
+static bool read_number(struct admin_call *call, const char *name, uint64_t *number)
+{
+    struct str text = rest_query(&call->rest, name, 0);
+
+    return !text.p || !units_int(text, number);
+}
+
+static bool read_part(struct admin_call *call, struct api_services_part *part)
+{
+    *part = (struct api_services_part){
+        .service = rest_query(&call->rest, "service", 0),
+        .is_part = rest_query(&call->rest, "targets", 0).p != NULL,
+    };
+    return read_number(call, "targets", &part->targets) && read_number(call, "skip", &part->skip);
+}
+
 void api_status(struct admin_call *call)
 {
+    static const char *const roles[] = {
+        [CONF_ROLE_ALL] = "all", [CONF_ROLE_EDGE] = "edge", [CONF_ROLE_CONTROL] = "control"};
+
     const struct manager *m = call->admin->manager;
+    struct api_services_part part;
     json_t *json;
 
     if (!m->snapshot) {
         rest_problem(&call->rest, 503, "starting", "The gateway is starting.");
+        return;
+    }
+    if (!read_part(call, &part)) {
+        rest_problem(&call->rest, 400, "query_invalid", "targets and skip are whole numbers.");
         return;
     }
     json =
@@ -161,6 +188,7 @@ void api_status(struct admin_call *call)
                   (json_int_t)((clock_wall_ms() - m->started_ms) / 1000), "pid", (int)getpid(),
                   "generation", (json_int_t)m->generation, "ready", m->is_ready && !m->is_draining,
                   "draining", m->is_draining, "live_snapshots", (json_int_t)m->live_snapshots);
+    json_object_set_new(json, "role", json_string(roles[manager_conf(m)->role]));
     json_object_set_new(json, "config", config_json(call->admin));
     json_object_set_new(json, "workers", workers_json(m));
     json_object_set_new(json, "listeners", listeners_json(m));
@@ -169,7 +197,7 @@ void api_status(struct admin_call *call)
     json_object_set_new(json, "admin_tls", admin_tls_json(call->admin));
     json_object_set_new(json, "shield", api_shield_status(m));
     json_object_set_new(json, "credentials", api_credentials_status(m));
-    json_object_set_new(json, "services", api_services_status(m));
+    json_object_set_new(json, "services", api_services_status(m, &part));
     json_object_set_new(json, "rate_limits", rate_limits_json(m));
     json_object_set_new(json, "draining_edges", peers_json(m));
     json_object_set_new(json, "limits",
