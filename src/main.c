@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"reload", cli_reload, "[--json]", "reads the configuration again"},
     {"upgrade", cli_upgrade, "", "replaces the running binary by the one on disk"},
     {"status", cli_status, "[--json]", "shows what runs"},
+    {"top", cli_top, "[--view V] [--plain | --json] [--once]", "shows how it fares, live"},
     {"routes", cli_routes, "[--match URL [--method M]] [--json]",
      "lists routes, or explains a match"},
     {"why", cli_why, "ID [--json]", "says why a request went where it went"},

@@ -46,6 +46,8 @@ int cli_reload(int argc, char **argv);
 int cli_upgrade(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_routes(int argc, char **argv);
+/* top [--interval 2s] [--view V] [--plain | --json] [--once | --count N]: what runs, live. */
+int cli_top(int argc, char **argv);
 int cli_why(int argc, char **argv);
 int cli_target(int argc, char **argv);
 /* deploy SERVICE --release R --target A ...: waits until it is live, or undone. 4: it waits for a

@@ -9,7 +9,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum { CALL_TIMEOUT_S = 120, CONNECT_TIMEOUT_S = 5, TARGETS_MAX = 64 };
+#include "base/text.h"
+
+enum { CALL_TIMEOUT_S = 120, CONNECT_TIMEOUT_S = 5, TARGETS_MAX = 64, SAID_MAX = 4096 };
 
 static const char *default_admin(void)
 {
@@ -49,6 +51,11 @@ static const char **option_of(struct client *client, const char *word)
         {"--image", &client->image},
         {"--strategy", &client->strategy},
         {"--ca", &client->ca},
+        {"--interval", &client->interval},
+        {"--count", &client->count},
+        {"--view", &client->view},
+        {"--sort", &client->sort},
+        {"--filter", &client->filter},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
@@ -73,7 +80,8 @@ static bool *flag_of(struct client *client, const char *word)
         {"--json", &client->json},     {"--watch", &client->watch},
         {"--reset", &client->reset},   {"--breaking", &client->breaking},
         {"--detach", &client->detach}, {"--verify", &client->verify},
-        {"--plan", &client->plan},
+        {"--plan", &client->plan},     {"--once", &client->once},
+        {"--plain", &client->plain},
     };
 
     for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
@@ -215,12 +223,26 @@ int client_try(const struct client *client, const char *method, const char *path
     return answer->status / 100 == 2 ? CLIENT_OK : CLIENT_FAILED;
 }
 
+void *client_handle(const struct client *client, const char *path, struct curl_slist **fields)
+{
+    CURL *curl = curl_easy_init();
+
+    *fields = NULL;
+    if (!curl)
+        return NULL;
+    set_address(curl, client, path);
+    set_trust(curl, client);
+    *fields = set_headers(curl, client);
+    return curl;
+}
+
 /* Diagnostics as the gateway rendered them, else the problem's sentence. */
 static void explain(const struct client_answer *answer)
 {
     const char *detail = json_string_value(json_object_get(answer->body, "detail"));
     const char *title = json_string_value(json_object_get(answer->body, "title"));
     json_t *errors = json_object_get(answer->body, "errors"), *error;
+    char said[SAID_MAX];
     size_t i;
 
     json_array_foreach(errors, i, error)
@@ -229,11 +251,10 @@ static void explain(const struct client_answer *answer)
 
         fprintf(stderr, "%s", rendered ? rendered : "");
     }
-    fprintf(stderr, "sluice: %s (%ld)\n",
-            detail  ? detail
-            : title ? title
-                    : "the gateway refused",
-            answer->status);
+    if (!detail)
+        detail = title ? title : "the gateway refused";
+    text_clean(said, sizeof(said), (struct str){detail, strlen(detail)});
+    fprintf(stderr, "sluice: %s (%ld)\n", said, answer->status);
 }
 
 /* With TLS there is more that can be wrong than that nothing listens. */

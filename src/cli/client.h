@@ -37,7 +37,9 @@ struct client {
     const char *targets[64];                /* --target, each */
     int target_count;
     const char *since, *limit, *state; /* --since, --limit, --state */
-    bool watch, reset, verify, breaking, detach, plan;
+    const char *interval, *count;      /* --interval, --count */
+    const char *view, *sort, *filter;  /* --view, --sort, --filter */
+    bool watch, reset, verify, breaking, detach, plan, once, plain;
 };
 
 /* Reads the arguments; false (with a message and the usage) when one is not known. */
@@ -63,6 +65,10 @@ int client_try(const struct client *client, const char *method, const char *path
                struct client_answer *answer);
 /* Says what went wrong in a call that was tried; gives its code. */
 int client_report(const struct client *client, int code, const struct client_answer *answer);
+struct curl_slist;
+/* A handle of libcurl (CURL *) for GET PATH, for whoever waits for several calls at once: it, and
+ * then `fields`, are the caller's to free. NULL: no memory. */
+void *client_handle(const struct client *client, const char *path, struct curl_slist **fields);
 /* One that nobody else has, for `key`. */
 struct client_key {
     char text[33];

@@ -25,7 +25,8 @@ struct unit_client_call {
 struct unit_client {
     uv_poll_t poll;
     uv_timer_t settle; /* answers what is refused here */
-    int fd;            /* -1: the supervisor is gone */
+    int fd;
+    bool is_lost; /* the supervisor is gone */
     int events;
     unsigned closing;
     uint64_t number;
@@ -66,15 +67,15 @@ static void lose(struct unit_client *client, enum status why)
 {
     if (why != E_CLOSED)
         say_line("the supervisor cannot be asked for apps: the link is broken");
-    uv_poll_stop(&client->poll);
-    close(client->fd);
-    client->fd = -1;
+    uv_poll_stop(
+        &client->poll); // the descriptor stays: the watch of another would go with this one
+    client->is_lost = true;
     settle_soon(client);
 }
 
 static void watch_for(struct unit_client *client, int events)
 {
-    if (client->fd < 0 || client->events == events)
+    if (client->is_lost || client->events == events)
         return;
     client->events = events;
     uv_poll_start(&client->poll, events, on_poll);
@@ -84,7 +85,7 @@ static void send_waiting(struct unit_client *client)
 {
     int events = UV_READABLE;
 
-    for (struct unit_client_call *call = client->calls; call && client->fd >= 0;
+    for (struct unit_client_call *call = client->calls; call && !client->is_lost;
          call = call->next) {
         enum status status;
 
@@ -114,7 +115,7 @@ static void on_settle(uv_timer_t *timer)
     struct unit_client_call *call = client->calls;
 
     while (call) {
-        if (!call->refusal && client->fd >= 0) {
+        if (!call->refusal && !client->is_lost) {
             call = call->next;
             continue;
         }
@@ -126,7 +127,7 @@ static void on_settle(uv_timer_t *timer)
         answer(call, &client->message);
         call = client->calls;
     }
-    for (struct unit_client_watch *watch = client->watches, *next; watch && client->fd < 0;
+    for (struct unit_client_watch *watch = client->watches, *next; watch && client->is_lost;
          watch = next) {
         next = watch->next;
         watch->on_lost(watch->owner);
@@ -170,7 +171,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         lose(client, E_IO);
         return;
     }
-    for (unsigned i = 0; i < READS_A_TURN && events & UV_READABLE && client->fd >= 0; i++) {
+    for (unsigned i = 0; i < READS_A_TURN && events & UV_READABLE && !client->is_lost; i++) {
         got = unit_link_read(client->fd, &client->message);
         if (got)
             break;
@@ -209,7 +210,7 @@ struct unit_client_call *unit_client_send(struct unit_client *client, const stru
     call->ask = *ask;
     call->ask.magic = UNIT_MAGIC;
     call->ask.number = ++client->number;
-    if (client->fd < 0)
+    if (client->is_lost)
         settle_soon(client);
     else
         send_waiting(client);
@@ -291,6 +292,5 @@ void unit_client_close(struct unit_client **client)
     gone->closing = 2;
     uv_close((uv_handle_t *)&gone->poll, on_close);
     uv_close((uv_handle_t *)&gone->settle, on_close);
-    if (gone->fd >= 0)
-        close(gone->fd);
+    close(gone->fd);
 }

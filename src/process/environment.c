@@ -12,6 +12,12 @@ static bool is_internal(const char *entry)
            !strncmp(entry, "SLUICE_HANDOVER=", 16);
 }
 
+/* Systemd's words are for the supervisor, and for the one that follows it in the same process. */
+static bool is_systemds(const char *entry)
+{
+    return !strncmp(entry, "NOTIFY_SOCKET=", 14) || !strncmp(entry, "WATCHDOG_", 9);
+}
+
 char **environment_new(const char *entry)
 {
     size_t count = 0;
@@ -21,8 +27,9 @@ char **environment_new(const char *entry)
     if (!list)
         return NULL;
     size_t used = 0;
+    bool is_same_process = entry && !strncmp(entry, "SLUICE_HANDOVER=", 16);
     for (size_t i = 0; i < count; i++)
-        if (!is_internal(environ[i]))
+        if (!is_internal(environ[i]) && (is_same_process || !is_systemds(environ[i])))
             list[used++] = environ[i];
     list[used] = (char *)(uintptr_t)entry;
     return list;

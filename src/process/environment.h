@@ -8,8 +8,8 @@
 #include "sluice/types.h"
 
 /* Our own environment without what is between supervisor and edge (SLUICE_LINK, SLUICE_UNITS,
- * SLUICE_HANDOVER), with "NAME=value" added if not NULL. The vector is the caller's to free(), its
- * texts are not. NULL: no memory. */
+ * SLUICE_HANDOVER) and, but for a handover, what is for systemd; with "NAME=value" added if not
+ * NULL. The vector is the caller's to free(), its texts are not. NULL: no memory. */
 char **environment_new(const char *entry);
 
 /* The program that argv0 names now: a path with a slash as it is, else found in PATH, else

@@ -10,6 +10,7 @@
 #include "process/handover.h"
 #include "process/limits.h"
 #include "process/link_server.h"
+#include "process/notify.h"
 #include "process/report.h"
 #include "process/unit_desk.h"
 #include "process/upgrade.h"
@@ -117,6 +118,7 @@ static void on_ready(struct supervisor *s, struct child *child, uint64_t config_
     child->state = CHILD_READY;
     child->ready_ms = s->now_ms;
     s->children.was_ready = true;
+    notify_send("READY=1\nSTATUS=serves");
     report_line("edge ready pid=%d generation=%u config=%u after_ms=%u", (int)child->pid,
                 child->generation, (unsigned)config_generation,
                 (unsigned)(s->now_ms - child->started_ms));
@@ -365,6 +367,7 @@ static void stop(struct supervisor *s)
         return;
     }
     report_line("stopping");
+    notify_send("STOPPING=1\nSTATUS=drains");
     s->is_stopping = true;
     control_child_end(&s->control, SIGTERM);
     s->restart_ms = NEVER;

@@ -198,8 +198,7 @@ def test_websockets_wait(sleepy):
     client = ask(app, "/ws", [("Connection", "upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
                               ("Sec-WebSocket-Key", new_key()), *BROWSER])
     app.wait_told()
-    app.say("waking", [app.target])
-    origin = app.start()
+    origin = app.start()  # nobody knows of it yet
 
     @origin.on("/ws")
     def serve(conn, request):
@@ -208,6 +207,7 @@ def test_websockets_wait(sleepy):
         echo(lambda n: conn.exactly(n, "a message"), conn.send)
         return "end"
 
+    app.say("waking", [app.target])
     reply = client.head()
     assert reply.status == 101 and cold_ms(reply) > 0
     client.send(message(TEXT, b"hello", is_masked=True))

@@ -192,14 +192,14 @@ def test_counters_tell_what_is_asked_of_services(sleepy):
     app.wait_held(3)
     assert app.counters == {"service": "app", "arrivals": 3, "in_flight": 0, "held": 3}
     app.gw.get("/.env")  # passes all filters, and asks
-    app.say("waking", [app.target])
-    origin = app.start()
+    origin = app.start()  # nobody knows of it yet
 
     @origin.on("/slow")
     def slow(conn, request):
         go.wait(LONG)
         conn.respond(200, b"done")
 
+    app.say("waking", [app.target])
     origin.wait_heads(3)
     assert app.counters == {"service": "app", "arrivals": 4, "in_flight": 3, "held": 0}
     app.say("asleep")  # also of what is no longer a target

@@ -21,6 +21,8 @@ FAMILIES = {
     "sluice_upstream_connections_open": "gauge",
     "sluice_upstream_retries_total": "counter",
     "sluice_connections_open": "gauge",
+    "sluice_connections_limit": "gauge",
+    "sluice_memory_limit_bytes": "gauge",
     "sluice_config_generation": "gauge",
     "sluice_config_reloads_total": "counter",
     "sluice_config_last_reload_successful": "gauge",

@@ -3,16 +3,19 @@
 formats the code and lists the sources."""
 import sys
 
+import alloy
+import dashboards
 import docs
 import format as formatting
 import layers
+import observe
 import sizes
 import sources
 import symbols
 import words
 
 CHECKS = {"sources": sources, "layers": layers, "sizes": sizes, "symbols": symbols, "docs": docs,
-          "words": words, "format": formatting}
+          "words": words, "format": formatting, "observe": observe, "dashboards": dashboards, "alloy": alloy}
 
 
 def main(names):

@@ -102,9 +102,9 @@ void api_releases_put(struct admin_call *call);
 void api_counters(struct admin_call *call);
 void api_counters_fini(struct counters *counters);
 
-/* --- api_counters_routes.c */
-/* Adds what routes have answered, and the edges of all buckets, to that answer. */
+/* Adds what routes or targets have answered, and the edges of all buckets, to that answer. */
 void api_counters_routes(struct manager *m, json_t *answer);
+void api_counters_targets(struct manager *m, json_t *answer);
 
 /* --- api_probe.c: sends requests of our own to a release. */
 void api_probe(struct admin_call *call);

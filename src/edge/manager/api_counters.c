@@ -3,7 +3,8 @@
  * What releases are judged by, first tries, failures and latency of each, summed over the workers
  * since the edge began; and what is asked of services now. Small enough to be asked for each
  * second: latency is told as pairs of bucket and count, clients as triples of group, requests and
- * failures, and with ?since= only what has changed. With ?routes=true routes stand there too.
+ * failures, and with ?since= only what has changed. With ?routes=true and ?targets=true routes and
+ * targets stand there too.
  */
 #include <stdlib.h>
 
@@ -104,14 +105,17 @@ static bool read_since(struct admin_call *call, uint64_t *since)
     return !text.p || text.len;
 }
 
-/* False: it is neither. */
-static bool read_routes(struct admin_call *call, bool *is_wanted)
+/* Whether something is asked for by its name. False: the word after it is none, and that was said.
+ */
+static bool read_wish(struct admin_call *call, const char *name, bool *is_wanted)
 {
-    struct str word = rest_query(&call->rest, "routes", 0);
+    struct str word = rest_query(&call->rest, name, 0);
     uint64_t value = 0;
     bool is_good = !word.p || !units_bool(word, &value);
 
     *is_wanted = value;
+    if (!is_good)
+        rest_problem(&call->rest, 400, "query_invalid", "%s is true or false.", name);
     return is_good;
 }
 
@@ -153,7 +157,8 @@ static json_t *services_json(const struct snapshot *snapshot, struct str only)
     return list;
 }
 
-static void answer(struct admin_call *call, const struct listing *listing, bool has_routes)
+static void answer(struct admin_call *call, const struct listing *listing, bool has_routes,
+                   bool has_targets)
 {
     struct manager *m = call->admin->manager;
     json_t *json = json_pack("{s:I,s:I,s:I,s:o,s:o}", "instance", (json_int_t)m->started_ms,
@@ -163,6 +168,8 @@ static void answer(struct admin_call *call, const struct listing *listing, bool 
 
     if (has_routes)
         api_counters_routes(m, json);
+    if (has_targets)
+        api_counters_targets(m, json);
     rest_reply_json(&call->rest, 200, json);
 }
 
@@ -172,17 +179,15 @@ void api_counters(struct admin_call *call)
     struct str service = rest_query(&call->rest, "service", 0);
     struct listing listing = {.counters = &call->admin->counters,
                               .service = service.p ? service : STR("")};
-    bool has_routes;
+    bool has_routes, has_targets;
 
     if (!read_since(call, &listing.since)) {
         rest_problem(&call->rest, 400, "query_invalid",
                      "since is the \"number\" of an earlier answer.");
         return;
     }
-    if (!read_routes(call, &has_routes)) {
-        rest_problem(&call->rest, 400, "query_invalid", "routes is true or false.");
+    if (!read_wish(call, "routes", &has_routes) || !read_wish(call, "targets", &has_targets))
         return;
-    }
     listing.list = json_array();
     listing.counters->number++;
     pthread_mutex_lock(&m->stats_lock);
@@ -193,7 +198,7 @@ void api_counters(struct admin_call *call)
         rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
         return;
     }
-    answer(call, &listing, has_routes);
+    answer(call, &listing, has_routes, has_targets);
 }
 
 void api_counters_fini(struct counters *counters)

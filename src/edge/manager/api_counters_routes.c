@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What routes have answered since the edge began, summed over the workers, for those who watch:
- * GET /api/v1/counters?routes=true. At most ROUTES_MAX routes, in the order of their slots; how
- * many there are is said. Manager thread.
+ * What routes and targets have answered since the edge began, summed over the workers, for those
+ * who watch: GET /api/v1/counters?routes=true&targets=true. At most ROUTES_MAX routes and
+ * TARGETS_MAX targets, in the order of their slots; how many there are is said. Manager thread.
  */
 #include <string.h>
 
 #include "edge/manager/api.h"
 
-enum { ROUTES_MAX = 1000 };
+enum { ROUTES_MAX = 1000, TARGETS_MAX = 5000 };
 
 struct listing {
     json_t *list;
@@ -68,7 +68,26 @@ static void on_route(void *owner, struct str route, const struct stat_route *sum
                                     (json_int_t)sum->bytes_in, (json_int_t)sum->bytes_out));
 }
 
-/* The upper edges of the buckets of a route's latency; the bucket after the last has none. */
+static void on_target(void *owner, struct str service, struct str release, struct str target,
+                      const struct stat_target *sum)
+{
+    struct listing *listing = owner;
+    uint64_t requests;
+    json_t *codes;
+
+    if (listing->total++ >= TARGETS_MAX)
+        return;
+    codes = codes_json(sum->codes, &requests);
+    json_array_append_new(listing->list,
+                          json_pack("{s:s%,s:s%,s:s%,s:I,s:o,s:I,s:o}", "service", service.p,
+                                    service.len, "release", release.p, release.len, "target",
+                                    target.p, target.len, "requests", (json_int_t)requests, "codes",
+                                    codes, "retries", (json_int_t)sum->retries, "latency",
+                                    latency_json(&sum->duration)));
+}
+
+/* The upper edges of the buckets of a route's or a target's latency; the bucket after the last has
+ * none. */
 static json_t *route_edges_json(void)
 {
     json_t *list = json_array();
@@ -88,6 +107,12 @@ static json_t *release_edges_json(void)
     return list;
 }
 
+static void put_edges(json_t *answer)
+{
+    json_object_set_new(answer, "latency_edges_us", route_edges_json());
+    json_object_set_new(answer, "release_latency_edges_us", release_edges_json());
+}
+
 void api_counters_routes(struct manager *m, json_t *answer)
 {
     struct listing listing = {.list = json_array()};
@@ -97,6 +122,17 @@ void api_counters_routes(struct manager *m, json_t *answer)
     pthread_mutex_unlock(&m->stats_lock);
     json_object_set_new(answer, "routes", listing.list);
     json_object_set_new(answer, "routes_total", json_integer((json_int_t)listing.total));
-    json_object_set_new(answer, "latency_edges_us", route_edges_json());
-    json_object_set_new(answer, "release_latency_edges_us", release_edges_json());
+    put_edges(answer);
+}
+
+void api_counters_targets(struct manager *m, json_t *answer)
+{
+    struct listing listing = {.list = json_array()};
+
+    pthread_mutex_lock(&m->stats_lock);
+    stats_walk(m->stats, &(struct stats_walk){.owner = &listing, .on_target = on_target});
+    pthread_mutex_unlock(&m->stats_lock);
+    json_object_set_new(answer, "targets", listing.list);
+    json_object_set_new(answer, "targets_total", json_integer((json_int_t)listing.total));
+    put_edges(answer);
 }

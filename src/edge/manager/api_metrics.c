@@ -158,6 +158,9 @@ static void put_listeners(struct prometheus *text, const struct manager *m)
         if (at->kind == LISTENING_PUBLIC)
             prometheus_u64(text, labels, open);
     }
+    prometheus_family(text, "sluice_connections_limit", PROMETHEUS_GAUGE,
+                      "Client connections that may be open at once.");
+    prometheus_u64(text, NULL, m->connections_max);
 }
 
 static void put_workers(struct prometheus *text, const struct manager *m)
@@ -179,6 +182,9 @@ static void put_workers(struct prometheus *text, const struct manager *m)
     prometheus_family(text, "sluice_memory_used_bytes", PROMETHEUS_GAUGE,
                       "Memory that connections and requests hold, of limits.memory.");
     prometheus_u64(text, NULL, memory);
+    prometheus_family(text, "sluice_memory_limit_bytes", PROMETHEUS_GAUGE,
+                      "Memory that connections and requests may hold: limits.memory.");
+    prometheus_u64(text, NULL, m->memory_max);
     prometheus_family(text, "sluice_validate_dry_run_total", PROMETHEUS_COUNTER,
                       "Requests that validation with dry_run would have refused.");
     prometheus_u64(text, NULL, invalid);
