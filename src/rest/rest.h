@@ -75,15 +75,13 @@ struct rest_call {
     struct str parts[REST_PARTS]; /* what the stars of the path stand for, decoded */
     struct str fields;            /* further header lines of the answer */
     uint32_t body_max;
-    unsigned tag;                         /* of the port that it came to */
-    bool is_unix, is_loopback, is_secure; /* the last: by TLS */
-    uint64_t client;                      /* hash of its address; 0: none */
-    const char *caching;                  /* Cache-Control of the answer; NULL: no-store */
-    /* Of an answer in pieces; NULL: nobody is told. What was sent has left; the client is gone, and
-     * the call is to end soon. */
-    void (*on_room)(struct rest_call *call);
-    void (*on_gone)(struct rest_call *call);
-    void *of; /* for these two */
+    unsigned tag;                            /* of the port that it came to */
+    bool is_unix, is_loopback, is_secure;    /* the last: by TLS */
+    uint64_t client;                         /* hash of its address; 0: none */
+    const char *caching;                     /* Cache-Control of the answer; NULL: no-store */
+    void (*on_room)(struct rest_call *call); /* of an answer in pieces: what was sent has left */
+    void (*on_gone)(struct rest_call *call); /* the client is gone: the call is to end soon */
+    void *of;                                /* for these two, which may be NULL */
 };
 
 /* What may be asked; the owner's table begins each entry with one. */

@@ -130,7 +130,7 @@ const DEPLOY_WORDS = {
         "Promote",
         false,
         deploy =>
-            `All that is left of its steps is skipped: ${deploy.release} gets all requests of ${deploy.service} at once, and ${deploy.old} is drained.`,
+            `The step that runs now ends, whatever its time and its verdict: ${deploy.release} goes on to its next share of ${deploy.service}, and after the last step to all of it.`,
     ],
     approve: [
         "Approve",

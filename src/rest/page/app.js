@@ -239,6 +239,8 @@ function show() {
     setHidden(byId("locked"), !isLocked);
     setHidden(byId("parts"), isLocked || !store.session);
     setHidden(byId("banner"), isLocked);
+    setHidden(byId("nav"), isLocked);
+    setHidden(byId("foot"), isLocked);
     if (isLocked) return;
     const isEdge = store.session?.role === "edge";
     for (const id of ["traffic", "services", "limits", "config"])
@@ -316,26 +318,30 @@ function showProblems() {
         isKnown = store.edge || store.control.json;
     const list = isKnown ? problemsOf(store) : [];
     const grave = list.filter(problem => problem.level !== "note");
-    const level = !isKnown
-        ? "none"
-        : grave.some(p => p.level === "bad")
-          ? "bad"
-          : grave.length
-            ? "warn"
-            : "good";
+    const isAway = store.awaySince !== null;
+    const level =
+        isAway || !isKnown
+            ? "none"
+            : grave.some(problem => problem.level === "bad")
+              ? "bad"
+              : grave.length
+                ? "warn"
+                : "good";
     const unshown = list.length - PROBLEMS_SHOWN;
     if (banner.dataset.level !== level) banner.dataset.level = level;
     const now = store.series.now;
+    const well = wellOf(store);
     setText(
         byId("banner-title"),
-        !isKnown
-            ? "Looking at the gateway"
-            : grave.length
-              ? plural(grave.length, "thing needs you", "things need you")
-              : `All is well${wellOf(store) ? `: ${wellOf(store)}` : ""}${now ? `; ${rate(now.total.rate)} requests per second` : ""}`,
+        isAway
+            ? "What is wrong now is not known"
+            : !isKnown
+              ? "Looking at the gateway"
+              : grave.length
+                ? plural(grave.length, "thing needs you", "things need you")
+                : `All is well${well ? `: ${well}` : ""}${now ? `; ${rate(now.total.rate)} requests per second` : ""}`,
     );
-    if (!store.awaySince)
-        document.title = `${grave.length ? `(${grave.length}) ` : ""}Sluice at ${location.host}`;
+    if (!isAway) document.title = `${grave.length ? `(${grave.length}) ` : ""}Sluice at ${location.host}`;
     const items = list.slice(0, PROBLEMS_SHOWN);
     if (unshown > 0)
         items.push({

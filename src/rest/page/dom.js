@@ -92,7 +92,11 @@ export class Table {
             make("thead", {}, make("tr", {}, ...this.heads)),
             this.body,
         );
-        this.element = make("div", {class: "scroll", role: "group", "aria-label": caption}, table);
+        this.element = make(
+            "div",
+            {class: "scroll", role: "group", "aria-label": caption, hidden: true},
+            table,
+        );
         watchOverflow(this.element);
     }
 

@@ -29,46 +29,46 @@ export function fullness(used, most) {
     return most > 0 ? used / most : 0;
 }
 
+/* Which targets are out, and why; empty: none is. */
+function outOf(service) {
+    const out = service.targets.filter(
+        target => !target.drained && (target.state === "down" || target.state === "ejected"),
+    );
+    const names = out.map(target => target.id);
+    const reasons = some([...new Set(out.map(target => target.reason).filter(Boolean))], 2);
+    return out.length ? `: ${some(names)}${reasons ? ` (${reasons})` : ""}` : "";
+}
+
 function ofTargets(service) {
     const states = service.target_states || {};
     const all = Object.values(states).reduce((a, b) => a + b, 0);
     const bad = (states.down || 0) + (states.ejected || 0);
+    const isAsleep = service.scale && service.scale.state !== "awake";
+    const of = (level, key, text) => [{level, key: `${key} ${service.name}`, at: "services", text}];
+    if (service.balance_mode === "none" && !isAsleep && service.mode === "running")
+        return all
+            ? of(
+                  BAD,
+                  "none",
+                  `No target of ${service.name} can be used, so requests get its fallback, or 503${outOf(service)}.`,
+              )
+            : of(
+                  WARN,
+                  "none",
+                  `${service.name} has no targets: whoever asks for it gets its fallback, or 503.`,
+              );
     if (!bad) return [];
-    const named = service.targets.filter(
-        target => !target.drained && (target.state === "down" || target.state === "ejected"),
+    return of(
+        bad * 2 >= all ? BAD : WARN,
+        "targets",
+        `${count(bad)} of ${plural(all, "target", "targets")} of ${service.name} ${bad === 1 ? "is" : "are"} out${outOf(service)}.`,
     );
-    const reasons = some([...new Set(named.map(target => target.reason).filter(Boolean))], 2);
-    const which =
-        some(
-            named.map(target => target.id),
-            3,
-        ) || "some";
-    return [
-        {
-            level: bad * 2 >= all ? BAD : WARN,
-            key: `targets ${service.name}`,
-            at: "services",
-            text:
-                `${count(bad)} of ${plural(all, "target", "targets")} of ${service.name} ${bad === 1 ? "is" : "are"} out: ` +
-                `${bad > named.length && named.length ? `${which} among them` : which}${reasons ? ` (${reasons})` : ""}.`,
-        },
-    ];
 }
 
 function ofService(service) {
     const name = service.name,
         list = ofTargets(service);
     const add = (level, key, text) => list.push({level, key: `${key} ${name}`, text, at: "services"});
-    const isAsleep = service.scale && service.scale.state !== "awake";
-    const isEmpty = !Object.values(service.target_states || {}).some(number => number);
-    if (service.balance_mode === "none" && !isAsleep && service.mode === "running")
-        add(
-            isEmpty ? WARN : BAD,
-            "none",
-            isEmpty
-                ? `${name} has no targets: whoever asks for it gets its fallback, or 503.`
-                : `No target of ${name} can be used: requests get its fallback, or 503.`,
-        );
     if (service.balance_mode === "panic" || service.balance_mode === "ejected_used")
         add(WARN, "panic", `${name}: ${service.balance_words}`);
     if (service.mode !== "running")
@@ -237,6 +237,15 @@ function ofDeploy(deploy, now_ms) {
             `${words} waits for ${some((deploy.waiting_for || []).map(each => each.edge)) || "an edge"}.`,
         ],
     }[deploy.outcome];
+    if (deploy.outcome === "runs")
+        return [
+            {
+                level: NOTE,
+                key: `deploy ${deploy.id} runs`,
+                text: `${words} runs: step ${Math.min(deploy.step, deploy.steps)} of ${deploy.steps}, ${percent(deploy.percent / 100)}.`,
+                at: "deploys",
+            },
+        ];
     const isRecent = now_ms - deploy.since_ms < RECENT_MS;
     const ended = {rolled_back: "was rolled back", failed: "failed"}[deploy.outcome];
     if (says)

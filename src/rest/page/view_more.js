@@ -189,7 +189,7 @@ export class WhyView {
             place.replaceChildren(
                 ...(answer.status === 200 && answer.json
                     ? explain(answer.json)
-                    : [make("p", {class: "notice warn"}, problemOf(answer))]),
+                    : [make("p", {class: "notice warn lines"}, problemOf(answer))]),
             );
         } catch {
             place.replaceChildren(make("p", {class: "notice bad"}, "The gateway did not answer."));
@@ -249,6 +249,18 @@ function excerpt(lines) {
     return out;
 }
 
+/* A token, a password or a key that is written out; `${env:...}` is none, nor is the path of a file with a key. */
+const SECRET =
+    /(\b(?:\w*token|\w*secret|\w*password|key)["']?[ \t]*:[ \t]*)(["']?)(?![\s{["'$/]|\$\{)([^"'\s,}\]]+)\2/gi;
+const URL_PASSWORD = /(:\/\/[^\s/@:"']*:)[^\s/@"']+@/g;
+
+function hideSecrets(text) {
+    return text
+        .replace(SECRET, (all, name, quote, value) =>
+            /^key\b/i.test(name) && /[./]/.test(value) ? all : `${name}${quote}********${quote}`,
+        )
+        .replace(URL_PASSWORD, "$1********@");
+}
 const LINE_CLASS = {"+": "added", "-": "removed"};
 
 export class ConfigView {
@@ -259,8 +271,10 @@ export class ConfigView {
         this.before = null; // what stood there until it changed
     }
 
-    /* Takes the file as it is now, and the generation that serves. */
-    take(text, generation) {
+    /* Takes the file as it is now, and the generation that serves. Whoever may operate is told what is secret in it, which
+     * is nothing for a screen that others look at. */
+    take(file, generation) {
+        const text = hideSecrets(file);
         if (this.seen && this.seen.text !== text) this.before = this.seen;
         if (this.seen && this.seen.text === text && this.seen.generation === generation) return;
         // A file that changes while the generation stays is one that nobody has read yet.

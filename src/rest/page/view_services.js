@@ -12,6 +12,12 @@ import {count, percent, plural, span} from "./format.js";
 const SERVICES_SHOWN = 20;
 export const PAGE = 100; // targets, once one asks for them
 
+const BALANCE_WORDS = {
+    ejected_used: "uses ejected ones",
+    panic: "panic: uses all",
+    unknown: "not checked yet",
+    none: "none usable",
+};
 const TONES = {up: "good", down: "bad", ejected: "bad", drained: "warn", unknown: "quiet"};
 
 function stateOf(target) {
@@ -72,7 +78,7 @@ class ServicePart {
             {title: "Why", words: true, text: reasonOf},
             {title: "Release", wide: true, text: row => row.release},
             {title: "Address", wide: true, text: row => row.address},
-            {title: "In flight", num: true, text: row => count(row.in_flight)},
+            {title: "In flight", num: true, wide: true, text: row => count(row.in_flight)},
             {title: "Open", num: true, wide: true, text: row => count(row.connections.open)},
             {title: "Action", when: () => view.store.may("operate"), build: row => this.buildAction(row)},
         ]);
@@ -160,11 +166,16 @@ class ServicePart {
                 ? service.mode
                 : service.scale
                   ? service.scale.state
-                  : service.balance_mode === "normal"
-                    ? "runs"
-                    : service.balance_mode.replaceAll("_", " "),
+                  : service.balance_mode !== "normal"
+                    ? BALANCE_WORDS[service.balance_mode] || service.balance_mode
+                    : weight(service) > 2
+                      ? "impaired"
+                      : "runs",
         );
-        setClass(this.badge, `badge ${isOdd ? "warn" : weight(service) >= 2 ? "bad" : "good"}`);
+        setClass(
+            this.badge,
+            `badge ${service.balance_mode === "none" && !isOdd ? "bad" : isOdd || weight(service) > 1 ? "warn" : "good"}`,
+        );
         setText(
             this.states,
             `${statesOf(service)}${service.waiting ? `; ${plural(service.waiting, "request waits", "requests wait")}` : ""}`,

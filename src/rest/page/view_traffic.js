@@ -84,7 +84,7 @@ export class TrafficView {
         this.rest = make("span");
         this.tools = make(
             "div",
-            {class: "more"},
+            {class: "more", hidden: true},
             make("label", {for: "route-filter"}, "Routes that have in their name"),
             this.filter,
             this.rest,

@@ -154,6 +154,7 @@ class Page:
 
     def size(self, width, height=1000):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.js("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # what observes sizes has run
 
     def theme(self, name):
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])

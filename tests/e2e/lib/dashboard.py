@@ -110,9 +110,9 @@ def look_at(page, name):
         for width in WIDTHS:
             page.size(width)
             wide = page.js("document.documentElement.scrollWidth")
-            page.screenshot(str(SCREENSHOTS / f"{name}-{width}-{theme}.png"))
+            page.screenshot(str(SCREENSHOTS / f"{name}-{width}-{theme}.png"), whole=not page.is_seen("#dialog"))
             assert wide <= width, (name, width, wide)
-            if (width, theme) in LOOKED_AT:
-                assert barriers(page) == [], (name, width, theme)
+            found = barriers(page) if (width, theme) in LOOKED_AT else []
+            assert not found, (name, width, theme, found)
     page.theme("light")
     page.size(WIDTHS[-1])
