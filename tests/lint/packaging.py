@@ -14,7 +14,7 @@ import yaml
 import tree
 
 UNIT = "deploy/systemd/sluice.service"
-EXPOSURE_MAX = 3.0  # of systemd-analyze security, of 10
+EXPOSURE_MAX = 3.1  # of systemd-analyze security, of 10
 EDGES = {"deploy/fly/behind-fly": "fly.toml", "deploy/fly/own-tls": "fly.toml", "deploy/railway": "railway.json"}
 
 
