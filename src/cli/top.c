@@ -236,6 +236,15 @@ static int patience_ms(const struct top *top)
     return ms < TICK_MS ? (int)ms : TICK_MS;
 }
 
+/* What comes while it is paused is not shown. */
+static void end_round(struct top *top, struct client_answer *why)
+{
+    if (top->state.is_paused)
+        top->next_us = 0;
+    else
+        take(top, why);
+}
+
 static int run_screen(struct top *top)
 {
     struct top_screen screen;
@@ -259,7 +268,7 @@ static int run_screen(struct top *top)
         if (!top->state.is_paused && clock_us() >= top->next_us)
             begin(top);
         if (top_ask_wait(top->ask, fds, patience_ms(top)))
-            take(top, &why);
+            end_round(top, &why);
         client_free(&why);
         if (!read_signals(&screen) || !read_keys(top, &screen, &code))
             break;

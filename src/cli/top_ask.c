@@ -34,6 +34,7 @@ struct top_ask {
     uint64_t stream_us; /* when something came of it, or when it broke off */
     unsigned under_way; /* calls of the round */
     bool is_round, is_stream_wanted;
+    bool is_local; /* by a socket file: libcurl's own words would name a host */
 };
 
 static const char *const paths[TOP_QUESTIONS] = {
@@ -120,6 +121,7 @@ struct top_ask *top_ask_new(const struct client *client, struct top_events *even
     if (!ask)
         return NULL;
     ask->events = events;
+    ask->is_local = !strncmp(client->admin, "unix:", 5);
     ask->multi = curl_multi_init();
     if (!open_all(ask, client))
         top_ask_free(&ask);
@@ -266,15 +268,18 @@ static const char *control_error(struct top_look *look, const struct call *call)
     return detail.p;
 }
 
-static int explain(const struct call *call, struct client_answer *why)
+static int explain(const struct top_ask *ask, struct client_answer *why)
 {
+    const struct call *call = &ask->calls[TOP_STATUS];
+    bool has_words = *call->why && !ask->is_local;
+
     *why = (struct client_answer){.status = call->status};
     if (!call->result && call->status == 200)
         why->body = json_pack("{s:s}", "detail", "What answers there is no gateway.");
     else if (call->len)
         why->body = json_loadb(call->text, call->len, 0, NULL);
     snprintf(why->why, sizeof(why->why), "%s",
-             *call->why ? call->why : curl_easy_strerror(call->result));
+             has_words ? call->why : curl_easy_strerror(call->result));
     return call->result ? CLIENT_UNREACHABLE : CLIENT_FAILED;
 }
 
@@ -284,7 +289,7 @@ int top_ask_take(struct top_ask *ask, struct top_look *look, struct client_answe
     for (unsigned i = 0; i < TOP_QUESTIONS; i++)
         look->answers[i] = json_of(&ask->calls[i]);
     if (!look->answers[TOP_STATUS])
-        return explain(&ask->calls[TOP_STATUS], why);
+        return explain(ask, why);
     ask->is_stream_wanted = true;
     look->control_error = control_error(look, &ask->calls[TOP_CONTROL]);
     look->at_us = look->answers[TOP_COUNTERS] ? ask->calls[TOP_COUNTERS].ended_us : 0;

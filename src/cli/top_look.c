@@ -142,7 +142,8 @@ static void put_state(struct top_look *look, struct top_row *row, const json_t *
         row->text[TOP_NOTE] = arena_format(&look->arena, "it %s", show_scale(scale, words)).p;
         row->style = strcmp(row->text[TOP_STATE], "broken") ? TOP_PLAIN : TOP_BAD;
     }
-    if (strcmp(balance, "normal") != 0 && strcmp(row->text[TOP_STATE], "asleep") != 0) {
+    if (strcmp(balance, "normal") != 0 && strcmp(row->text[TOP_STATE], "asleep") != 0 &&
+        strcmp(row->text[TOP_STATE], "waking") != 0) {
         row->text[TOP_STATE] = balance;
         row->text[TOP_NOTE] = show_text(release, "balance_words");
         row->style = strcmp(balance, "none") ? TOP_WARN : TOP_BAD;

@@ -143,7 +143,8 @@ static void judge_service(struct top_look *look, const json_t *service)
     const char *balance = show_text(service, "balance_mode");
     const json_t *scale = json_object_get(service, "scale");
     const json_t *discover = json_object_get(service, "discover");
-    bool is_asleep = !strcmp(show_text(scale, "state"), "asleep");
+    bool is_asleep = !strcmp(show_text(scale, "state"), "asleep") ||
+                     !strcmp(show_text(scale, "state"), "waking");
 
     if (strcmp(mode, "running") != 0)
         say(look, TOP_WARN, "%s is %s, by the %s", name, mode, show_text(service, "mode_source"));

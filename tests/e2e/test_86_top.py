@@ -10,6 +10,7 @@ import pytest
 
 from lib.gateway import BIN
 from lib.load import Load
+from lib.scaled import SLEEPY, make
 from lib.screen import Screen
 from lib.wait import DEADLINE, SLOW, stays, until
 from test_74_deploy import WAIT
@@ -131,6 +132,17 @@ def test_a_canary_that_is_taken_back(gateway, screens):
     assert done[0].code == 1
     screen.type("2")
     screen.wait(r"^shop +v1 ")
+
+
+def test_a_service_that_sleeps(gateway, screens):
+    s = make(gateway, SLEEPY)
+    assert s.deploy("v1").code == 0
+    screen = screens(socket_of(s.gw), "--view", "services", columns=190)
+    screen.wait(r"^shop .* 1/1 .* awake +it is awake: 1 of 1 unit is up", WAIT)
+    screen.wait(r"^shop .* asleep +it is asleep: a request wakes it", WAIT)
+    screen.wait("all is well", WAIT)
+    assert s.gw.get("/", timeout=WAIT).text == "v1"
+    screen.wait(r"^shop .* awake +it is awake: ", WAIT)
 
 
 def test_what_an_slo_has_left(origin, gateway, screens):

@@ -205,6 +205,12 @@ def test_hostile_names_in_json(fakes):
     assert "\x1b" not in done.out and json.loads(done.out)["routes"][0]["name"].startswith("a\x1b[31mred")
 
 
+def test_a_hostile_refusal(fakes):
+    done = run("top", "--once", "--admin", fakes({"/api/v1/status": (403, {"detail": EVIL})}).url)
+    assert done.code == 1 and "(403)" in done.err and done.out == "", done
+    assert "\x1b" not in done.err and "\x07" not in done.err
+
+
 @pytest.mark.parametrize("answer", [b"", b"not JSON", b"[]", b"5", b'{"services": [1, {"targets": 3}]}', b"\xff" * 100])
 def test_odd_answers(fakes, answer):
     done = run("top", "--once", *QUICK, "--admin",
@@ -236,12 +242,12 @@ def test_very_many(fakes, screens):
         with Stopwatch() as watch:
             screen.type(keys)
             screen.wait(seen)
-        assert watch.seconds < 1.5 * SLOW, (keys, watch.seconds)
+        assert watch.seconds < 3 * SLOW, (keys, watch.seconds)
     begun = len(fake.calls)
     until(lambda: len(fake.calls) > begun + 50, "ten more rounds", 6 * DEADLINE)
     with open(f"/proc/{screen.process.pid}/statm", encoding="ascii") as file:
         resident = int(file.read().split()[1]) * resource.getpagesize()
-    assert resident < 250 * 1024 * 1024 * (4 if SLOW > 1 else 1), resident
+    assert resident < 120 * 1024 * 1024 * (4 if SLOW > 1 else 1), resident
     screen.type("q")
     assert screen.end() == 0
 

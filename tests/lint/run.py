@@ -9,13 +9,15 @@ import docs
 import format as formatting
 import layers
 import observe
+import packaging
 import sizes
 import sources
 import symbols
 import words
 
 CHECKS = {"sources": sources, "layers": layers, "sizes": sizes, "symbols": symbols, "docs": docs,
-          "words": words, "format": formatting, "observe": observe, "dashboards": dashboards, "alloy": alloy}
+          "words": words, "format": formatting, "observe": observe, "dashboards": dashboards, "alloy": alloy,
+          "packaging": packaging}
 
 
 def main(names):

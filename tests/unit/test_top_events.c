@@ -95,13 +95,34 @@ static void many_members_are_cut(void **state)
     free(events);
 }
 
+/* Any bytes in any pieces: what is kept is text that ends. */
+static void anything_is_text(void **state)
+{
+    static const char *const words[] = {"event:", "data:", " ", "\n", "\r\n", "\n\n", "{\"a\":",
+                                        "\xff",   "\033[", "}", "[",  "\"",   ":",    "\xe5\xba"};
+    struct top_events *events = top_events_new();
+
+    (void)state;
+    srand(2);
+    for (unsigned i = 0; i < 200000; i++) {
+        const char *word = words[(size_t)rand() % ARRAY_LEN(words)];
+
+        top_events_feed(events, (struct str){word, strlen(word)}, i);
+    }
+    assert_int_equal(top_events_kept(events), TOP_EVENTS);
+    for (size_t i = 0; i < TOP_EVENTS; i++) {
+        assert_true(strlen(top_events_at(events, i)->text) < TOP_EVENT_TEXT);
+        assert_null(strchr(top_events_at(events, i)->text, '\033'));
+    }
+    free(events);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(however_it_is_cut),
-        cmocka_unit_test(a_break_drops_a_half),
-        cmocka_unit_test(it_is_bounded),
-        cmocka_unit_test(many_members_are_cut),
+        cmocka_unit_test(however_it_is_cut), cmocka_unit_test(a_break_drops_a_half),
+        cmocka_unit_test(it_is_bounded),     cmocka_unit_test(many_members_are_cut),
+        cmocka_unit_test(anything_is_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

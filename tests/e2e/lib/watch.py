@@ -5,11 +5,9 @@ import json
 import re
 import shutil
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import yaml
 
@@ -110,58 +108,6 @@ class Alertmanager:
     def close(self):
         self.process.kill()
         self.process.wait()
-
-
-# Metrics of control; {n} grows by one a second, {now} is the time.
-CONTROL = """
-sluice_deploys_total{{service="app",result="promoted"}} {n}
-sluice_deploy_running{{service="app"}} 1
-sluice_deploy_waits_for_person{{service="app"}} 0
-sluice_deploy_last_end_timestamp_seconds{{service="app"}} {now}
-sluice_split_share_ratio{{service="app",release="stable"}} 0.9
-sluice_split_share_ratio{{service="app",release="canary"}} 0.1
-sluice_scale_replicas{{service="app",state="wanted"}} 2
-sluice_scale_capped{{service="app"}} 0
-sluice_service_asleep{{service="app"}} 0
-sluice_service_asleep{{service="night"}} 1
-sluice_control_edge_reachable{{edge="edge1"}} 1
-sluice_control_edge_behind{{edge="edge1"}} 0
-sluice_control_store_failed 0
-sluice_backup_last_success_timestamp_seconds {now}
-sluice_backup_failing 0
-sluice_slo_objective_ratio{{service="app",slo="availability"}} 0.999
-sluice_slo_requests_total{{service="app",slo="availability"}} {n}
-sluice_slo_bad_requests_total{{service="app",slo="availability"}} 0
-sluice_slo_budget_remaining_ratio{{service="app",slo="availability"}} 0.5
-sluice_slo_window_seconds{{service="app"}} 2592000
-sluice_admin_refused_total{{reason="token_unknown"}} {n}
-"""
-
-
-class ControlMetrics:
-    """Plays control's /metrics/control: no control runs in these tests."""
-
-    def __init__(self):
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                is_here = self.path == "/metrics/control"
-                text = CONTROL.lstrip().format(n=int(time.time()) % 1_000_000, now=int(time.time())).encode()
-                self.send_response(200 if is_here else 404)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *words):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def asked_by_dashboards():
