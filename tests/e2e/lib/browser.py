@@ -189,13 +189,29 @@ class Page:
     # -- the person
 
     def click(self, selector):
-        """A real click into its middle, once it is there."""
-        place = "(() => { const e = document.querySelector(%s); if (!e || !e.checkVisibility() || e.disabled) return null;" \
-                " e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();" \
-                " return [r.x + r.width / 2, r.y + r.height / 2]; })()" % json.dumps(selector)
-        x, y = until(lambda: self.js(place), f"{selector} to click on", LONG, lambda: self.text()[:3000])
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        """A real click into its middle, once it is there and stands still; again, if it moved away under the mouse."""
+        place = """(async () => {
+            const find = () => document.querySelector(%s), where = e => { const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; };
+            const first = find();
+            if (!first || !first.checkVisibility() || first.disabled)
+                return null;
+            first.scrollIntoView({block: 'center'});
+            const was = where(first);
+            await new Promise(done => setTimeout(done, 100));
+            const now = find(), is = now ? where(now) : [], hit = now && document.elementFromPoint(...is);
+            if (now !== first || is[0] !== was[0] || is[1] !== was[1] || !(hit === now || now.contains(hit)))
+                return null;
+            window.wasHit = false;
+            now.addEventListener('click', () => { window.wasHit = true; }, {once: true, capture: true});
+            return is;
+        })()""" % json.dumps(selector)
+        for _ in range(3):
+            x, y = until(lambda: self.js(place), f"{selector} to click on", LONG, lambda: self.text()[:3000])
+            for kind in ("mousePressed", "mouseReleased"):
+                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            if self.js("window.wasHit") is not False:  # None: another page by now
+                return
+        raise AssertionError(f"{selector} moves away")
 
     def type(self, text):
         self.call("Input.insertText", text=text)
