@@ -4,6 +4,8 @@ that goes away, is another one, or has thousands of targets."""
 
 from lib.client import Client
 from lib.dashboard import ALL, DEPLOY, EVERY, OPERATE, Steady, begin, drain_button, is_named, shop, sign_in, three, url  # noqa: F401
+from lib.scaled import SLEEPY
+from lib.scaled import make as make_scaled
 from lib.wait import DEADLINE, SLOW, stays, until
 from test_74_deploy import WAIT, Load
 from test_78_admin_tls import TOKENS
@@ -394,6 +396,65 @@ def test_an_hour_needs_no_more_memory(three, pages):
     })""")
     assert kept[0] <= 16 and 290 <= kept[1] <= 400 and kept[2] <= 240 and kept[3] <= 400
     assert kept[4] == 150  # each of 300 routes has one in two seconds
+
+
+# -- what one look says of the rest
+
+
+def test_each_trouble_has_its_sentence(three, pages):
+    """What is hard to bring about here is written into the gateway's answer on its way to the page."""
+    page = pages("about:blank")
+    soon, past = "2026-11-30T00:00:00Z", "2020-01-01T00:00:00Z"
+    certificate = {"name": "", "not_before": past, "fingerprint": "f", "source": "file", "issuer": "i", "key_type": "ec", "listeners": []}
+
+    def worse(status):
+        for worker in status["workers"]:
+            worker.update(connections=worker["connections_max"], lag_ms=250.0)
+        return status | {
+            "warnings": ["Clients seem to come by a proxy that is not trusted."], "shield": {"on": True, "left_s": 600},
+            "rate_limits": {"shared": "degraded", "redis": {"reason": "connection refused"}},
+            "certificates": [{**certificate, "domains": ["old.test"], "state": "expired", "not_after": past},
+                             {**certificate, "fingerprint": "g", "domains": ["new.test"], "state": "expires_soon", "not_after": soon}],
+            "config": status["config"] | {"last_good": True, "confirm_until_ms": 1_900_000_000_000}}
+
+    page.rewrite("*/api/v1/status*", worse)
+    page.open(url(three))
+    page.wait_text("Rate limits are each gateway's own, since Redis does not answer: connection refused.", "#problems")
+    said = page.text("#problems")
+    for words in ("The certificate for old.test has expired", "The certificate for new.test expires soon", "Connections are 100 %",
+                  "1 worker is behind by up to 250 ms", "not trusted", "the last configuration that lasted", "waits to be confirmed",
+                  "The shield is up for another 10 min"):
+        assert words in said, (words, said)
+    levels = page.js("[...document.querySelectorAll('#problems .level')].map(e => e.textContent)")
+    assert levels == sorted(levels, key=["Problem", "Warning", "Note"].index) and len(set(levels)) == 3
+    assert page.faults == []
+
+
+def test_error_budgets(origin, gateway, pages):
+    origin.on("/broken")(lambda conn, request: conn.respond(500, b"broken"))
+    gw = gateway(origin, service={"slo": {"availability": "99%", "window": "1d"}})
+    page = pages(url(gw))
+    page.wait_text("availability: 99 % over 24 h", "#slo")
+    with Steady(gw, "/broken"):
+        page.wait_text("app has no error budget left for availability of 99 %", "#problems", WAIT)
+    assert page.faults == []
+
+
+def test_a_service_that_sleeps_is_woken(gateway, pages):
+    made = make_scaled(gateway, SLEEPY)
+    made.gw.change(admin={"tokens": EVERY})
+    made.gw.reload()
+    assert made.deploy("v1").code == 0
+    made.sleeps()
+    page = pages(url(made.gw))
+    page.wait_text("asleep", "#scaling")
+    assert "No target of shop" not in page.text("#problems")  # that is as it should be
+    sign_in(page, OPERATE)
+    page.click('[aria-label="Wake shop"]')
+    page.click("#dialog-yes")
+    page.wait_text("awake", "#scaling")
+    page.wait_text("1 of 1", "#scaling")
+    assert page.faults == []
 
 
 # -- control alone

@@ -12,6 +12,7 @@ const WIDTH = 600,
     SPARK_WIDTH = 120,
     SPARK_HEIGHT = 20;
 const GAP_MS = 90_000; // a background tab is asked once a minute: a longer silence is a gap
+const HEADROOM = 1.05; // a line along the upper edge would not be seen
 const STEPS = [1, 1.5, 2, 3, 4, 5, 6, 8, 10];
 
 function svg(tag, attributes) {
@@ -150,7 +151,7 @@ export class Chart {
             this.lines.map(line => line.value(point)).filter(v => v !== null),
         );
         this.most = Math.max(0, ...values);
-        const top = roundUp(Math.max(this.most, this.least));
+        const top = roundUp(Math.max(this.most * HEADROOM, this.least));
         const frame = {from: this.from, width: WIDTH, height: HEIGHT, top};
         this.lines.forEach((line, i) => {
             const lines = stretches(points, line.value, frame);
