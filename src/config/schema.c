@@ -23,7 +23,7 @@ static const struct {
 } scalars[] = {
     [FIELD_BOOL] = {"true|false|yes|no|on|off", "boolean"},
     [FIELD_INT] = {"[0-9]+", "integer"},
-    [FIELD_DURATION] = {"[0-9]+(ms|s|m|h)", NULL},
+    [FIELD_DURATION] = {"[0-9]+(ms|s|m|h|d)", NULL},
     [FIELD_SIZE] = {"[0-9]+(KiB|MiB|GiB)?", "integer"},
     [FIELD_RATE] = {"[0-9]+(KiB|MiB|GiB)?/s", NULL},
     [FIELD_SHARE] = {"[0-9]+(\\.[0-9]+)?%", NULL},

@@ -133,7 +133,7 @@ def check_links(board):
     if not any("sluice_deploy_running" in n for n in notes) or not any("sluice_deploy_last_end" in n for n in notes):
         yield "does not show deploys as annotations"
     is_of_requests = any(p["datasource"]["type"] == "loki" for p in panels(board))
-    if is_of_requests and "${admin}/api/v1/requests/${__value.text}" not in json.dumps(board["panels"]):
+    if is_of_requests and "${admin}/#why=${__value.text}" not in json.dumps(board["panels"]):
         yield "shows requests without a link to why"
 
 
