@@ -100,7 +100,10 @@ void control_api_deploy(struct control_call *call)
 static void say(struct control_call *call, const char *id, enum deploy_word word)
 {
     char actor[DEPLOY_ACTOR_MAX];
-    struct deploys_word said = {.id = id, .word = word, .actor = actor};
+    struct deploys_word said = {.id = id,
+                                .word = word,
+                                .actor = actor,
+                                .may_approve = call->can >> CONF_CAN_APPROVE & 1};
 
     text_clean(actor, sizeof(actor), call->actor); // it is copied, and not cut within a character
 

@@ -312,6 +312,23 @@ def test_approval(shop):
     s.serves("2")
 
 
+def test_who_may_not_approve_passes_no_approval(shop):
+    tokens = {word: f"{word}-token-0123456789" for word in ("deploy", "approve")}
+    s = shop({"strategy": "canary", "steps": [{"approval": True}]})
+    s.gw.change(admin={"tokens": [{"name": w, "token": t, "can": ["deploy", w]} for w, t in tokens.items()]})
+    s.gw.reload()
+    assert s.deploy("2").code == 4
+
+    def promote(word):
+        return s.gw.admin("POST", "/api/v1/deploys/d1/promote", over_socket=False, token=tokens[word])
+
+    refused = promote("deploy")
+    assert (refused.status, refused.json()["reason"]) == (403, "forbidden") and '"approve"' in refused.json()["detail"]
+    s.serves("stable")
+    assert promote("approve").status == 200
+    s.wait_outcome("d1", "live")
+
+
 def test_abort(shop):
     s = shop({"strategy": "canary", "steps": [{"share": "10%", "for": "1h"}]})
     ident = s.begin("2")

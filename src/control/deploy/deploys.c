@@ -469,6 +469,14 @@ void deploys_say(struct deploys *deploys, const struct deploys_word *word,
         waiter->done(waiter, NULL, &problem);
         return;
     }
+    if (deploy->state.phase == DEPLOY_APPROVE && word->word == DEPLOY_SAYS_PROMOTE &&
+        !word->may_approve) {
+        deploys_refuse(&problem, 403, "forbidden",
+                       "Deploy %s waits for approval: the token lacks the right \"approve\".",
+                       deploy->id);
+        waiter->done(waiter, NULL, &problem);
+        return;
+    }
     why = deploy_refusal(&deploy->plan, &deploy->state, word->word);
     if (!why && deploy->word && !goes_back(word->word))
         why = "another word is being heard";

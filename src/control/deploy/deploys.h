@@ -78,6 +78,7 @@ struct deploys_word {
     const char *id;
     enum deploy_word word;
     const char *actor;
+    bool may_approve; /* else a step that waits for approval is not passed by another word */
 };
 void deploys_say(struct deploys *deploys, const struct deploys_word *word,
                  struct deploys_waiter *waiter);
