@@ -39,7 +39,7 @@ static bool is_near(double have, double want)
 
 static void test_sums(void **state)
 {
-    struct traffic *traffic = traffic_new(NULL);
+    struct traffic *traffic = traffic_new(&(struct traffic_options){.edges = NULL});
     struct traffic_rate rate;
 
     (void)state;
@@ -62,7 +62,7 @@ static void test_sums(void **state)
 
 static void test_it_is_forgotten(void **state)
 {
-    struct traffic *traffic = traffic_new(NULL);
+    struct traffic *traffic = traffic_new(&(struct traffic_options){.edges = NULL});
     struct traffic_rate rate;
 
     (void)state;
@@ -77,7 +77,7 @@ static void test_it_is_forgotten(void **state)
 
 static void test_another_process(void **state)
 {
-    struct traffic *traffic = traffic_new(NULL);
+    struct traffic *traffic = traffic_new(&(struct traffic_options){.edges = NULL});
 
     (void)state;
     assert_false(tell(traffic, "a", TOLD(1, 7, SHOP("1", 1000, 0)), MINUTE));
@@ -98,7 +98,7 @@ static void test_what_does_not_count(void **state)
                                       TOLD(1, 3, SHOP("1", 100, 300)),
                                       TOLD(1, 3, SHOP("1", 40, 0)),
                                       "{\"instance\":1}"};
-    struct traffic *traffic = traffic_new(NULL);
+    struct traffic *traffic = traffic_new(&(struct traffic_options){.edges = NULL});
     struct traffic_rate rate;
 
     (void)state;
@@ -118,7 +118,7 @@ static void test_what_does_not_count(void **state)
 /* An edge that is not in the list any more. */
 static void test_nobody_told_it(void **state)
 {
-    struct traffic *traffic = traffic_new(NULL);
+    struct traffic *traffic = traffic_new(&(struct traffic_options){.edges = NULL});
 
     (void)state;
     assert_false(tell(traffic, NULL, TOLD(1, 1, SHOP("1", 100, 0)), MINUTE));
