@@ -10,7 +10,8 @@
 
 #include "base/latency.h"
 
-/* Two spans of ten, what lies between them, and what is to be had while they are compared. */
+/* Two spans of ten, two slots that lie between them, and what is to be had while they are compared.
+ */
 enum { EFFECT_SPAN = 10, EFFECT_SLOTS = 2 * EFFECT_SPAN + 6 };
 
 struct effect_sum {

@@ -280,7 +280,9 @@ static bool is_partial(const struct effect_poll *poll, int64_t first)
 
 json_t *effect_poll_compare(const struct effect_poll *poll, const char *service, int64_t time_ms)
 {
-    int64_t at = slot_of(poll, time_ms), before = at - EFFECT_SPAN, after = at + 1;
+    // What is asked for at the end of a slot comes a little later, and is of the next one in part:
+    // the slot before the change may hold some of what followed it.
+    int64_t at = slot_of(poll, time_ms), before = at - 1 - EFFECT_SPAN, after = at + 1;
     const struct service *kept = find_service(poll, service);
     static const struct effect_ring empty;
     const struct effect_ring *ring = kept ? &kept->ring : &empty;
