@@ -405,6 +405,7 @@ def test_a_bad_one_goes_back_while_the_store_fails(shop):
     is_bad = threading.Event()
     ident = s.begin("2", answer=lambda conn, request: conn.respond(500 if is_bad.is_set() else 200, b"2"))
     s.wait(ident, "watching")
+    until(lambda: not s.show(ident)["waiting_for"], "the edge has it, and all is written", WAIT)
     store = sqlite3.connect(s.gw.state / "control.db", isolation_level=None)
     store.execute("BEGIN IMMEDIATE")
     is_bad.set()
