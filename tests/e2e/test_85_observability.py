@@ -11,6 +11,7 @@ import math
 import os
 import random
 import socket
+import subprocess
 import threading
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from lib.release_app import APP
 from lib.tls import Secure
 from lib.wait import DEADLINE, until
 from lib.watch import Alertmanager, Watch, asked_by_dashboards, asked_by_rules
+
+SCENARIOS = Path(__file__).parents[2] / "deploy/prometheus/tests"
 
 
 @pytest.fixture
@@ -274,3 +277,12 @@ def test_series_are_bounded_and_strangers_add_none(gateway, origin):
         strangers(client, 10_000)
         refused(10_100)
     assert set(gw.metrics().samples) == before
+
+
+# -- alerts, each in a scenario of its own; lint has them upon a healthy gateway
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.yml")), ids=lambda path: path.stem)
+def test_a_scenario_alone(path):
+    done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

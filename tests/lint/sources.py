@@ -14,12 +14,12 @@ def wanted():
 
 
 def check():
-    listed = BLOCK.search(tree.read("CMakeLists.txt")).group(2).split()
+    listed, there = BLOCK.search(tree.read("CMakeLists.txt")).group(2).split(), wanted()
     problems = [f"CMakeLists.txt: {p} is listed {listed.count(p)} times"
                 for p in sorted(set(listed)) if listed.count(p) > 1]
-    problems += [f"CMakeLists.txt: {p} is not listed" for p in wanted() if p not in listed]
-    problems += [f"CMakeLists.txt: {p} does not exist" for p in listed if p not in wanted()]
-    if not problems and listed != wanted():
+    problems += [f"CMakeLists.txt: {p} is not listed" for p in there if p not in listed]
+    problems += [f"CMakeLists.txt: {p} does not exist" for p in listed if p not in there]
+    if not problems and listed != there:
         problems.append("CMakeLists.txt: sources are not in the order of the layers "
                         "(./dev lint --fix)")
     return problems
