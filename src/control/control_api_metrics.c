@@ -67,9 +67,5 @@ void control_api_metrics(struct control_call *call)
     slo_metrics(api->options.slo, &text);
     rest_refused_metrics(&api->server.refused, &text);
     prometheus_process(&text);
-    if (text.is_failed)
-        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
-    else
-        rest_reply(&call->rest, 200, PROMETHEUS_CONTENT_TYPE, (struct str){text.p, text.len});
-    prometheus_fini(&text);
+    prometheus_reply(&text, &call->rest);
 }

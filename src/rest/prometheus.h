@@ -49,6 +49,10 @@ void prometheus_bucket(struct prometheus *text, const struct prometheus_label *l
 void prometheus_total(struct prometheus *text, const struct prometheus_label *labels, double sum,
                       uint64_t count);
 
+/* Answers a scrape with it, and frees it. */
+struct rest_call;
+void prometheus_reply(struct prometheus *text, struct rest_call *call);
+
 /* The families process_*, from /proc/self; what cannot be read is left out. */
 void prometheus_process(struct prometheus *text);
 

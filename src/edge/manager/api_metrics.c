@@ -260,9 +260,5 @@ void api_metrics(struct admin_call *call)
     put_rest(&text, m);
     rest_refused_metrics(&call->admin->server.refused, &text);
     prometheus_process(&text);
-    if (text.is_failed)
-        rest_problem(&call->rest, 503, "memory_limit", "Out of memory.");
-    else
-        rest_reply(&call->rest, 200, PROMETHEUS_CONTENT_TYPE, (struct str){text.p, text.len});
-    prometheus_fini(&text);
+    prometheus_reply(&text, &call->rest);
 }
