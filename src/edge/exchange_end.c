@@ -22,8 +22,8 @@ static void count(const struct exchange *x, uint64_t total_us)
     stat_observe(&route->duration, total_us);
 }
 
-/* Towards the objectives of the service that the route names, also where its fallback answered. What
- * has let go of the configuration is a tunnel, which has no end that counts. */
+/* Towards the objectives of the service that the route names, also where its fallback answered.
+ * What has let go of the configuration is a tunnel, which has no end that counts. */
 static void count_objectives(const struct exchange *x, uint64_t total_us)
 {
     const struct service *service;

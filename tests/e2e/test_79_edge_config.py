@@ -116,6 +116,7 @@ def test_the_last_of_many_files_is_what_they_have(fleet):
 
 def test_what_cannot_be_read_changes_nothing(fleet):
     fleet.await_files("first")
+    fleet.await_words("current", "current", "current")
     os.remove(fleet.file)
     fleet.reload()
     until(lambda: all("cannot give" in e.get("config_error", "") for e in fleet.listed()), "it is said", WAIT)

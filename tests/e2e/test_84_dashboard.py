@@ -280,7 +280,7 @@ def test_a_gateway_of_another_version(three, pages):
     page.rewrite("*/api/v1/session", lambda session: {**session, "page": "another", "version": "9.9.9"})
     page.wait_text("another version of this page by now (it is 9.9.9)", "#other")
     before = page.js("performance.timeOrigin")
-    page.call("Fetch.disable")
+    page.leave_as_is()
     page.click("#anew")
     until(lambda: page.js("performance.timeOrigin") != before, "it is loaded anew")
     page.wait_text("serving", "#state")
@@ -295,7 +295,7 @@ def test_from_elsewhere_without_a_token(three, pages):
     page.wait_seen("#locked")
     assert not page.is_seen("#parts") and not page.is_seen("#banner") and not page.text("#facts")
     assert not [u for _, u in page.answered if "/api/v1/status" in u]
-    page.call("Fetch.disable")
+    page.leave_as_is()
     page.click("#locked-sign")
     page.type(OPERATE)
     page.click("#dialog-yes")
