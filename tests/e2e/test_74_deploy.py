@@ -5,7 +5,6 @@ hook changes."""
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import threading
 from collections import Counter
@@ -381,39 +380,6 @@ def test_what_is_refused_leaves_the_warm_release(shop):
     assert s.gw.cli("rollback", "shop").code == 0
     s.wait_outcome("d1", "rolled_back")
     s.serves("stable")
-
-
-def test_a_word_while_the_store_fails(shop):
-    s = shop({"strategy": "canary", "steps": [{"share": "10%", "for": "1h"}, {"share": "50%", "for": "1h"}]})
-    ident = s.begin("2")
-    s.wait(ident, "watching")
-    store = sqlite3.connect(s.gw.state / "control.db", isolation_level=None)
-    store.execute("BEGIN IMMEDIATE")
-    said = s.gw.admin("POST", f"/api/v1/deploys/{ident}/promote", timeout=WAIT)
-    assert (said.status, said.json()["reason"]) == (503, "store_failed"), said
-    assert "What was said to the deploy is done once it can be written" in said.json()["detail"]
-    store.close()
-    until(lambda: s.show(ident)["step"] == 2, "it is", WAIT)
-    assert s.gw.cli("abort", ident).code == 0
-    s.wait_outcome(ident, "aborted")
-    s.serves("stable")
-
-
-def test_a_bad_one_goes_back_while_the_store_fails(shop):
-    s = shop({"strategy": "canary", "steps": [{"share": "50%", "for": "1h"}], "verdict": {"errors": {"margin": "1%"}, "minimum": 20}},
-             safety_net=False)
-    is_bad = threading.Event()
-    ident = s.begin("2", answer=lambda conn, request: conn.respond(500 if is_bad.is_set() else 200, b"2"))
-    s.wait(ident, "watching")
-    until(lambda: not s.show(ident)["waiting_for"], "the edge has it, and all is written", WAIT)
-    store = sqlite3.connect(s.gw.state / "control.db", isolation_level=None)
-    store.execute("BEGIN IMMEDIATE")
-    is_bad.set()
-    with Load(s.gw):
-        until(lambda: s.releases()["2"] == 0, "it has no share any more", WAIT, lambda: str(s.show(ident)))
-    s.serves("stable")
-    store.close()
-    s.wait_outcome(ident, "failed")
 
 
 def test_what_people_split_afterwards_stays(shop):

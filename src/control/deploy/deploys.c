@@ -34,7 +34,7 @@ void deploy_log(struct deploy *deploy, const char *format, ...)
     say_line("deploy %s of %s: %s", deploy->id, deploy->service, text);
 }
 
-static void tell_waiters(struct deploy *deploy, const struct deploys_problem *problem)
+void deploy_tell_waiters(struct deploy *deploy, const struct deploys_problem *problem)
 {
     while (deploy->waiters) {
         struct deploys_waiter *waiter = deploy->waiters;
@@ -45,22 +45,6 @@ static void tell_waiters(struct deploy *deploy, const struct deploys_problem *pr
 }
 
 /* --- the store */
-
-/* Of what is over: what is known of the service now, for good. */
-static void settle(struct deploy *deploy)
-{
-    struct managed *managed = deploy->managed;
-
-    if (deploy->state.phase == DEPLOY_UNDONE) {
-        managed_forget(managed, deploy->release);
-    } else {
-        managed_forget(managed, deploy->old);
-        json_object_del(managed->record, "split"); // all is on the new one
-        json_object_set_new(managed->record, "stable", json_string(deploy->release));
-        json_array_extend(json_object_get(managed->record, "removed"), deploy->old_file_targets);
-    }
-    managed->deploy = NULL;
-}
 
 /* Of those that are over only so many are kept: takes the oldest beyond out. NULL: there is none.
  */
@@ -95,11 +79,11 @@ static void fail_saving(struct deploy *deploy)
         say_line("deploy %s of %s cannot be written to the store: out of memory, or a text in it "
                  "is no UTF-8",
                  deploy->id, deploy->service);
-    deploy->is_unwritten = true;
+    deploy->is_unwritten = deploy->is_held = true;
     deploy->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;
     if (deploy->is_known)
         return;
-    tell_waiters(deploy, &problem);
+    deploy_tell_waiters(deploy, &problem);
     forget(deploy);
 }
 
@@ -130,12 +114,16 @@ static void save(struct deploy *deploy)
     notes_give(deploy, &deploy->put);
     deploy->is_saving = true;
     deploy->is_unsaved = false;
+    deploy->saving = deploy->state;
     store_put(managed->deploys->options.store, &deploy->put);
 }
 
-static void try_later(struct deploy *deploy)
+static void try_later(struct deploy *deploy, const char *error)
 {
-    deploy->is_unsaved = true;
+    if (!deploy->is_held)
+        deploy_log(deploy, "control's store failed: %.300s; nothing new is begun until it is back",
+                   error);
+    deploy->is_unsaved = deploy->is_held = true;
     deploy->retry_ms = (int64_t)(clock_us() / 1000) + RETRY_MS;
 }
 
@@ -154,6 +142,15 @@ static void forget(struct deploy *deploy)
     deploy_free(&deploy);
 }
 
+static const char *what_becomes_of_it(const struct deploy *deploy)
+{
+    if (!deploy->is_known)
+        return "";
+    if (deploy->state.phase == DEPLOY_BACK)
+        return " It goes back, and that is written once it can be.";
+    return " What was said to the deploy is done once it can be written.";
+}
+
 static void on_saved(struct store_job *job, enum status status)
 {
     struct store_put *put = CONTAINER_OF(job, struct store_put, job);
@@ -168,22 +165,22 @@ static void on_saved(struct store_job *job, enum status status)
         return;
     if (status) {
         snprintf(problem.detail, sizeof(problem.detail), "Control's store failed: %.300s.%s",
-                 job->error,
-                 deploy->is_known ? " What was said to the deploy is done once it can be written."
-                                  : "");
-        tell_waiters(deploy, &problem);
+                 job->error, what_becomes_of_it(deploy));
+        deploy_tell_waiters(deploy, &problem);
         if (!deploy->is_known)
             forget(deploy); // it never was
         else
-            try_later(deploy);
+            try_later(deploy, job->error);
         return;
     }
     deploy->is_known = true;
+    deploy->is_held = false;
+    deploy->stored = deploy->saving;
     // Only now the edges may hear of it.
     if (!deploy->is_unsaved && !watch_compose(deploy->managed))
         say_line("out of memory: the edges are not told of deploy %s yet", deploy->id);
     if (!deploy->word) // one that was said meanwhile is heard at the next look
-        tell_waiters(deploy, NULL);
+        deploy_tell_waiters(deploy, NULL);
 }
 
 void deploy_save(struct deploy *deploy)
@@ -192,6 +189,12 @@ void deploy_save(struct deploy *deploy)
     deploy->managed->is_dirty = false;
     deploy->managed->revision++;
     if (!deploy->is_saving)
+        save(deploy);
+}
+
+void deploy_save_again(struct deploy *deploy, int64_t now_ms)
+{
+    if (deploy->is_unsaved && !deploy->is_saving && now_ms >= deploy->retry_ms)
         save(deploy);
 }
 
@@ -247,7 +250,7 @@ static void take_deploys(struct deploys *deploys, const json_t *documents)
         struct deploy *deploy = sorted[i];
 
         deploy->is_known = true;
-        deploy->state = deploy_resume(&deploy->state, (int64_t)clock_wall_ms());
+        deploy->state = deploy->stored = deploy_resume(&deploy->state, (int64_t)clock_wall_ms());
         deploy->next = deploys->all;
         deploys->all = deploy;
         if (deploy_is_over(&deploy->state))
@@ -300,123 +303,6 @@ static void read_all(struct deploys *deploys)
 
 /* --- going on */
 
-static void gather(struct deploy *deploy, struct deploy_seen *seen)
-{
-    struct deploy_wants wants = deploy_wants(&deploy->plan, &deploy->state);
-
-    *seen = (struct deploy_seen){
-        .now_ms = (int64_t)clock_wall_ms(),
-        .units = DEPLOY_GOOD, // their targets are only listed
-        .is_new_gone = !wants.new_runs,
-        .is_old_gone = !wants.old_runs,
-        .hook = deploy->hook_progress,
-        .word = deploy->word,
-        .actor = *deploy->word_actor ? deploy->word_actor : NULL,
-    };
-    watch_see(deploy->managed, seen);
-    units_see(deploy, seen);
-    seen->is_ill = seen->is_ill && wants.new_share && !scaler_is_waking(deploy->managed);
-    if (seen->is_ill)
-        seen->why = "at an edge none of its targets is up";
-    judge_look(deploy, seen);
-    staging_see(deploy, seen);
-    criteria_see(deploy, seen);
-    if (seen->hook == DEPLOY_BAD)
-        seen->why = deploy->hook_why;
-}
-
-static void log_change(struct deploy *deploy, const struct deploy_state *before)
-{
-    const struct deploy_state *now = &deploy->state;
-    struct deploy_wants wants = deploy_wants(&deploy->plan, now);
-    int hook = deploy_hook_of(now->phase);
-
-    if (*now->why && strcmp(now->why, before->why) != 0)
-        deploy_log(deploy, "%s", now->why);
-    if (now->phase == before->phase && now->step == before->step)
-        return;
-    if (hook >= 0 && !deploy->plan.has_hook[hook])
-        return; // nothing is done there
-    if (now->phase == DEPLOY_SHIFT)
-        deploy_log(deploy, "step %u of %u: %.4g%% to release %s", now->step + 1,
-                   deploy->plan.step_count, 100.0 * wants.new_share / DEPLOY_WHOLE,
-                   deploy->release);
-    else if (now->phase == DEPLOY_KEEP)
-        deploy_log(deploy, "release %s is live in all workers of all edges; %s stays warm",
-                   deploy->release, *deploy->old ? deploy->old : "nothing");
-    else if (now->phase == DEPLOY_DONE)
-        deploy_log(deploy, "done: release %s serves", deploy->release);
-    else if (now->phase == DEPLOY_UNDONE)
-        deploy_log(deploy, "release %s is gone; %s serves", deploy->release,
-                   *deploy->old ? deploy->old : "nothing");
-    else
-        deploy_log(deploy, "%s", deploy_phase_name(now->phase));
-}
-
-/* What follows from a state that the store has. */
-static void act(struct deploy *deploy, int64_t now_ms)
-{
-    hooks_tick(deploy, deploy_wants(&deploy->plan, &deploy->state).hook);
-    criteria_tick(deploy, now_ms);
-    topup_tick(deploy, now_ms);
-}
-
-/* What is bad goes back also when the disk is full, and before it is written: a control that is
- * killed in between sees the same once more. */
-static void tell_way_back(struct deploy *deploy)
-{
-    if (!watch_compose(deploy->managed))
-        say_line("out of memory: the edges are not told that deploy %s goes back", deploy->id);
-}
-
-/* Its new release is live, or the old one serves as before. */
-static void count_end(const struct deploy *deploy, const struct deploy_state *before)
-{
-    static const enum managed_end ends[] = {[DEPLOY_ON] = MANAGED_FAILED,
-                                            [DEPLOY_FAILED] = MANAGED_FAILED,
-                                            [DEPLOY_ABORTED] = MANAGED_ABORTED,
-                                            [DEPLOY_ROLLED_BACK] = MANAGED_ROLLED_BACK};
-    const struct deploy_state *now = &deploy->state;
-
-    if (now->phase == DEPLOY_UNDONE)
-        deploy->managed->ended[ends[now->way]]++;
-    else if (deploy_is_told(now) && !deploy_is_told(before))
-        deploy->managed->ended[MANAGED_PROMOTED]++;
-}
-
-static void go_on(struct deploy *deploy, int64_t now_ms)
-{
-    struct deploy_state next, before = deploy->state;
-    struct deploy_seen seen;
-
-    if (deploy->is_unsaved && !deploy->is_saving && now_ms >= deploy->retry_ms)
-        save(deploy);
-    if (deploy->is_unsaved || deploy->is_saving)
-        return;
-    act(deploy, now_ms);
-    if (units_adopt(deploy->managed) || deploy->managed->is_dirty) {
-        deploy_save(deploy);
-        return;
-    }
-    gather(deploy, &seen);
-    next = deploy_next(&deploy->plan, &deploy->state, &seen);
-    deploy->word = DEPLOY_SAYS_NOTHING;
-    if (!memcmp(&next, &deploy->state, sizeof(next))) {
-        evidence_tick(deploy, now_ms);
-        tell_waiters(deploy, NULL);
-        return;
-    }
-    deploy->state = next;
-    count_end(deploy, &before);
-    log_change(deploy, &before);
-    notes_change(deploy, &before, &seen);
-    if (deploy_is_over(&next))
-        settle(deploy);
-    deploy_save(deploy);
-    if (next.phase == DEPLOY_BACK && before.phase != DEPLOY_BACK)
-        tell_way_back(deploy);
-}
-
 void deploys_tick(struct deploys *deploys)
 {
     int64_t now_ms = (int64_t)(clock_us() / 1000);
@@ -434,9 +320,9 @@ void deploys_tick(struct deploys *deploys)
     }
     for (struct deploy *deploy = deploys->all; deploy; deploy = deploy->next) {
         if (!deploy_is_over(&deploy->state))
-            go_on(deploy, now_ms);
-        else if (deploy->is_unsaved && !deploy->is_saving && now_ms >= deploy->retry_ms)
-            save(deploy);
+            advance_deploy(deploy, now_ms);
+        else
+            deploy_save_again(deploy, now_ms);
     }
 }
 
@@ -449,12 +335,6 @@ static struct deploy *find(const struct deploys *deploys, const char *id)
     while (deploy && strcmp(deploy->id, id) != 0)
         deploy = deploy->next;
     return deploy;
-}
-
-/* Such a word is taken in place of one that was not heard yet. */
-static bool goes_back(enum deploy_word word)
-{
-    return word == DEPLOY_SAYS_ABORT || word == DEPLOY_SAYS_ROLLBACK;
 }
 
 void deploys_say(struct deploys *deploys, const struct deploys_word *word,
@@ -478,7 +358,8 @@ void deploys_say(struct deploys *deploys, const struct deploys_word *word,
         return;
     }
     why = deploy_refusal(&deploy->plan, &deploy->state, word->word);
-    if (!why && deploy->word && !goes_back(word->word))
+    // One that takes it back is taken in place of one that was not heard yet.
+    if (!why && deploy->word && !deploy_goes_back(word->word))
         why = "another word is being heard";
     if (why) {
         problem.status = 409;

@@ -46,7 +46,8 @@ struct deploy {
     json_t *hooks; /* as planned: four lists of {"run"|"url", "timeout_ms"} */
     int64_t created_ms;
     struct deploy_plan plan;
-    struct deploy_state state; /* in the store, or about to be */
+    struct deploy_state state;          /* in the store, or about to be */
+    struct deploy_state saving, stored; /* on its way to the store; there, and told to the edges */
     struct verdict_rule rule;
     struct verdict verdict;
     uint32_t judged_step;               /* that the verdict is of */
@@ -65,6 +66,7 @@ struct deploy {
     struct deploys_waiter *waiters;
     struct store_put put;
     bool is_saving, is_unsaved, is_known; /* known: it was in the store once */
+    bool is_held;                         /* the store failed, and has not taken it since */
     bool is_unwritten;                    /* it could not be put into words for the store */
     int64_t retry_ms;
     struct hook *hook;
@@ -104,6 +106,14 @@ extern const char deploy_kind[]; /* of its documents in the store */
 void deploy_log(struct deploy *deploy, const char *format, ...) PRINTF(2, 3);
 /* Writes its state, and what follows for the edges, to the store; what follows is done then. */
 void deploy_save(struct deploy *deploy);
+/* Once more, where that failed and it is time. */
+void deploy_save_again(struct deploy *deploy, int64_t now_ms);
+/* Answers those who said something to it; NULL: with what it is now. */
+void deploy_tell_waiters(struct deploy *deploy, const struct deploys_problem *problem);
+
+/* --- advance.c */
+/* Goes on with a deploy that is not over, at a tick of control. now_ms: monotonic. */
+void advance_deploy(struct deploy *deploy, int64_t now_ms);
 
 /* --- deploys_hooks.c */
 /* Runs what the state wants. */

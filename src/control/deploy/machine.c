@@ -433,6 +433,11 @@ static bool is_turning_back(const struct deploy_state *state)
     return state->phase >= DEPLOY_REFILL && state->phase <= DEPLOY_UNDO;
 }
 
+bool deploy_goes_back(enum deploy_word word)
+{
+    return word == DEPLOY_SAYS_ABORT || word == DEPLOY_SAYS_ROLLBACK;
+}
+
 static const char *refuse_back(const struct deploy_plan *plan, const struct deploy_state *state)
 {
     if (state->phase == DEPLOY_STOP)

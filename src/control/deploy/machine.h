@@ -117,6 +117,8 @@ struct deploy_wants deploy_wants(const struct deploy_plan *plan, const struct de
 
 /* The hook of a phase; -1: it has none. */
 int deploy_hook_of(enum deploy_phase phase);
+/* Such a word takes it back. */
+bool deploy_goes_back(enum deploy_word word);
 /* Nothing more will happen. */
 bool deploy_is_over(const struct deploy_state *state);
 /* What who waits for it is told: it is over, or only the old release's warm time is left. */

@@ -325,14 +325,20 @@ bool watch_has_it(const struct watch *watch)
            (is_ours || (!watch->managed->deploy && !watch->managed->has_spoken));
 }
 
+/* It has what was told last, which need not be what is to be told once it is stored. */
+static bool has_what_was_told(const struct watch *watch)
+{
+    const struct managed *managed = watch->managed;
+
+    return watch->is_known && watch->epoch == store_epoch(managed->deploys->options.store) &&
+           watch->revision == managed->told;
+}
+
 /* There is something to be told that it was not told yet. */
 static bool is_owed(const struct watch *watch)
 {
-    const struct managed *managed = watch->managed;
-    bool is_ours = watch->epoch == store_epoch(managed->deploys->options.store);
-
-    return watch->is_known && managed->body && !watch_has_it(watch) &&
-           !(is_ours && watch->revision == managed->told);
+    return watch->is_known && watch->managed->body && !watch_has_it(watch) &&
+           !has_what_was_told(watch);
 }
 
 static void go_on(struct watch *watch, int64_t now_ms)
@@ -441,6 +447,16 @@ static uint32_t count_waited_for(const struct managed *managed)
     return count;
 }
 
+/* What it says is of what it is to have, or, while the store fails, of what it had to have before.
+ */
+static bool can_be_ill(const struct watch *watch)
+{
+    const struct deploy *deploy = watch->managed->deploy;
+
+    return watch->is_fresh &&
+           (watch_has_it(watch) || (deploy && deploy->is_held && has_what_was_told(watch)));
+}
+
 static void see(const struct watch *watch, struct deploy_seen *seen)
 {
     const struct seen_release *new = &watch->new, *old = &watch->old;
@@ -453,7 +469,7 @@ static void see(const struct watch *watch, struct deploy_seen *seen)
     seen->new_in_flight += new->in_flight;
     seen->old_in_flight += old->in_flight;
     // Nothing of it answers there, though it has its share; not asked yet is not ill.
-    seen->is_ill |= is_seen && new->targets && !new->up && !new->unknown;
+    seen->is_ill |= can_be_ill(watch) && new->targets && !new->up && !new->unknown;
     if (!is_seen && watch->failing_ms && !watch->is_silent)
         seen->refusal = watch->error;
 }
