@@ -16,6 +16,7 @@
 #include "config/conf_route.h"
 #include "config/conf_service.h"
 #include "config/conf_text.h"
+#include "config/conf_traces.h"
 
 enum conf_role { CONF_ROLE_ALL, CONF_ROLE_EDGE, CONF_ROLE_CONTROL };
 
@@ -36,6 +37,8 @@ struct conf {
     struct conf_timeouts timeouts;
     struct conf_limits limits;
     struct conf_log log;
+    struct conf_traces traces;
+    bool has_traces;
     struct conf_redis redis;
     bool has_redis;
     struct conf_filters filters;
@@ -62,8 +65,8 @@ struct conf_world {
     /* ${env:} and ${file:} in `env` of `provider: {process}` are put in. What starts apps needs
      * them, nobody else does: the process that parses requests must not hold their secrets. */
     bool expands_process_env;
-    /* The same of `notices`, of `backup` of `control`, and of `token` of a provider: only the
-     * control process needs them. */
+    /* The same of `notices`, of `backup` of `control`, of `headers` of `traces`, and of `token` of
+     * a provider: only the control process needs them. */
     bool expands_control;
 };
 

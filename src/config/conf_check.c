@@ -145,6 +145,7 @@ void conf_check(struct decoder *decoder)
     check_admin(decoder);
     conf_check_control(decoder);
     conf_check_notices(decoder);
+    conf_check_traces(decoder);
     conf_check_services(decoder);
     conf_check_routes(decoder);
     conf_check_tls(decoder);

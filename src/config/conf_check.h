@@ -22,6 +22,7 @@ void conf_check_routes(struct decoder *decoder);
 void conf_check_tls(struct decoder *decoder);
 void conf_check_control(struct decoder *decoder);
 void conf_check_notices(struct decoder *decoder);
+void conf_check_traces(struct decoder *decoder);
 /* `provider` of a service, and what goes with it. */
 void conf_check_provider(struct diag *diag, const struct conf_service *service);
 

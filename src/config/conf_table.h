@@ -17,6 +17,7 @@ extern const struct field conf_target_tls_fields[];
 extern const struct field conf_admin_fields[];
 extern const struct field conf_control_fields[];
 extern const struct field conf_notices_fields[];
+extern const struct field conf_traces_fields[];
 extern const struct field conf_timeout_fields[];
 extern const struct field conf_limit_fields[];
 extern const struct field conf_log_fields[];

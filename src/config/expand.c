@@ -221,6 +221,16 @@ static void expand_control(struct expander *e, struct node *control)
             expand_node(e, key->next);
 }
 
+/* `headers` of `traces`, where no spans are sent. */
+static void expand_traces(struct expander *e, struct node *traces)
+{
+    for (struct node *key = traces->child.first; key; key = key->next->next)
+        if (!e->world->expands_control && str_same(key->text, STR("headers")))
+            keep_node(key->next);
+        else
+            expand_node(e, key->next);
+}
+
 /* Only what speaks to platforms needs their tokens. */
 static void keep_tokens(const struct expander *e, struct node *provider)
 {
@@ -264,6 +274,10 @@ void expand_tree(struct node *node, const struct conf_world *world, struct arena
 
         if (value->kind == NODE_MAP && str_same(key->text, STR("control"))) {
             expand_control(&e, value);
+            continue;
+        }
+        if (value->kind == NODE_MAP && str_same(key->text, STR("traces"))) {
+            expand_traces(&e, value);
             continue;
         }
         if (!world->expands_control && str_same(key->text, STR("notices"))) {

@@ -24,6 +24,7 @@
 #include "control/outbound.h"
 #include "control/say.h"
 #include "control/slo.h"
+#include "control/spans.h"
 #include "control/store.h"
 #include "control/unit_client.h"
 #include "process/unit_link.h"
@@ -45,6 +46,7 @@ struct control {
     struct backups *backups;
     struct acme *acme;
     struct slo *slo;
+    struct spans *spans;
     struct deploys *deploys;
     struct control_api *api;
     char state[PATH_MAX];
@@ -69,6 +71,8 @@ static void configure(struct control *control, const struct conf *conf)
     acme_configure(control->acme, conf);
     if (slo_configure(control->slo, conf))
         say_line("out of memory: some objectives are not kept watch over");
+    if (spans_configure(control->spans, conf))
+        say_line("out of memory: no spans are sent");
     deploys_configure(control->deploys);
     if (conf->role == CONF_ROLE_CONTROL)
         control_api_listen(control->api, &conf->admin);
@@ -115,6 +119,7 @@ static void on_tick(uv_timer_t *timer)
     backups_tick(control->backups, (int64_t)(clock_us() / 1000));
     journal_tick(control->journal, (int64_t)(clock_us() / 1000));
     slo_tick(control->slo, (int64_t)(clock_us() / 1000));
+    spans_tick(control->spans, (int64_t)(clock_us() / 1000));
     deploys_tick(control->deploys);
 }
 
@@ -183,9 +188,29 @@ static bool watch_signal(struct control *control, uv_signal_t *watch, int number
     return !uv_signal_init(&control->loop, watch) && !uv_signal_start(watch, heard, number);
 }
 
+static bool open_api(struct control *control)
+{
+    const struct control_api_options api = {
+        .loop = &control->loop,
+        .edges = control->edges,
+        .store = control->store,
+        .deploys = control->deploys,
+        .notices = control->notices,
+        .backups = control->backups,
+        .keys = control->keys,
+        .slo = control->slo,
+        .spans = control->spans,
+        .state = control->state,
+        .reload = reload,
+        .owner = control,
+    };
+
+    control->api = control_api_new(&api);
+    return control->api != NULL;
+}
+
 static bool open_parts(struct control *control, const struct conf *conf)
 {
-    struct control_api_options api;
     struct store_options store;
     struct edges_options edges;
     struct backups_options backups;
@@ -225,22 +250,9 @@ static bool open_parts(struct control *control, const struct conf *conf)
                                        .on_counters = on_counters,
                                        .owner = control};
     control->slo = control->acme ? slo_new(control->store, control->journal) : NULL;
-    control->deploys = control->slo ? deploys_new(&deploys) : NULL;
-    api = (struct control_api_options){
-        .loop = &control->loop,
-        .edges = control->edges,
-        .store = control->store,
-        .deploys = control->deploys,
-        .notices = control->notices,
-        .backups = control->backups,
-        .keys = control->keys,
-        .slo = control->slo,
-        .state = control->state,
-        .reload = reload,
-        .owner = control,
-    };
-    control->api = control->deploys ? control_api_new(&api) : NULL;
-    return control->api != NULL;
+    control->spans = control->slo ? spans_new(control->edges, control->outbound) : NULL;
+    control->deploys = control->spans ? deploys_new(&deploys) : NULL;
+    return control->deploys && open_api(control);
 }
 
 static void close_handle(uv_handle_t *handle, void *owner)
@@ -267,6 +279,8 @@ static void close_parts(struct control *control)
         backups_close(control->backups);
     if (control->effect)
         effect_close(control->effect);
+    if (control->spans)
+        spans_close(control->spans);
     if (control->edges)
         edges_close(control->edges);
     unit_client_close(&control->units);
@@ -277,6 +291,7 @@ static void close_parts(struct control *control)
     deploys_free(&control->deploys);
     effect_free(&control->effect);
     slo_free(&control->slo);
+    spans_free(&control->spans);
     key_set_free(&control->keys);
     notices_free(&control->notices);
     backups_free(&control->backups);

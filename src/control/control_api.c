@@ -119,6 +119,7 @@ void control_api_status(struct control_call *call)
     json_t *backup = backups_json(api->options.backups);
 
     json_object_set_new(json, "slo", slo_json(api->options.slo));
+    json_object_set_new(json, "traces", spans_json(api->options.spans));
     json_object_set_new(json, "backup", backup ? backup : json_null());
     json_object_set_new(json, "store_error", error ? json_string(error) : json_null());
     rest_reply_json(&call->rest, 200, json);

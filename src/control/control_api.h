@@ -16,6 +16,7 @@
 #include "control/key_set.h"
 #include "control/notices.h"
 #include "control/slo.h"
+#include "control/spans.h"
 #include "control/store.h"
 
 struct control_api; /* private */
@@ -29,6 +30,7 @@ struct control_api_options {
     struct backups *backups;
     struct key_set *keys;
     struct slo *slo;
+    struct spans *spans;
     const char *state; /* directory; borrowed */
     /* The file is read again, into `arena`. False: `diag` says what is wrong with it. */
     bool (*reload)(void *owner, struct arena *arena, struct diag *diag);

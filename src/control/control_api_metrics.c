@@ -65,6 +65,7 @@ void control_api_metrics(struct control_call *call)
     put_backups(&text, api->options.backups);
     deploys_metrics(api->options.deploys, &text);
     slo_metrics(api->options.slo, &text);
+    spans_metrics(api->options.spans, &text);
     rest_refused_metrics(&api->server.refused, &text);
     prometheus_process(&text);
     prometheus_reply(&text, &call->rest);

@@ -78,6 +78,7 @@ struct exchange {
     uint64_t new_client;          /* the number that the client is given to be known by; 0: none */
     uint64_t key, sticky;         /* to pick by; sticky: hash of a target's id, 0 none */
     struct exchange_tries *tries; /* NULL: the first one runs */
+    struct exchange_trace *trace; /* NULL: it is not traced */
     struct chain_walk walk;
     struct head *request, *response;
     struct exchange_reply reply;

@@ -4,6 +4,7 @@
  * is counted and logged once, lets go of all it holds, and its memory goes back.
  */
 #include "edge/exchange_impl.h"
+#include "edge/exchange_trace.h"
 
 /* --- sight */
 
@@ -57,10 +58,12 @@ static struct str host_of(const struct exchange *x)
     return x->request ? x->request->authority : STR_NONE;
 }
 
-static void log_it(const struct exchange *x, uint64_t total_us)
+/* All but what its trace adds. */
+static void fill_record(const struct exchange *x, uint64_t total_us, struct access_record *record)
 {
     const struct head *request = x->request;
-    struct access_record record = {
+
+    *record = (struct access_record){
         .time_ms = loop_wall_ms(x->host->loop) - total_us / 1000,
         .total_us = total_us,
         .bytes_in = x->bytes_in,
@@ -78,21 +81,34 @@ static void log_it(const struct exchange *x, uint64_t total_us)
         .service = x->service_name,
         .release = x->release_id,
         .target = x->target_id,
+        .is_secure = x->caller->scheme.len == 5, // "https"
     };
-
     if (x->tries)
-        record.tries = x->tries->text;
-
+        record->tries = x->tries->text;
     for (unsigned i = 0; i < ACCESS_PHASES; i++)
-        record.phase_us[i] = x->phase_us[i];
+        record->phase_us[i] = x->phase_us[i];
     if (request) {
-        record.method = request->method_name;
-        record.path = x->path;
-        record.query = chain_is_cut(&x->walk) ? STR_NONE : request->query;
-        record.user_agent = head_value(request, HDR_USER_AGENT);
-        record.referer = head_value(request, HDR_REFERER);
+        record->method = request->method_name;
+        record->path = x->path;
+        record->query = chain_is_cut(&x->walk) ? STR_NONE : request->query;
+        record->user_agent = head_value(request, HDR_USER_AGENT);
+        record->referer = head_value(request, HDR_REFERER);
     }
-    access_write(x->host->ring, &record);
+}
+
+static void keep_record(struct exchange *x, uint64_t total_us)
+{
+    bool is_logged = access_wants(x->host->ring, x->status);
+    bool is_traced = exchange_trace_is_kept(x, total_us);
+    struct access_record record;
+
+    if (!is_logged && !is_traced)
+        return;
+    fill_record(x, total_us, &record);
+    if (is_traced)
+        exchange_trace_end(x, &record);
+    if (is_logged)
+        access_write(x->host->ring, &record);
 }
 
 static void report(struct exchange *x)
@@ -113,8 +129,7 @@ static void report(struct exchange *x)
     count_objectives(x, total_us);
     if (x->answer_began)
         count_target(x);
-    if (access_wants(x->host->ring, x->status))
-        log_it(x, total_us);
+    keep_record(x, total_us);
     exchange_keep_why(x);
 }
 

@@ -6,6 +6,7 @@
  * target fails while the second has the request, that one goes on alone.
  */
 #include "edge/exchange_impl.h"
+#include "edge/exchange_trace.h"
 
 struct exchange_hedge {
     struct stream up;
@@ -17,6 +18,7 @@ struct exchange_hedge {
     int32_t index;
     uint32_t slot;
     uint64_t picked_us, sent_us;
+    uint64_t span; /* of its trace; 0: none */
     bool is_sent, is_told;
 };
 
@@ -36,6 +38,21 @@ static void tell(struct exchange_hedge *hedge, enum endpoint_verdict verdict, ui
         mailbox_wake(host->home);
 }
 
+/* What there is to tell of one that is given up. */
+static void note(const struct exchange_hedge *hedge)
+{
+    struct exchange *x = hedge->x;
+
+    exchange_trace_note(
+        x, &(struct trace_try){.span = hedge->span,
+                               .begun_us = exchange_trace_us(x, hedge->picked_us),
+                               .sent_us = hedge->is_sent ? exchange_trace_us(x, hedge->sent_us) : 0,
+                               .ended_us = exchange_trace_us(x, x->host->loop->now_us),
+                               .target = hedge->endpoint->id,
+                               .outcome = hedge->is_told ? STR("failed") : STR("not_needed"),
+                               .is_given_up = !hedge->is_told});
+}
+
 void exchange_drop_hedge(struct exchange *x)
 {
     struct exchange_hedge *hedge = x->hedge;
@@ -44,6 +61,7 @@ void exchange_drop_hedge(struct exchange *x)
     if (!hedge)
         return;
     x->hedge = NULL;
+    note(hedge);
     pool_cancel(&hedge->opening);
     if (hedge->up.wire)
         hedge->up.codec->detach(&hedge->up);
@@ -69,6 +87,7 @@ static void adopt(struct exchange *x, struct exchange_hedge *hedge)
     x->gate = hedge->gate;
     x->sent_us = hedge->sent_us;
     x->picked_us = hedge->picked_us;
+    exchange_trace_adopt(x, hedge->span);
     x->holds_place = x->is_sending = true;
     x->is_told = false;
 }
@@ -104,6 +123,7 @@ static void on_head(struct stream *up, struct head *head, bool last)
         return;
     }
     exchange_note_try(x, "hedged", 0);
+    exchange_trace_give_up(x, STR("hedged"));
     exchange_take_hedge(x);
     up->sink->on_head(up, head, last);
 }
@@ -159,7 +179,7 @@ static enum status say(struct exchange *x, struct exchange_hedge *hedge)
     enum status status = wire->codec->begin(wire, &hedge->up);
 
     if (!status)
-        status = exchange_say_head(x, &hedge->up, hedge->endpoint);
+        status = exchange_say_head(x, &hedge->up, hedge->endpoint, hedge->span);
     if (!status && has_body)
         status = hedge->up.codec->body(&hedge->up, (struct str){x->held.p, x->held.len}, true);
     return !status && wire->out ? outq_own(wire->out) : status; // what is held may go before
@@ -236,6 +256,7 @@ static void begin(struct exchange *x, int index)
         .slot = __atomic_load_n(&endpoint->slot, __ATOMIC_RELAXED),
         .gate = x->service->has_caps ? x->release->gate : NULL,
         .picked_us = x->host->loop->now_us,
+        .span = exchange_trace_span(x),
         .opening.on_connect = on_connect,
         .up = {.sink = &sink, .arena = &x->arena, .owner = x},
     };

@@ -23,7 +23,9 @@ struct exchange_host {
     struct snapshot *snapshot; /* current */
     struct stats *stats;
     struct access_ring *ring;
-    struct trail *trail; /* what is remembered of requests; NULL: nothing */
+    struct access_ring *traces; /* requests whose spans are kept; NULL: none are */
+    uint64_t trace_random[2];   /* of ids, and of what is sampled */
+    struct trail *trail;        /* what is remembered of requests; NULL: nothing */
     uint32_t sampled;    /* a number between 0 and 1, as a fraction of 2^32: see exchange_why.c */
     uint32_t full_notes; /* of this second */
     uint64_t full_second;

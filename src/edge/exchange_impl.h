@@ -61,9 +61,9 @@ uint64_t exchange_target_hash(const struct exchange *x);
 /* --- exchange_target.c */
 /* Whose certificate the client showed, as a field in place of what it claims. E_NOMEM: no room. */
 MUST_USE enum status exchange_say_subject(struct exchange *x);
-/* Sends the head of the request, as that target gets it. */
+/* Sends the head of the request as that target gets it; `span` see exchange_trace_say(). */
 MUST_USE enum status exchange_say_head(struct exchange *x, struct stream *up,
-                                       const struct endpoint *endpoint);
+                                       const struct endpoint *endpoint, uint64_t span);
 void exchange_on_connect(struct pool_waiter *waiter, struct target_conn *conn, enum reason why);
 static inline struct endpoint *exchange_endpoint(const struct exchange *x)
 {

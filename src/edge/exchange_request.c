@@ -3,6 +3,7 @@
  * The first steps: what the request is (HEAD), where it goes (ROUTE), whether it may (ASK).
  */
 #include "edge/exchange_impl.h"
+#include "edge/exchange_trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -185,6 +186,7 @@ enum step exchange_step_head(struct exchange *x)
         return exchange_refused(x, REASON_MEMORY_LIMIT);
     if (is_health_check(x))
         return answer_health(x);
+    exchange_trace_begin(x);
     trust_look(&x->host->watch, x->caller, x->request, x->vouched);
     answer = find_challenge(x);
     if (answer.p)

@@ -6,6 +6,7 @@
  * as the service says and its budget allows.
  */
 #include "edge/exchange_impl.h"
+#include "edge/exchange_trace.h"
 
 #include "base/random.h"
 #include "base/text.h"
@@ -111,6 +112,15 @@ void exchange_note_try(struct exchange *x, const char *outcome, unsigned status)
     at = text_milli(text_put(at, STR("\",\"ms\":")), us);
     *at++ = '}';
     tries->text = (struct str){start, (size_t)(at - start)};
+}
+
+/* For the log, and for its trace. */
+static void note_end(struct exchange *x, enum reason why, unsigned status)
+{
+    const char *slug = reason_info(why)->slug;
+
+    exchange_note_try(x, slug, status);
+    exchange_trace_try(x, (struct str){slug, strlen(slug)}, status);
 }
 
 static void note_endpoint(struct exchange *x, bool may_have_again)
@@ -237,7 +247,7 @@ static enum step end_try(struct exchange *x, enum conf_retry_on cause, unsigned 
     }
     if (status)
         stat_add(&stat->codes[stat_code_index(status)], 1);
-    exchange_note_try(x, reason_info(x->reason)->slug, status);
+    note_end(x, x->reason, status);
     if (next && !is_same_good)
         note_endpoint(x, cause != CONF_RETRY_CONNECT);
     was_sent = x->wants_fresh = x->is_sending;
@@ -274,7 +284,7 @@ enum step exchange_retry(struct exchange *x, enum reason why)
 
     if (x->hedge && x->is_sending) {
         exchange_tell_broken(x, why);
-        exchange_note_try(x, reason_info(why)->slug, 0);
+        note_end(x, why, 0);
         if (exchange_take_hedge(x)) {
             loop_timer_set(x->host->loop, &x->timer, exchange_answer_ms(x));
             return STEP_WAIT;

@@ -6,6 +6,7 @@
 #include "edge/auth/credential.h"
 #include "edge/upstream/edge_sign.h"
 #include "edge/exchange_impl.h"
+#include "edge/exchange_trace.h"
 #include "edge/trust.h"
 
 /* --- CONNECT */
@@ -123,13 +124,15 @@ static enum status prepare(struct exchange *x)
 }
 
 enum status exchange_say_head(struct exchange *x, struct stream *up,
-                              const struct endpoint *endpoint)
+                              const struct endpoint *endpoint, uint64_t span)
 {
     struct head head = *x->request;
     bool is_last = x->held_last && !x->held.len && !x->held_trailers;
 
     head.authority = host_for(x, endpoint);
     head.scheme = x->service->tls ? STR("https") : STR("http");
+    if (exchange_trace_say(x, &head, span))
+        return E_NOMEM;
     up->is_head = head.method == METHOD_HEAD;
     return up->codec->head(up, &head, is_last);
 }
@@ -147,7 +150,7 @@ enum step exchange_step_send(struct exchange *x)
         return exchange_retry(x, REASON_CONNECTION_TERMINATED);
     x->is_sending = true;
     x->sent_us = x->active_us = x->host->loop->now_us;
-    status = exchange_say_head(x, x->up, exchange_endpoint(x));
+    status = exchange_say_head(x, x->up, exchange_endpoint(x), 0);
     if (!status)
         status = exchange_send_held(x);
     if (!x->up->wire)

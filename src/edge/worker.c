@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "edge/limit/shared.h"
@@ -287,6 +288,14 @@ static void name_edge(struct worker *worker, struct str name)
     worker->host.edge_name = name;
 }
 
+/* False: ids of traces would not differ from those of other workers. */
+static bool seed_traces(struct worker *worker)
+{
+    size_t size = sizeof(worker->host.trace_random);
+
+    return getrandom(worker->host.trace_random, size, 0) == (ssize_t)size;
+}
+
 static void fill(struct worker *worker, const struct worker_conf *conf)
 {
     worker->cpu = conf->cpu;
@@ -296,6 +305,7 @@ static void fill(struct worker *worker, const struct worker_conf *conf)
     worker->host.env.worker = conf->index;
     worker->host.stats = worker->loop.stats = conf->stats;
     worker->host.ring = conf->ring;
+    worker->host.traces = seed_traces(worker) ? conf->traces : NULL;
     worker->host.trail = trail_new(); // without memory nothing is remembered
     worker->host.id_prefix = conf->id_prefix;
     worker->host.home = conf->home;

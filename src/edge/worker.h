@@ -14,11 +14,12 @@ struct worker;
 
 struct worker_conf {
     unsigned index;
-    struct stats *stats;      /* borrowed; outlives the worker */
-    struct access_ring *ring; /* borrowed */
-    struct mailbox *home;     /* of the manager; borrowed; NULL: nobody looks after targets */
-    struct str edge_name;     /* borrowed */
-    struct filter_env env;    /* for filters; the worker puts its loop and index in */
+    struct stats *stats;        /* borrowed; outlives the worker */
+    struct access_ring *ring;   /* borrowed */
+    struct access_ring *traces; /* of what is traced; borrowed; NULL: nothing is */
+    struct mailbox *home;       /* of the manager; borrowed; NULL: nobody looks after targets */
+    struct str edge_name;       /* borrowed */
+    struct filter_env env;      /* for filters; the worker puts its loop and index in */
     uint64_t id_prefix;
     size_t memory_limit;      /* bytes for this worker; 0: none */
     uint32_t connections_max; /* of this worker */

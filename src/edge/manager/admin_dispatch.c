@@ -64,6 +64,7 @@ static const struct place places[] = {
     READ("/api/v1/events", events_follow),
     DEPLOY(METHOD_GET, "/api/v1/changes", api_changes_get),
     DEPLOY(METHOD_GET, "/api/v1/wakes", api_wakes_get),
+    DEPLOY(METHOD_GET, "/api/v1/spans", api_spans_get),
     READ("/api/v1/config", api_config_get),
     {{METHOD_PUT, "/api/v1/config", 1U << LISTENING_ADMIN},
      CONF_CAN_OPERATE,

@@ -37,6 +37,10 @@ void api_routes(struct admin_call *call);
 /* Why a request went where it went. */
 void api_request_get(struct admin_call *call);
 
+/* --- api_spans.c */
+/* What is traced, for control, who has all up to ?after=. */
+void api_spans_get(struct admin_call *call);
+
 /* --- api_config.c */
 /* The running file. */
 void api_config_get(struct admin_call *call);

@@ -8,6 +8,7 @@
 #include "edge/access/shield.h"
 #include "edge/limit/limiter.h"
 #include "edge/manager/api.h"
+#include "edge/manager/traces.h"
 #include "edge/metric/prometheus_stats.h"
 
 enum { TARGETS_SHOWN = 64 }; /* of a service; see stats_target_slot() */
@@ -218,6 +219,9 @@ static void put_rest(struct prometheus *text, const struct manager *m)
     prometheus_family(text, "sluice_log_dropped_total", PROMETHEUS_COUNTER,
                       "Access log records that were dropped.");
     prometheus_u64(text, NULL, access_dropped(m->log));
+    prometheus_family(text, "sluice_traces_dropped_total", PROMETHEUS_COUNTER,
+                      "Requests whose spans found no room, since control does not fetch them.");
+    prometheus_u64(text, NULL, traces_dropped(m->traces));
     prometheus_family(text, "sluice_build_info", PROMETHEUS_GAUGE, "The version that runs.");
     prometheus_u64(text, version, 1);
 }

@@ -22,6 +22,7 @@
 #include "edge/script/dict.h"
 #include "edge/manager/admin.h"
 #include "edge/manager/changes.h"
+#include "edge/manager/traces.h"
 #include "edge/tls/tls_check.h"
 #include "process/limits.h"
 
@@ -262,6 +263,7 @@ static bool start_workers(struct manager *m)
             .index = w,
             .stats = m->stats,
             .ring = access_ring(m->log, w),
+            .traces = traces_ring(m->traces, w),
             .home = &m->home,
             .env = manager_env(m),
             .edge_name = {m->edge_name, strlen(m->edge_name)},
@@ -392,11 +394,12 @@ static bool open_plane(struct manager *m, const struct conf *conf)
     m->stats = stats_new(m->worker_count);
     m->own_stats = m->loop.stats = stats_new(1);
     m->registry = registry_new(m->worker_count, wake_worker, m);
+    m->traces = traces_open(m->worker_count);
     m->log = access_open(&conf->log, m->worker_count);
     if (!m->log)
         fprintf(stderr, "sluice: edge: cannot open the log %.*s: %s\n", STR_FMT(conf->log.path.s),
                 strerror(errno));
-    return m->stats && m->own_stats && m->registry && m->log && open_checks(m) &&
+    return m->stats && m->own_stats && m->registry && m->log && m->traces && open_checks(m) &&
            manager_open_stores(m) && certificates_open(m) && manager_open_discovery(m) &&
            start_workers(m);
 }
@@ -450,6 +453,7 @@ static void free_plane(struct manager *m)
 {
     if (m->log)
         access_close(&m->log);
+    traces_close(&m->traces);
     rules_unref(&m->rules);
     keys_free(&m->keys);
     key_book_close(&m->key_book);

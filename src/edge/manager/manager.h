@@ -65,6 +65,7 @@ struct manager {
     struct stats *stats, *own_stats; /* own: of connections that checks open */
     pthread_mutex_t stats_lock;      /* builder gives out slots, manager scrapes */
     struct access_log *log;
+    struct traces *traces; /* on their way to control */
     struct registry *registry;
     struct key_store *key_store;
     struct key_book *key_book; /* API keys made at run time */
@@ -112,9 +113,8 @@ struct manager {
     /* the rest of the process */
     struct manager_peer peers[MANAGER_PEERS_MAX];
     struct admin *admin;
-    uint64_t started_ms; /* wall clock */
-    uint64_t lag_us;     /* of this loop, at the last second */
-    uint64_t memory_max;
+    uint64_t started_ms;         /* wall clock */
+    uint64_t memory_max, lag_us; /* lag: of this loop, at the last second */
     uv_timer_t second, drain_timer, settle;
     uv_poll_t notices;
     uv_signal_t term, interrupt;

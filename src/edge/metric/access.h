@@ -10,6 +10,7 @@
 #define EDGE_METRIC_ACCESS_H
 
 #include "config/conf.h"
+#include "edge/metric/trace_context.h"
 #include "sluice/reason.h"
 
 /* The steps of an exchange that time is told of. */
@@ -37,6 +38,11 @@ struct access_record {
     uint8_t minor;                /* as in struct head */
     struct str request_id, client, method, host, path, query;
     struct str route, service, release, target, user_agent, referer;
+    struct trace_context trace; /* its span; `span` 0: it is not traced, or not kept */
+    uint64_t trace_parent;      /* the span above it; 0: none */
+    struct str trace_state;     /* tracestate */
+    struct str trace_tries;     /* see edge/metric/trace_try.h */
+    bool is_secure;             /* its client speaks TLS, with us or with a proxy before us */
     struct str tries; /* all of them when there was more than one: members of a JSON array, of at
                          most ACCESS_TRIES_MAX bytes */
 };

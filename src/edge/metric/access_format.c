@@ -12,29 +12,13 @@
 /* A literal; its length is a constant, so the copy is a few moves. */
 #define PUT(out, literal) text_put(out, STR(literal))
 
-struct texts {
-    struct str items[ACCESS_TEXTS];
-};
-
-static struct texts read_texts(const struct access_entry *entry)
-{
-    struct texts texts;
-    const char *at = (const char *)(entry + 1);
-    for (unsigned i = 0; i < ACCESS_TEXTS; i++) {
-        bool is_absent = entry->lens[i] == ACCESS_ABSENT;
-        texts.items[i] = is_absent ? STR_NONE : (struct str){at, entry->lens[i]};
-        at += texts.items[i].len;
-    }
-    return texts;
-}
-
 size_t access_format_room(const struct access_entry *entry)
 {
     return (entry->size - sizeof(*entry)) * TEXT_JSON_FACTOR + ACCESS_LINE_FIXED;
 }
 
 /* ,"key":"text" for texts from `first` to `last`, absent ones left out. */
-static char *put_texts(char *out, const struct texts *texts, unsigned first, unsigned last)
+static char *put_texts(char *out, const struct access_texts *texts, unsigned first, unsigned last)
 {
     static const struct str keys[ACCESS_TEXTS] = {
         [ACCESS_REQUEST_ID] = STR(",\"id\":\""),
@@ -107,10 +91,21 @@ static char *put_counts(char *out, const struct access_entry *entry)
     return out;
 }
 
+/* As in a traceparent, whose parts stand at fixed places. */
+static char *put_trace(char *out, const struct trace_context *trace)
+{
+    char text[TRACE_PARENT_LEN];
+
+    trace_context_write(text, trace);
+    out = text_put(PUT(out, ",\"trace_id\":\""), (struct str){text + 3, 32});
+    out = text_put(PUT(out, "\",\"span_id\":\""), (struct str){text + 36, 16});
+    return PUT(out, "\"");
+}
+
 // RFC 8259
 char *access_format_json(struct access_format *format, const struct access_entry *entry, char *out)
 {
-    struct texts texts = read_texts(entry);
+    struct access_texts texts = access_ring_texts(entry);
     out = PUT(out, "{\"time\":\"");
     out = text_put(out, clock_rfc3339(&format->json_date, entry->time_ms));
     *out++ = '"';
@@ -118,6 +113,8 @@ char *access_format_json(struct access_format *format, const struct access_entry
     out = put_counts(out, entry);
     if (texts.items[ACCESS_TRIES].len) // made by us, escaped already
         out = PUT(text_put(PUT(out, ",\"tries\":["), texts.items[ACCESS_TRIES]), "]");
+    if (entry->trace.span)
+        out = put_trace(out, &entry->trace);
     out = text_put(PUT(out, ",\"protocol\":\""), protocol(entry));
     out = text_u64(PUT(out, "\",\"generation\":"), entry->generation);
     out = put_texts(out, &texts, ACCESS_USER_AGENT, ACCESS_REFERER);
@@ -156,7 +153,7 @@ static char *put_number_or_dash(char *out, uint64_t n)
 char *access_format_common(struct access_format *format, const struct access_entry *entry,
                            char *out)
 {
-    struct texts texts = read_texts(entry);
+    struct access_texts texts = access_ring_texts(entry);
     out = put_or_dash(out, texts.items[ACCESS_CLIENT]);
     out = PUT(out, " - - [");
     out = text_put(out, clock_ncsa_date(&format->common_date, entry->time_ms));

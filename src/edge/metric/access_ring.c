@@ -60,6 +60,9 @@ static void fill(struct access_entry *entry, const struct access_record *record)
     memcpy(entry->phase_us, record->phase_us, sizeof(entry->phase_us));
     entry->generation = record->generation;
     entry->status = record->status;
+    entry->trace = record->trace;
+    entry->trace_parent = record->trace_parent;
+    entry->is_secure = record->is_secure;
 }
 
 /* The strings of a record in the order of enum access_text, cut. Their sum. */
@@ -78,6 +81,8 @@ static size_t list_texts(const struct access_record *record, struct str texts[AC
     texts[ACCESS_USER_AGENT] = record->user_agent;
     texts[ACCESS_REFERER] = record->referer;
     texts[ACCESS_TRIES] = record->tries;
+    texts[ACCESS_TRACE_STATE] = record->trace_state;
+    texts[ACCESS_TRACE_TRIES] = record->trace_tries;
     size_t sum = 0;
     for (unsigned i = 0; i < ACCESS_TEXTS; i++) {
         if (texts[i].len > ACCESS_TEXT_MAX)
@@ -137,4 +142,18 @@ const struct access_entry *access_ring_first(struct access_ring *ring, uint64_t 
 void access_ring_next(struct access_ring *ring, const struct access_entry *entry)
 {
     __atomic_store_n(&ring->tail, ring->tail + entry->size, __ATOMIC_RELEASE);
+}
+
+struct access_texts access_ring_texts(const struct access_entry *entry)
+{
+    const char *at = (const char *)(entry + 1);
+    struct access_texts texts;
+
+    for (unsigned i = 0; i < ACCESS_TEXTS; i++) {
+        bool is_absent = entry->lens[i] == ACCESS_ABSENT;
+
+        texts.items[i] = is_absent ? STR_NONE : (struct str){at, entry->lens[i]};
+        at += texts.items[i].len;
+    }
+    return texts;
 }
