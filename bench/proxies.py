@@ -20,7 +20,7 @@ class Proxy:
     buffers fit for large bodies), certificate (folder of cert.pem, key.pem and both.pem: TLS and HTTP/2 to the client),
     h2c (bool: HTTP/2 to the origin), check (bool: active checks of the origin), env (more environment), rate (requests
     a second from one address: more are refused, pages of ORIGIN get CORS, clients the request's id; goes with log),
-    filters (Sluice alone: filters by name, each with a route for the host of that name, beside one for `bare`)."""
+    traces (Sluice alone: where spans of 1 % of requests go), filters (Sluice alone: filters by name, each with a route for the host of that name, beside one for `bare`)."""
     name = ""
     cores = {tools.PROXY_CORE}
 
@@ -80,7 +80,7 @@ class Sluice(Proxy):
             protocol = ", protocol: h2"
         lines = ["workers: 1", f"state: {self.path('state')}",
                  f'listeners: [{{bind: "127.0.0.1:{self.port}"{tls}}}]',
-                 f'admin: {{bind: "127.0.0.1:{self.admin}"}}', f"log: {log}", f"filters: {self.policies()}",
+                 f'admin: {{bind: "127.0.0.1:{self.admin}"}}', f"log: {log}", *self.traces(), f"filters: {self.policies()}",
                  f'services: {{origin: {{targets: ["127.0.0.1:{self.origin}"]{protocol}}}}}']
         if self.options.get("routes"):
             lines.append("routes:")
@@ -90,6 +90,10 @@ class Sluice(Proxy):
             lines += [f"  - {{hosts: [{name}], service: origin, filters: {json.dumps([filters])}}}"
                       for name, filters in self.options["filters"].items()]
         return "\n".join(lines) + "\n"
+
+    def traces(self):
+        endpoint = self.options.get("traces")
+        return [f'traces: {{endpoint: "{endpoint}", sample: 1%}}'] if endpoint else []
 
     def policies(self):
         rate = self.options.get("rate")

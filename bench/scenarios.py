@@ -166,29 +166,63 @@ def slow(bench):
 
 
 def scrape(bench):
-    """What a scrape of the metrics costs with 1,000 routes in use, and its size. Sluice alone."""
+    """How long a scrape of the metrics takes with 500 routes in use, and its size. Sluice alone."""
     if "sluice" not in bench.names:
         return {}
     with contextlib.ExitStack() as stack:
         origin = stack.enter_context(tools.origin())
         folder = stack.enter_context(bench.folder())
-        proxy = stack.enter_context(proxies.running("sluice", folder, origin, {"routes": 1000}))
-        script = os.path.join(folder, "1000.lua")
+        proxy = stack.enter_context(proxies.running("sluice", folder, origin, {"routes": 500}))
+        script = os.path.join(folder, "500.lua")
         with open(script, "w", encoding="ascii") as file:
-            file.write(SCRIPT % 1000)
+            file.write(SCRIPT % 500)
         tools.wrk(proxy.port, {"script": script}, 1)
         took, size = [], 0
         for _ in range(20):
             start = time.monotonic()
-            admin = http.client.HTTPConnection("127.0.0.1", proxy.admin, timeout=10)
-            admin.request("GET", "/metrics")
-            answer = admin.getresponse()
-            size = len(answer.read())
-            admin.close()
-            if answer.status != 200:
-                raise tools.BenchError(f"/metrics answered {answer.status}")
+            size = len(fetch(proxy.admin, "/metrics"))
             took.append((time.monotonic() - start) * 1e3)
     return {"sluice": {"scrape_ms": statistics.median(took), "kib": size / 1024}}
+
+
+def sight(bench):
+    """What a request pays for being seen: counters, the JSON log and 1 % traced, with control fetching the spans and
+    sending them (to the origin, which takes anything). `count_us` is measured by itself, since it cannot be turned off."""
+    if "sluice" not in bench.names:
+        return {}
+    with contextlib.ExitStack() as stack:
+        origin = stack.enter_context(tools.origin())
+        folder = stack.enter_context(bench.folder())
+        ways = {"blind": {}, "seen": {"log": True, "traces": f"http://127.0.0.1:{origin}"}}
+        running = {way: stack.enter_context(proxies.running("sluice", os.path.join(folder, way), origin, options))
+                   for way, options in ways.items()}
+        turns = {way: [] for way in ways}
+        for proxy in running.values():
+            tools.wrk(proxy.port, {}, 1)
+        for number in range(bench.rounds * 2):
+            for way in sorted(ways, reverse=number % 2 == 1):
+                turns[way].append(measure(running[way], {}, bench.seconds)["cpu_us"])
+        admin = json.loads(fetch(running["seen"].admin, "/api/v1/control"))["traces"]
+        if admin["exported"] < 1000:
+            raise tools.BenchError(f"too few spans were sent: {admin}")
+    row = {way: statistics.median(values) for way, values in turns.items()}
+    count_us = statistics.median(tools.figures("bench_counters")["count_ns"] for _ in range(bench.rounds)) / 1000
+    # Turn by turn: what else the machine does changes slowly.
+    added = statistics.median(seen - blind for seen, blind in zip(turns["seen"], turns["blind"]))
+    return {"sluice": {"blind_us": row["blind"], "seen_us": row["seen"], "count_us": count_us, "sight_us": added + count_us,
+                       "note": f"{admin['exported']} spans sent, {admin['dropped']} dropped"}}
+
+
+def fetch(port, path):
+    """What the admin port answers."""
+    admin = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    admin.request("GET", path)
+    answer = admin.getresponse()
+    body = answer.read()
+    admin.close()
+    if answer.status != 200:
+        raise tools.BenchError(f"{path} answered {answer.status}")
+    return body
 
 
 def syscalls(bench):
@@ -239,7 +273,7 @@ def allocations(bench):
 
 
 def limiter_rows(bench, *arguments):
-    turns = [tools.limiter(*arguments) for _ in range(bench.rounds)]
+    turns = [tools.figures("bench_limiter", *arguments) for _ in range(bench.rounds)]
     return median_rows({"sluice": turns})
 
 
@@ -255,5 +289,5 @@ def hotkey(bench):
     return rows
 
 
-ALL = {f.__name__: f for f in (keepalive, log, newconn, body1m, idle, routes, slow, scrape, syscalls, allocations,
+ALL = {f.__name__: f for f in (keepalive, log, newconn, body1m, idle, routes, slow, scrape, sight, syscalls, allocations,
                                limiter, hotkey)}

@@ -137,11 +137,11 @@ def held(name, *arguments):
         stop(process)
 
 
-def limiter(*arguments):
-    """Figures of the rate limiter's table, as a dictionary (limiter.c)."""
-    done = subprocess.run([tool("bench_limiter"), *map(str, arguments)], capture_output=True, text=True, check=False)
+def figures(name, *arguments):
+    """What a tool that measures parts of the program by itself prints, as a dictionary."""
+    done = subprocess.run([tool(name), *map(str, arguments)], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BenchError(f"bench_limiter: {done.stderr}")
+        raise BenchError(f"{name}: {done.stderr}")
     return json.loads(done.stdout)
 
 
