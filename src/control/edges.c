@@ -279,6 +279,11 @@ const char *edges_name(const struct edges *edges, uint32_t index)
     return edges->items[index].name;
 }
 
+bool edges_is_own(const struct edges *edges, uint32_t index)
+{
+    return edges->items[index].is_own;
+}
+
 struct outbound_call *edges_ask(const struct edges *edges, uint32_t index,
                                 const struct edges_ask *ask)
 {

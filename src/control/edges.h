@@ -97,6 +97,8 @@ uint32_t edges_count(const struct edges *edges);
 /* Another number: the list is another, and so are the indexes. */
 uint32_t edges_version(const struct edges *edges);
 const char *edges_name(const struct edges *edges, uint32_t index);
+/* It is that of this machine, which has no name of its own. */
+bool edges_is_own(const struct edges *edges, uint32_t index);
 /* As outbound_send(). */
 struct outbound_call *edges_ask(const struct edges *edges, uint32_t index,
                                 const struct edges_ask *ask);

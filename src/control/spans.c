@@ -35,7 +35,7 @@ struct spans {
     bool is_on;
     char url[URL_MAX];
     const char *fields[FIELDS_MAX], *ca, *service;
-    struct teller *sources;
+    struct teller *tellers;
     uint32_t count, version;
     struct spans_queue queue;
     struct outbound_call *call;
@@ -51,67 +51,70 @@ static int64_t now(void)
 
 /* --- from the edges */
 
-static void take(struct teller *source, const json_t *answer)
+static void take(struct teller *teller, const json_t *answer)
 {
-    const char *edge = json_string_value(json_object_get(answer, "edge"));
+    const struct edges *edges = teller->spans->edges;
+    const char *edge = edges_is_own(edges, teller->index)
+                           ? json_string_value(json_object_get(answer, "edge"))
+                           : edges_name(edges, teller->index);
     const json_t *spans = json_object_get(answer, "spans");
     size_t count = json_array_size(spans);
     char *text = count ? json_dumps(spans, JSON_COMPACT) : NULL;
 
-    source->number = json_integer_value(json_object_get(answer, "number"));
+    teller->number = json_integer_value(json_object_get(answer, "number"));
     if (text && edge)
-        spans_queue_add(&source->spans->queue, edge, text, count);
+        spans_queue_add(&teller->spans->queue, edge, text, count);
     else
-        source->spans->queue.dropped += count;
+        teller->spans->queue.dropped += count;
     free(text);
     if (json_is_true(json_object_get(answer, "more")))
-        source->next_ms = 0;
+        teller->next_ms = 0;
 }
 
 static void on_spans(void *owner, const struct outbound_reply *reply)
 {
-    struct teller *source = owner;
+    struct teller *teller = owner;
     json_t *answer =
         reply->status == 200 ? json_loadb(reply->body.p, reply->body.len, 0, NULL) : NULL;
 
-    source->call = NULL;
-    source->next_ms = now() + POLL_MS;
+    teller->call = NULL;
+    teller->next_ms = now() + POLL_MS;
     if (json_is_integer(json_object_get(answer, "number")))
-        take(source, answer);
+        take(teller, answer);
     json_decref(answer);
 }
 
-static void ask(struct teller *source)
+static void ask(struct teller *teller)
 {
     char path[64];
 
-    snprintf(path, sizeof(path), "/api/v1/spans?after=%lld", (long long)source->number);
-    source->call = edges_ask(source->spans->edges, source->index,
-                             &(struct edges_ask){"GET", path, NULL, ASK_MS, on_spans, source});
+    snprintf(path, sizeof(path), "/api/v1/spans?after=%lld", (long long)teller->number);
+    teller->call = edges_ask(teller->spans->edges, teller->index,
+                             &(struct edges_ask){"GET", path, NULL, ASK_MS, on_spans, teller});
 }
 
-static void drop_sources(struct spans *spans)
+static void drop_tellers(struct spans *spans)
 {
     for (uint32_t i = 0; i < spans->count; i++)
-        outbound_cancel(&spans->sources[i].call);
-    free(spans->sources);
-    spans->sources = NULL;
+        outbound_cancel(&spans->tellers[i].call);
+    free(spans->tellers);
+    spans->tellers = NULL;
     spans->count = 0;
 }
 
 /* As many as there are edges now. */
 static void match(struct spans *spans)
 {
-    if (spans->sources && spans->version == edges_version(spans->edges))
+    if (spans->tellers && spans->version == edges_version(spans->edges))
         return;
-    drop_sources(spans);
-    spans->sources = calloc(edges_count(spans->edges) + 1u, sizeof(*spans->sources));
-    if (!spans->sources)
+    drop_tellers(spans);
+    spans->tellers = calloc(edges_count(spans->edges) + 1u, sizeof(*spans->tellers));
+    if (!spans->tellers)
         return;
     spans->count = edges_count(spans->edges);
     spans->version = edges_version(spans->edges);
     for (uint32_t i = 0; i < spans->count; i++)
-        spans->sources[i] = (struct teller){.spans = spans, .index = i};
+        spans->tellers[i] = (struct teller){.spans = spans, .index = i};
 }
 
 /* --- to the collector */
@@ -212,8 +215,8 @@ void spans_tick(struct spans *spans, int64_t now_ms)
         return;
     match(spans);
     for (uint32_t i = 0; i < spans->count; i++)
-        if (!spans->sources[i].call && now_ms >= spans->sources[i].next_ms)
-            ask(&spans->sources[i]);
+        if (!spans->tellers[i].call && now_ms >= spans->tellers[i].next_ms)
+            ask(&spans->tellers[i]);
     if (!spans->call && now_ms >= spans->next_ms)
         post(spans);
 }
@@ -266,7 +269,7 @@ enum status spans_configure(struct spans *spans, const struct conf *conf)
     spans->is_on = conf->has_traces && copy(spans, &conf->traces);
     if (spans->is_on)
         return OK;
-    drop_sources(spans);
+    drop_tellers(spans);
     spans->queue.dropped += spans->queue.waiting;
     spans_queue_clear(&spans->queue);
     return conf->has_traces ? E_NOMEM : OK;
@@ -324,7 +327,7 @@ void spans_close(struct spans *spans)
 {
     spans->is_on = false;
     outbound_cancel(&spans->call);
-    drop_sources(spans);
+    drop_tellers(spans);
 }
 
 void spans_free(struct spans **spans)

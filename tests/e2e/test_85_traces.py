@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from lib.collector import CLIENT, INTERNAL, SERVER
+from lib.fleet import Fleet, LoneControl
 from lib.gateway import refused_port
 from lib.h2peer import H2Client
 from lib.wait import DEADLINE, SLOW, ms, stays, until
@@ -325,6 +326,26 @@ def test_a_control_that_is_killed_goes_on(traced, collector, origin):
     os.kill(next(pid for pid, line in gw.members() if " control " in line), signal.SIGKILL)
     assert gw.get("/meanwhile").status == 200
     collector.root("/meanwhile", LONG)
+
+
+class Traced(Fleet):
+    def another_control(self):
+        self.controls.append(LoneControl(os.path.join(self.home, "c"), self.services, self.links, more={"traces": self.of_edge["traces"]}))
+        return self.controls[-1]
+
+
+def test_spans_of_all_edges(gateway, origins, home, collector):
+    fleet = Traced(gateway, origins, home, count=2, edge={"traces": {"endpoint": collector.url, "sample": "100%"}})
+    try:
+        assert [edge.get(f"/{n}").status for n, edge in enumerate(fleet.edges)] == [200, 200]
+        assert [collector.root(f"/{n}", LONG).resource["service.instance.id"] for n in range(2)] == ["e0", "e1"]
+        fleet.cables[0].cut()
+        assert [edge.get(f"/later{n}").status for n, edge in enumerate(fleet.edges)] == [200, 200]
+        collector.root("/later1", LONG)
+        fleet.cables[0].mend()
+        collector.root("/later0", 4 * LONG)
+    finally:
+        fleet.close()
 
 
 def test_an_answer_that_is_lost_on_the_way_loses_no_spans(gateway, origin):

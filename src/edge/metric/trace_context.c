@@ -49,7 +49,7 @@ bool trace_context_read(struct str text, struct trace_context *context)
            context->span;
 }
 
-static char *write_word(char *out, uint64_t word)
+char *trace_context_word(char *out, uint64_t word)
 {
     uint8_t bytes[sizeof(word)];
 
@@ -61,8 +61,8 @@ static char *write_word(char *out, uint64_t word)
 char *trace_context_write(char *out, const struct trace_context *context)
 {
     out = text_put(out, STR("00-"));
-    out = write_word(write_word(out, context->high), context->low);
+    out = trace_context_word(trace_context_word(out, context->high), context->low);
     *out++ = '-';
-    out = write_word(out, context->span);
+    out = trace_context_word(out, context->span);
     return text_put(out, context->is_sampled ? STR("-01") : STR("-00"));
 }

@@ -22,4 +22,7 @@ bool trace_context_read(struct str text, struct trace_context *context);
 /* Writes one, TRACE_PARENT_LEN bytes, at `out`; the new end. */
 char *trace_context_write(char *out, const struct trace_context *context);
 
+/* A span's id, or half of a trace's, as 16 digits. */
+char *trace_context_word(char *out, uint64_t word);
+
 #endif

@@ -17,8 +17,6 @@ enum {
 enum kind { KIND_INTERNAL = 1, KIND_SERVER = 2, KIND_CLIENT = 3 };
 enum { STATUS_ERROR = 2, FLAG_SAMPLED = 1, FLAG_HAS_IS_REMOTE = 0x100, FLAG_IS_REMOTE = 0x200 };
 
-#define PUT(out, literal) text_put(out, STR(literal))
-
 struct writer {
     const struct access_entry *entry;
     struct access_texts texts;
@@ -46,11 +44,7 @@ static void put(struct writer *w, struct str text)
 
 static void put_word(struct writer *w, uint64_t word)
 {
-    uint8_t bytes[sizeof(word)];
-
-    for (unsigned i = 0; i < sizeof(word); i++)
-        bytes[i] = (uint8_t)(word >> (56 - 8 * i));
-    w->at = text_hex_bytes(w->at, bytes, sizeof(bytes));
+    w->at = trace_context_word(w->at, word);
 }
 
 /* 64 bits are text there, for what reads numbers as doubles. */
@@ -301,7 +295,8 @@ static void put_steps(struct writer *w)
 
 size_t trace_format_room(const struct access_entry *entry)
 {
-    return (entry->size - sizeof(*entry)) * TEXT_JSON_FACTOR + (size_t)SPANS_MAX * SPAN_FIXED;
+    // Some texts stand there twice.
+    return (entry->size - sizeof(*entry)) * TEXT_JSON_FACTOR * 2 + (size_t)SPANS_MAX * SPAN_FIXED;
 }
 
 char *trace_format_spans(const struct access_entry *entry, char *out, unsigned *count)
