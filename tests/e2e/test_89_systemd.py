@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What systemd is told: when it serves, also after an upgrade in place, and when it stops; and by whom."""
 
+import contextlib
 import os
 import socket
 
@@ -47,6 +48,11 @@ def systemd(tmp_path):
         one.socket.close()
 
 
+def environment(pid):
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        return file.read()
+
+
 @pytest.mark.parametrize("is_abstract", [False, True], ids=["path", "abstract"])
 def test_it_says_when_it_serves_and_when_it_stops(gateway, origin, systemd, is_abstract):
     s = systemd(f"@sluice-test-{os.getpid()}" if is_abstract else None)
@@ -54,11 +60,14 @@ def test_it_says_when_it_serves_and_when_it_stops(gateway, origin, systemd, is_a
     gw.start(env={"NOTIFY_SOCKET": s.name, "WATCHDOG_USEC": "1"})
     assert s.wait("READY=1") == gw.process.pid
     assert gw.get("/").status == 200
+    until(lambda: {"edge", "control"} <= {line.split()[1] for _, line in gw.members()}, "both run", WAIT)
+    looked_at = set()
     for pid, line in gw.members():
-        if pid != gw.process.pid:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                words = file.read()
+        with contextlib.suppress(FileNotFoundError):  # what starts apps ends at once: there are none
+            words = environment(pid) if pid != gw.process.pid else b""
             assert b"NOTIFY_SOCKET" not in words and b"WATCHDOG_USEC" not in words, line
+            looked_at.add(line.split()[1])
+    assert {"edge", "control"} <= looked_at
     assert gw.cli("upgrade").code == 0
     assert s.wait("READY=1", 2) == gw.process.pid
     gw.stop()
