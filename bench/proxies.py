@@ -16,11 +16,13 @@ H2C = ["sluice", "haproxy", "nghttpx"]  # that can speak HTTP/2 to an origin
 
 
 class Proxy:
-    """One running proxy. `options`: log (bool), routes (how many; 0: everything goes to the origin), large (bool:
-    buffers fit for large bodies), certificate (folder of cert.pem, key.pem and both.pem: TLS and HTTP/2 to the client),
-    h2c (bool: HTTP/2 to the origin), check (bool: active checks of the origin), env (more environment), rate (requests
-    a second from one address: more are refused, pages of ORIGIN get CORS, clients the request's id; goes with log),
-    traces (Sluice alone: where spans of 1 % of requests go), filters (Sluice alone: filters by name, each with a route for the host of that name, beside one for `bare`)."""
+    """One running proxy. `options`: log (bool), routes (how many; 0: everything goes to the origin), named (bool, Sluice
+    alone: they have names, and so series of their own), large (bool: buffers fit for large bodies), certificate (folder
+    of cert.pem, key.pem and both.pem: TLS and HTTP/2 to the client), h2c (bool: HTTP/2 to the origin), check (bool:
+    active checks of the origin), env (more environment), rate (requests a second from one address: more are refused,
+    pages of ORIGIN get CORS, clients the request's id; goes with log), traces (Sluice alone: where spans of 1 % of
+    requests go), filters (Sluice alone: filters by name, each with a route for the host of that name, beside one for
+    `bare`)."""
     name = ""
     cores = {tools.PROXY_CORE}
 
@@ -63,6 +65,7 @@ class Proxy:
 
 class Sluice(Proxy):
     name = "sluice"
+    admin = None
     BINARY = os.environ.get("SLUICE_BIN", os.path.join(tools.BUILD, "sluice"))
 
     @classmethod
@@ -71,7 +74,7 @@ class Sluice(Proxy):
 
     def config(self):
         log = "{path: access.log, format: json}" if self.options.get("log") else "{format: off}"
-        self.admin = tools.free_port()
+        self.admin = self.admin or tools.free_port()
         tls, protocol = "", ""
         if "certificate" in self.options:
             pair = f"{{cert: {self.certificate('cert.pem')}, key: {self.certificate('key.pem')}}}"
@@ -84,12 +87,22 @@ class Sluice(Proxy):
                  f'services: {{origin: {{targets: ["127.0.0.1:{self.origin}"]{protocol}}}}}']
         if self.options.get("routes"):
             lines.append("routes:")
-            lines += [f"  - {{paths: [/r{i}/*], service: origin}}" for i in range(self.options["routes"])]
+            name = "name: r{0}, " if self.options.get("named") else ""
+            lines += [f"  - {{{name.format(i)}paths: [/r{i}/*], service: origin}}" for i in range(self.options["routes"])]
         if self.options.get("filters"):
             lines += ["routes:", "  - {hosts: [bare], service: origin}"]
             lines += [f"  - {{hosts: [{name}], service: origin, filters: {json.dumps([filters])}}}"
                       for name, filters in self.options["filters"].items()]
         return "\n".join(lines) + "\n"
+
+    def change(self, **options):
+        """The same one goes by other options from now on."""
+        self.options = options
+        self.write("sluice.yaml", self.config())
+        done = subprocess.run([self.BINARY, "reload"], cwd=self.folder, capture_output=True,
+                              text=True, check=False)
+        if done.returncode:
+            raise tools.BenchError(f"reload: {done.stderr}")
 
     def traces(self):
         endpoint = self.options.get("traces")

@@ -55,7 +55,7 @@ MARKS = {
     "syscalls": ("system calls a request", lambda rows: rows["sluice"]["all"], 4.3, 4.1),
     "limiter": ("ns to count a cold key among a million", lambda rows: rows["sluice"]["cold_ns"], 150, 100),
     "scrape": ("milliseconds of a scrape with 500 routes", lambda rows: rows["sluice"]["scrape_ms"], 20, 10),
-    "sight": ("microseconds a request for metrics, log and 1 % traced", lambda rows: rows["sluice"]["sight_us"], 0.4, 0.3),
+    "sight": ("microseconds a request for metrics, log and 1 % traced", lambda rows: rows["sluice"]["sight_us"], None, 0.4),
     "hotkey": ("2 us of work and a take, all on one key, of a key each", lambda rows: rows["sluice"]["ratio"], 1.1, 1.0),
     "verdict": ("rows of the verdict's simulation that miss what is promised",
                 lambda rows: sum(row["missed"] for row in rows.values()), 0, 0),

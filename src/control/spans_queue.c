@@ -14,16 +14,16 @@ struct spans_item {
     char *edge;
 };
 
-static struct spans_item *make(const char *edge, const char *text, uint64_t count)
+static struct spans_item *make(const char *edge, struct str text, uint64_t count)
 {
-    size_t len = strlen(text), name = strlen(edge) + 1;
-    struct spans_item *item = malloc(sizeof(*item) + len + 1 + name);
+    size_t name = strlen(edge) + 1;
+    struct spans_item *item = malloc(sizeof(*item) + text.len + name);
 
     if (!item)
         return NULL;
-    *item = (struct spans_item){.count = count, .len = len, .text = (char *)(item + 1)};
-    item->edge = item->text + len + 1;
-    memcpy(item->text, text, len + 1);
+    *item = (struct spans_item){.count = count, .len = text.len, .text = (char *)(item + 1)};
+    item->edge = item->text + text.len;
+    memcpy(item->text, text.p, text.len);
     memcpy(item->edge, edge, name);
     return item;
 }
@@ -45,7 +45,7 @@ static uint64_t take_first(struct spans_queue *queue)
     return count;
 }
 
-void spans_queue_add(struct spans_queue *queue, const char *edge, const char *text, uint64_t count)
+void spans_queue_add(struct spans_queue *queue, const char *edge, struct str text, uint64_t count)
 {
     struct spans_item *item = make(edge, text, count);
 
@@ -94,7 +94,9 @@ static bool write_item(FILE *out, const struct spans_item *item, const char *ser
 
     if (!around)
         return false;
-    fprintf(out, "%s%.*s,\"spans\":%s%s", is_first ? "" : ",", (int)len, around, item->text, end);
+    fprintf(out, "%s%.*s,\"spans\":", is_first ? "" : ",", (int)len, around);
+    fwrite(item->text, 1, item->len, out);
+    fputs(end, out);
     free(around);
     return true;
 }

@@ -23,8 +23,8 @@ struct spans_queue {
     uint64_t dropped; /* for lack of room, or of memory */
 };
 
-/* What an edge told: `text` is an array of spans in JSON, copied. */
-void spans_queue_add(struct spans_queue *queue, const char *edge, const char *text, uint64_t count);
+/* What an edge told: `text` is an array of spans in JSON, copied, and sent as it is. */
+void spans_queue_add(struct spans_queue *queue, const char *edge, struct str text, uint64_t count);
 /* The oldest as the body of a request (ExportTraceServiceRequest); the caller's, free(). They are
  * on their way then. NULL: none waits, or there is no memory. */
 char *spans_queue_send(struct spans_queue *queue, const char *service);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traces: what targets and the collector are told of requests, and what becomes of spans when the collector fails."""
 
+import json
 import os
 import re
 import signal
@@ -348,10 +349,15 @@ def test_spans_of_all_edges(gateway, origins, home, collector):
         fleet.close()
 
 
+def spans_after(gw, number):
+    about, spans = gw.admin("GET", f"/api/v1/spans?after={number}").text.splitlines()
+    return json.loads(about) | {"spans": json.loads(spans)}
+
+
 def test_an_answer_that_is_lost_on_the_way_loses_no_spans(gateway, origin):
     """Asked as control does; until a batch is known to be there, it is given again."""
     gw = gateway(role="edge", services={"app": {"targets": [origin.address]}}, traces={"endpoint": "http://127.0.0.1:9", "sample": "100%"})
-    ask = lambda after: gw.admin("GET", f"/api/v1/spans?after={after}").json()  # noqa: E731
+    ask = lambda after: spans_after(gw, after)  # noqa: E731
     assert ask(0)["spans"] == []
     assert gw.get("/1").status == 200
     first = until(lambda: (got := ask(0))["spans"] and got, "it is there")
@@ -372,7 +378,7 @@ def test_what_nobody_fetches_is_dropped_and_counted(gateway, origin):
         until(lambda: [client.get("/", [("User-Agent", agent)]).status for _ in range(100)] and gw.metric("sluice_traces_dropped_total") > 0,
               "it is full", LONG)
         assert client.get("/").status == 200
-    first = gw.admin("GET", "/api/v1/spans?after=0").json()
+    first = spans_after(gw, 0)
     assert first["more"] and first["dropped"] == gw.metric("sluice_traces_dropped_total")
 
 

@@ -35,7 +35,7 @@ static void assert_sends(struct spans_queue *queue, const char *expected)
 
 static void add(struct spans_queue *queue, const char *text, uint64_t count)
 {
-    spans_queue_add(queue, "edge \"1\"", text, count);
+    spans_queue_add(queue, "edge \"1\"", (struct str){text, strlen(text)}, count);
 }
 
 static void test_in_order_and_again(void **state)
