@@ -99,6 +99,7 @@ struct exchange {
     bool is_pausing : 1;       /* before another try */
     bool is_on_trial : 1;      /* its share of the split is a release that is not stable */
     bool is_sample : 1;        /* asked for by control: its release is given */
+    bool is_by_own_proxy : 1;  /* what it says beside addresses is believed, too */
     bool is_charged : 1, is_charged_bad : 1; /* its release, with what came of the first try */
     bool is_running : 1, is_over : 1, is_own : 1, is_tunnel : 1, holds_place : 1;
     bool is_sending : 1;               /* the request head is out: body goes through */

@@ -162,6 +162,7 @@ static enum status find_caller(struct exchange *x)
     x->caller = &word->caller;
     x->id = word->request_id;
     x->vouched = word->kept;
+    x->is_by_own_proxy = word->is_own;
     return OK;
 }
 

@@ -68,8 +68,8 @@ void exchange_trace_begin(struct exchange *x)
         head_remove(x->request, HDR_TRACEPARENT);
         head_remove(x->request, HDR_TRACESTATE); // it says nothing without the other (3.3)
     }
-    // What anybody asks for is done only for those whose word is taken.
-    if (!trace->parent || !x->caller->is_told)
+    // What anybody asks for is not done; a platform passes on what its clients say.
+    if (!trace->parent || !x->is_by_own_proxy)
         trace->context.is_sampled = draw(x, &conf->traces);
     trace->context.span = make_id(host, 1);
     trace->try_span = make_id(host, 1);

@@ -297,6 +297,7 @@ static void take_rest(const struct walk *walk)
     const struct platform *nearest = walk->nearest;
     struct str host = said(walk->head, HDR_X_FORWARDED_HOST, walk->word->hops), id;
 
+    walk->word->is_own = !nearest;
     take_scheme(walk);
     if ((!nearest || nearest->says_host) && is_host(host))
         walk->word->caller.host = host;

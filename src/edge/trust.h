@@ -17,6 +17,8 @@ struct trust_word {
     struct caller caller;
     struct str request_id; /* absent: none was said, or it is none to keep */
     unsigned hops;         /* whose word was taken; 0: `caller` is the peer */
+    bool is_own;           /* the nearest of them is a proxy of one's own, and no platform's, which
+                            * passes on what it does not know */
     uint64_t kept;         /* header ids of addresses that hops vouch for */
 };
 

@@ -207,6 +207,7 @@ static void check_rest(const struct row *row, const char *scheme, const char *ho
     struct bench bench;
 
     decide(&bench, row);
+    assert_true(bench.word.is_own == (row->nets[0] && !strncmp(row->peer, "10.", 3)));
     assert_true(str_same(bench.word.caller.scheme, text(scheme)));
     assert_true(host ? str_same(bench.word.caller.host, text(host)) : !bench.word.caller.host.p);
     assert_true(id ? str_same(bench.word.request_id, text(id)) : !bench.word.request_id.p);
